@@ -1,0 +1,1 @@
+"""Dreams video: see the README."""

@@ -1,0 +1,446 @@
+"""Every option and its default, declared once.
+
+The models below are the single source for the command line (names, help, limits, defaults), for
+configuration files (TOML) and for the metadata of results (JSON): an option has one name in all
+of them, in kebab case. Sections are mixed into one flat model per command, so that a function
+that needs only `DreamConfig` says so and still takes a whole `VideoConfig`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+
+from dreamvid.errors import ConfigError
+
+WEIGHT_SEPARATOR = "::"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Marks a field with its short spelling on the command line."""
+
+    short: str
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What a field takes, in words, where the type alone does not say it."""
+
+    words: str
+
+
+def _kebab(name: str) -> str:
+    return name.rstrip("_").replace("_", "-")
+
+
+def parse_seconds(value: object) -> Fraction:
+    """Seconds from a number, `"12.5"`, `"m:ss"` or `"h:mm:ss.fff"`; exact. Raises ValueError."""
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)", str(value).strip())
+    if match is None:
+        raise ValueError("not a time")
+    hours, minutes, seconds = (Fraction(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def parse_rate(value: object) -> Fraction:
+    """Frames a second from a number, `"23.976"` or `"24000/1001"`; exact. Raises ValueError."""
+    try:
+        rate = Fraction(str(value).strip())
+    except (ValueError, ZeroDivisionError):
+        raise ValueError("not a rate") from None
+    if not 0 < rate <= 1000:
+        raise ValueError("out of range")
+    return rate
+
+
+def split_weight(text: str) -> tuple[str, float]:
+    """Split `"a coral reef::1.5"` into its text and weight (1 where none stands).
+
+    Only a double colon separates, so that colons in a prompt stay colons. Raises ValueError
+    where what follows it is not a number above 0, or where no text is left.
+    """
+    body, separator, tail = text.rpartition(WEIGHT_SEPARATOR)
+    if not separator:
+        body, tail = text, "1"
+    try:
+        weight = float(tail)
+    except ValueError:
+        weight = math.nan
+    if not 0 < weight < math.inf or not body.strip():
+        raise ValueError("not a weighted prompt")
+    return body.strip(), weight
+
+
+def _check_weighted(text: str) -> str:
+    split_weight(text)
+    return text
+
+
+def _check_size(value: object) -> str:
+    text = str(value).strip().lower()
+    match = re.fullmatch(r"source|(\d+)(?:x(\d+))?", text)
+    if match is None or any(not 16 <= int(side) <= 16384 for side in match.groups() if side):
+        raise ValueError("not a size")
+    return text
+
+
+Seconds = Annotated[
+    Fraction,
+    BeforeValidator(parse_seconds),
+    PlainSerializer(lambda value: _shortest(value), return_type=float | str),
+    Allowed("seconds or h:mm:ss"),
+]
+Rate = Annotated[
+    Fraction,
+    BeforeValidator(parse_rate),
+    PlainSerializer(lambda value: _shortest(value), return_type=float | str),
+    Allowed("frames a second above 0, as 25, 23.976 or 24000/1001"),
+]
+Weighted = Annotated[
+    str,
+    AfterValidator(_check_weighted),
+    Allowed("a text, and behind '::' a weight above 0, as 'a coral reef::1.5'"),
+]
+Size = Annotated[
+    str, BeforeValidator(_check_size), Allowed("WIDTHxHEIGHT, WIDTH or source; 16 to 16384 a side")
+]
+
+
+def _shortest(value: Fraction) -> float | str:
+    """A number that parses back to the same Fraction, or its `p/q`."""
+    return float(value) if Fraction(str(float(value))) == value else str(value)
+
+
+class Section(BaseModel):
+    """A group of options. `title` heads it in help texts and files."""
+
+    model_config = ConfigDict(
+        alias_generator=_kebab,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        validate_default=True,
+    )
+    title: ClassVar[str] = ""
+
+
+class PromptConfig(Section):
+    title = "Prompts"
+
+    prompt: Annotated[list[Weighted], Flag("-p")] = Field(
+        [], description="What the picture shall mean; a weight behind '::'. Repeatable."
+    )
+    negative: Annotated[list[Weighted], Flag("-n")] = Field(
+        [], description="What it shall not mean. Repeatable."
+    )
+    image_prompt: list[Weighted] = Field(
+        [], description="A picture file whose meaning attracts; a weight behind '::'. Repeatable."
+    )
+    from_: list[str] = Field(
+        [], description="Start of a direction between two texts; goes with --to. Repeatable."
+    )
+    to: list[Weighted] = Field([], description="End of that direction. Repeatable.")
+
+    @model_validator(mode="after")
+    def _paired(self) -> Self:
+        if len(self.from_) != len(self.to):
+            raise ValueError(
+                f"--from stands {len(self.from_)} times and --to {len(self.to)} times; "
+                "a direction needs one of each"
+            )
+        return self
+
+    def require_prompt(self) -> None:
+        """Raise ConfigError where there is nothing to dream of."""
+        if not (self.prompt or self.negative or self.image_prompt or self.to):
+            raise ConfigError(
+                "no prompt; give at least one of --prompt TEXT, --negative TEXT, "
+                "--image-prompt FILE or --from TEXT --to TEXT"
+            )
+
+
+class GuideConfig(Section):
+    title = "Guide and device"
+
+    guide: Annotated[list[str], Flag("-g"), Field(min_length=1)] = Field(
+        ["mini"],
+        description="The CLIP that judges: mini, MODEL:TAG, MODEL:FILE or hf-hub:ORG/NAME. "
+        "Repeat for an ensemble. `dreamvid guides` lists them.",
+    )
+    device: str = Field("auto", description="Where to compute: auto, cpu, cuda, cuda:N or mps.")
+
+
+class DreamConfig(Section):
+    title = "Dream"
+
+    steps: int = Field(
+        10, ge=0, le=100_000, description="Gradient steps a frame, over all octaves."
+    )
+    octaves: int = Field(3, ge=1, le=12, description="Scales, dreamed from coarse to fine.")
+    octave_scale: float = Field(1.6, ge=1.05, le=4, description="Size ratio between two octaves.")
+    strength: float = Field(
+        0.18, ge=0, le=1, description="RMS distance from the source that a frame may reach."
+    )
+    lr: float = Field(0.05, gt=0, le=1, description="Step size at the start of each octave.")
+    optimizer: Literal["adam", "momentum"] = Field("adam", description="Rule of descent.")
+    cutouts: int = Field(16, ge=1, le=1024, description="Windows shown to the guide a step.")
+    global_share: float = Field(0.25, ge=0, le=1, description="Share that see the whole frame.")
+    middle_share: float = Field(0.25, ge=0, le=1, description="Share that see its middle.")
+    local_share: float = Field(0.5, ge=0, le=1, description="Share that see a small part.")
+    augment: bool = Field(True, description="Mirror, jitter and noise the cutouts.")
+    normalize_gradient: bool = Field(
+        True, description="Bring the guide's gradient to unit RMS before other terms are added."
+    )
+    tv: float = Field(1.0, ge=0, le=1000, description="Weight of the masked total variation.")
+    tv_of: Literal["image", "difference"] = Field(
+        "difference", description="What it smooths: the image, or only what was dreamed."
+    )
+    steady: float = Field(
+        0.0, ge=0, le=1000, description="Weight that holds trusted pixels to their warm start."
+    )
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="Seed of all randomness.")
+
+    @model_validator(mode="after")
+    def _some_cutouts(self) -> Self:
+        if self.global_share + self.middle_share + self.local_share <= 0:
+            raise ValueError(
+                "the shares --global-share, --middle-share and --local-share are all 0; "
+                "at least one must be above 0"
+            )
+        return self
+
+
+class MotionConfig(Section):
+    title = "Motion"
+
+    first_steps: int = Field(
+        40, ge=0, le=100_000, description="Gradient steps for the first frame of a shot."
+    )
+    flow: Literal["dis", "farneback", "raft-small", "raft-large"] = Field(
+        "dis", description="Optical flow."
+    )
+    flow_weights: str | None = Field(
+        None, description="File with RAFT's weights; else torchvision downloads them."
+    )
+    carry: Literal["frame", "delta", "none"] = Field(
+        "delta",
+        description="What is carried along the flow: the dreamed frame, what the dream added, "
+        "or nothing.",
+    )
+    decay: float = Field(1.0, ge=0, le=1, description="Share of the carried delta that is kept.")
+    cuts: bool = Field(True, description="Find cuts and start afresh at each.")
+    cut_threshold: float = Field(
+        27.0, gt=0, le=255, description="Content change, 0 to 255, that makes a cut."
+    )
+
+
+class ReadConfig(Section):
+    title = "Reading"
+
+    start: Seconds | None = Field(None, description="Begin here.")
+    end: Seconds | None = Field(None, description="End before this time.")
+    fps: Rate | None = Field(None, description="Frames a second; else the source's own times.")
+    size: Size = Field("source", description="Size to dream and deliver at.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise ValueError(
+                f"--end {float(self.end):g} is not after --start {float(self.start):g}; "
+                "allowed: any later time"
+            )
+        return self
+
+
+class WriteConfig(Section):
+    title = "Writing"
+
+    codec: str | None = Field(None, description="FFmpeg's name of the video encoder, as libx264.")
+    crf: float | None = Field(
+        None, ge=0, le=63, description="Quality of the encoder; lower is better."
+    )
+    pix_fmt: str | None = Field(None, description="Pixel format of the result, as yuv420p.")
+    sound: bool = Field(True, description="Copy the source's sound.")
+    metadata: bool = Field(True, description="Write prompts and options into the result.")
+
+
+class VideoConfig(WriteConfig, ReadConfig, MotionConfig, DreamConfig, GuideConfig, PromptConfig):
+    """All options of `dreamvid video`."""
+
+
+class ImageConfig(DreamConfig, GuideConfig, PromptConfig):
+    """All options of `dreamvid image`."""
+
+    steps: int = Field(100, ge=0, le=100_000, description="Gradient steps, over all octaves.")
+    size: Size = Field("source", description="Size to dream at; needed for grey and noise.")
+    metadata: bool = Field(True, description="Write prompts and options into the result.")
+
+
+Config = TypeVar("Config", bound=Section)
+
+
+def build_config(
+    model: type[Config], *, file: Path | None = None, given: Mapping[str, Any] | None = None
+) -> Config:
+    """The effective options: `given` (by field name) over `file` over the defaults.
+
+    Raises ConfigError with one line that names the option, its value and what is allowed.
+    """
+    values: dict[str, Any] = {}
+    if file is not None:
+        known = {option.name for option in options(model)}
+        values = {key: value for key, value in read_toml(file).items() if key in known}
+    values |= {_kebab(name): value for name, value in (given or {}).items()}
+    try:
+        return model(**values)
+    except ValidationError as error:
+        raise ConfigError(_one_line(model, error)) from None
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """The keys and values of a configuration file, whose keys must be options of some command."""
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"configuration '{file}': {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration '{file}' is not TOML: {error}") from None
+    known = {option.name for model in (VideoConfig, ImageConfig) for option in options(model)}
+    for key in values:
+        if key not in known:
+            raise ConfigError(
+                f"configuration '{file}': unknown option '{key}'; "
+                f"allowed: {', '.join(sorted(known))}"
+            )
+    return values
+
+
+def to_toml(config: Section) -> str:
+    """The options as TOML with a comment each, to be read back by `build_config`."""
+    values = config.model_dump(mode="json", by_alias=True)
+    lines: list[str] = []
+    heading = None
+    for option in options(type(config)):
+        if option.section != heading:
+            heading = option.section
+            lines += ["", f"# {heading}"]
+        value = values[option.name]
+        entry = f"# {option.name} =" if value is None else f"{option.name} = {_toml_value(value)}"
+        lines.append(f"{entry}  # {option.help} Allowed: {option.allowed}.")
+    return "\n".join(lines[1:]) + "\n"
+
+
+def _toml_value(value: Any) -> str:
+    """JSON is TOML for strings, numbers, booleans and flat lists of them."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Option:
+    """What help texts, files and errors say about one field of a model."""
+
+    field: str
+    name: str
+    short: str | None
+    section: str
+    help: str
+    allowed: str
+    default: Any
+    is_flag: bool
+    is_list: bool
+
+
+def options(model: type[Section]) -> list[Option]:
+    """The options of `model`, section by section, in the order they are declared."""
+    homes: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        if issubclass(base, Section):
+            for name in base.__annotations__:
+                homes.setdefault(name, base.title or "Image")
+    return [
+        _option(name, model.model_fields[name], homes[name])
+        for name in homes
+        if name in model.model_fields
+    ]
+
+
+def _option(name: str, field: FieldInfo, section: str) -> Option:
+    default = field.get_default()
+    shorts = [mark.short for mark in field.metadata if isinstance(mark, Flag)]
+    return Option(
+        field=name,
+        name=_kebab(name),
+        short=shorts[0] if shorts else None,
+        section=section,
+        help=field.description or "",
+        allowed=_allowed(field.annotation, field.metadata),
+        default=default,
+        is_flag=isinstance(default, bool),
+        is_list=isinstance(default, list),
+    )
+
+
+_KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+
+
+def _allowed(annotation: Any, marks: list[Any]) -> str:
+    """In words, what a field of this type and with these constraints takes."""
+    words = [mark.words for mark in marks if isinstance(mark, Allowed)]
+    if words:
+        return words[0]
+    arguments = [kind for kind in get_args(annotation) if kind is not type(None)]
+    if get_origin(annotation) is Literal:
+        return ", ".join(map(str, arguments))
+    if get_origin(annotation) is Annotated:
+        return _allowed(annotation.__origin__, list(annotation.__metadata__))
+    if arguments:  # a list or an optional of one kind
+        return _allowed(arguments[0], marks)
+    return _KINDS[annotation] + _bounds(marks)
+
+
+def _bounds(marks: list[Any]) -> str:
+    limits = {
+        name: getattr(mark, name)
+        for mark in marks
+        for name in ("ge", "gt", "le", "lt")
+        if getattr(mark, name, None) is not None
+    }
+    words = [
+        f"{word} {limits[name]:g}" if isinstance(limits[name], float) else f"{word} {limits[name]}"
+        for name, word in (("ge", "from"), ("gt", "above"), ("le", "up to"), ("lt", "below"))
+        if name in limits
+    ]
+    return "".join(f" {word}" for word in words)
+
+
+def _one_line(model: type[Section], error: ValidationError) -> str:
+    """The first complaint, as `--steps: -3 is not allowed; allowed: …`."""
+    first = error.errors()[0]
+    if not first["loc"]:  # a rule between options, which words itself
+        return str(first["ctx"]["error"])
+    names = {option.name: option for option in options(model)}
+    option = names.get(str(first["loc"][0]))
+    if option is None:
+        return f"unknown option '{first['loc'][0]}'; allowed: {', '.join(sorted(names))}"
+    return f"--{option.name}: '{first['input']}' is not allowed; allowed: {option.allowed}"

@@ -1,0 +1,32 @@
+"""What can go wrong with the world, as opposed to with the code.
+
+    DreamvidError       one line, fit for a user: the value at fault and what is allowed
+    ├── ConfigError     an option or its combination is wrong (exit code 2)
+    ├── MediaError      a file cannot be read or written as asked
+    ├── GuideError      a guide, or an optical-flow network, cannot be had
+    └── DeviceError     the device asked for is not there
+
+Misuse of the library by its caller (a tensor of the wrong shape, say) is a ValueError.
+"""
+
+
+class DreamvidError(Exception):
+    """Base of all expected failures. `exit_code` is the command line's exit status."""
+
+    exit_code = 1
+
+
+class ConfigError(DreamvidError):
+    exit_code = 2
+
+
+class MediaError(DreamvidError):
+    pass
+
+
+class GuideError(DreamvidError):
+    pass
+
+
+class DeviceError(DreamvidError):
+    pass
