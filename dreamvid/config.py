@@ -191,18 +191,22 @@ class GuideConfig(Section):
     device: str = Field("auto", description="Where to compute: auto, cpu, cuda, cuda:N or mps.")
 
 
+class TargetConfig(GuideConfig, PromptConfig):
+    """What is dreamed of, and who judges it."""
+
+
 class DreamConfig(Section):
     title = "Dream"
 
     steps: int = Field(
         10, ge=0, le=100_000, description="Gradient steps a frame, over all octaves."
     )
-    octaves: int = Field(3, ge=1, le=12, description="Scales, dreamed from coarse to fine.")
+    octaves: int = Field(4, ge=1, le=12, description="Scales, dreamed from coarse to fine.")
     octave_scale: float = Field(1.6, ge=1.05, le=4, description="Size ratio between two octaves.")
     strength: float = Field(
         0.18, ge=0, le=1, description="RMS distance from the source that a frame may reach."
     )
-    lr: float = Field(0.05, gt=0, le=1, description="Step size at the start of each octave.")
+    lr: float = Field(0.03, gt=0, le=1, description="Step size at the start of each octave.")
     optimizer: Literal["adam", "momentum"] = Field("adam", description="Rule of descent.")
     cutouts: int = Field(16, ge=1, le=1024, description="Windows shown to the guide a step.")
     global_share: float = Field(0.25, ge=0, le=1, description="Share that see the whole frame.")
@@ -212,7 +216,7 @@ class DreamConfig(Section):
     normalize_gradient: bool = Field(
         True, description="Bring the guide's gradient to unit RMS before other terms are added."
     )
-    tv: float = Field(1.0, ge=0, le=1000, description="Weight of the masked total variation.")
+    tv: float = Field(8.0, ge=0, le=1000, description="Weight of the masked total variation.")
     tv_of: Literal["image", "difference"] = Field(
         "difference", description="What it smooths: the image, or only what was dreamed."
     )
@@ -255,6 +259,10 @@ class MotionConfig(Section):
     )
 
 
+class SequenceConfig(MotionConfig, DreamConfig):
+    """What the loop over time reads."""
+
+
 class ReadConfig(Section):
     title = "Reading"
 
@@ -285,11 +293,11 @@ class WriteConfig(Section):
     metadata: bool = Field(True, description="Write prompts and options into the result.")
 
 
-class VideoConfig(WriteConfig, ReadConfig, MotionConfig, DreamConfig, GuideConfig, PromptConfig):
+class VideoConfig(WriteConfig, ReadConfig, SequenceConfig, TargetConfig):
     """All options of `dreamvid video`."""
 
 
-class ImageConfig(DreamConfig, GuideConfig, PromptConfig):
+class ImageConfig(DreamConfig, TargetConfig):
     """All options of `dreamvid image`."""
 
     steps: int = Field(100, ge=0, le=100_000, description="Gradient steps, over all octaves.")
@@ -309,8 +317,12 @@ def build_config(
     """
     values: dict[str, Any] = {}
     if file is not None:
-        known = {option.name for option in options(model)}
-        values = {key: value for key, value in read_toml(file).items() if key in known}
+        is_list = {option.name: option.is_list for option in options(model)}
+        values = {
+            key: [value] if is_list[key] and isinstance(value, str) else value
+            for key, value in read_toml(file).items()
+            if key in is_list
+        }
     values |= {_kebab(name): value for name, value in (given or {}).items()}
     try:
         return model(**values)
@@ -352,8 +364,8 @@ def to_toml(config: Section) -> str:
 
 
 def _toml_value(value: Any) -> str:
-    """JSON is TOML for strings, numbers, booleans and flat lists of them."""
-    return json.dumps(value, ensure_ascii=False)
+    """JSON is TOML for strings, numbers, booleans and flat lists of them, but for U+007F."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""One image: what it shall mean, and the descent towards it. Knows nothing of time."""

@@ -1,0 +1,24 @@
+"""Frames and sound in and out of files. The only package that imports av."""
+
+from dreamvid.media.colour import ColourTags
+from dreamvid.media.files import VIDEO_SUFFIXES, check_output
+from dreamvid.media.info import SoundTrack, VideoInfo, probe
+from dreamvid.media.reader import VideoReader
+from dreamvid.media.sound import SoundSource
+from dreamvid.media.still import IMAGE_SUFFIXES, read_image, write_image
+from dreamvid.media.writer import VideoWriter
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "VIDEO_SUFFIXES",
+    "ColourTags",
+    "SoundSource",
+    "SoundTrack",
+    "VideoInfo",
+    "VideoReader",
+    "VideoWriter",
+    "check_output",
+    "probe",
+    "read_image",
+    "write_image",
+]

@@ -1,0 +1,10 @@
+"""Where pixels go: optical flow, warp and trust, and where a new shot begins.
+
+Sign and units of flow are those of `dreamvid.types`: backward, in pixels, channels (dx, dy).
+"""
+
+from dreamvid.motion.flow import create_flow
+from dreamvid.motion.shots import content_change, create_cut_detector
+from dreamvid.motion.warp import trust, warp
+
+__all__ = ["content_change", "create_cut_detector", "create_flow", "trust", "warp"]

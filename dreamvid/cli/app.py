@@ -1,0 +1,55 @@
+"""The program: its commands put together, and what becomes of a mistyped one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dreamvid.cli.config import config
+from dreamvid.cli.guides import guides
+from dreamvid.cli.image import image
+from dreamvid.cli.info import info
+from dreamvid.cli.options import fail
+from dreamvid.cli.video import video
+from dreamvid.errors import ConfigError
+
+app = typer.Typer(
+    name="dreamvid",
+    help="Dreams video: gradient descent on the pixels until every frame means the prompt.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (video, image, guides, info, config):
+    app.command()(command)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        print(f"dreamvid {version('dreamvid')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run(arguments: list[str]) -> None:
+    """Run one command; usage errors end in one line and exit status 2."""
+    try:
+        status = app(arguments, standalone_mode=False)
+    except Exception as error:
+        message = getattr(error, "format_message", None)
+        if message is None:
+            raise
+        fail(ConfigError(f"{message()} (--help lists what is allowed)"))
+    raise SystemExit(status if isinstance(status, int) else 0)

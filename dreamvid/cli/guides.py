@@ -1,0 +1,92 @@
+"""`dreamvid guides`: what can be used as a guide."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dreamvid.cli.options import command
+from dreamvid.dream.names import BUILT_IN, KNOWN
+
+
+@command()
+def guides(
+    all_of_them: Annotated[
+        bool, typer.Option("--all", help="Every MODEL:TAG that open_clip knows.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
+) -> None:
+    """List guides: built in, cached, and what others would download."""
+    found = _every() if all_of_them else _recommended()
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+        return
+    width = max(len(guide["name"]) for guide in found)
+    for guide in found:
+        size = f"{guide['megabytes']} MB" if guide["megabytes"] else ""
+        print(f"{guide['name']:{width}}  {guide['where']:8}  {size:>8}  {guide['note']}".rstrip())
+    if not all_of_them:
+        print(
+            "\nAlso any MODEL:TAG of open_clip (--all lists them), MODEL:FILE with weights of your "
+            "own,\nand hf-hub:ORG/NAME for a model in open_clip's format."
+        )
+
+
+def _recommended() -> list[dict[str, Any]]:
+    """The built-in guides and those worth knowing, with where they are and their sizes in MB."""
+    cached = _cached()
+    built_in = [
+        _row(name, "built in", _megabytes(folder), "no download; small, for trying things out")
+        for name, folder in BUILT_IN.items()
+    ]
+    others = [
+        _row(
+            guide.name,
+            "cached" if guide.repository in cached else "download",
+            cached.get(guide.repository, guide.megabytes),
+            guide.note,
+        )
+        for guide in KNOWN
+    ]
+    return built_in + others
+
+
+def _every() -> list[dict[str, Any]]:
+    """Every architecture and tag of open_clip; sizes are known only of what is cached."""
+    import open_clip
+
+    cached = _cached()
+    rows = []
+    for model, tag in open_clip.list_pretrained():
+        config = open_clip.get_pretrained_cfg(model, tag)
+        repository = "/".join(config.get("hf_hub", "").split("/")[:2])
+        where = "cached" if repository in cached else "download"
+        rows.append(_row(f"{model}:{tag}", where, cached.get(repository), ""))
+    return rows
+
+
+def _row(name: str, where: str, megabytes: int | None, note: str) -> dict[str, Any]:
+    return {"name": name, "where": where, "megabytes": megabytes, "note": note}
+
+
+def _megabytes(folder: Path) -> int:
+    return round(sum(file.stat().st_size for file in folder.iterdir()) / 1e6)
+
+
+def _cached() -> dict[str, int]:
+    """The hub's repositories in the cache of this machine → megabytes."""
+    from huggingface_hub import CacheNotFound, scan_cache_dir
+
+    try:
+        repositories = scan_cache_dir().repos
+    except CacheNotFound:
+        return {}
+    # A download that was broken off leaves a repository that holds no weights.
+    return {
+        repository.repo_id: round(repository.size_on_disk / 1e6)
+        for repository in repositories
+        if repository.size_on_disk > 1e6
+    }

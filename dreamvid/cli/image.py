@@ -1,0 +1,117 @@
+"""`dreamvid image`: dream one picture, from another or from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dreamvid.cli.options import command
+from dreamvid.cli.report import AsJson, Overwrite, Quiet, Report
+from dreamvid.cli.setup import check_dream, metadata, note_similarity, prepare
+from dreamvid.config import ImageConfig, WriteConfig
+from dreamvid.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dreamvid.dream.optimise import OnStep, Step
+
+FILM_RATE = Fraction(24)
+BLANKS = ("grey", "noise")
+
+
+@command(ImageConfig)
+def image(
+    source: Annotated[str, typer.Argument(metavar="IN", help="A picture file, grey or noise.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The result: .png, .jpg, .webp …")],
+    config: ImageConfig,
+    film: Annotated[
+        Path | None, typer.Option(help="Also film how the picture emerges, step by step.")
+    ] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Dream a still picture, from a file, from grey or from noise."""
+    _check(source, out, film, overwrite, config)
+
+    from dreamvid.dream.optimise import dream_image
+    from dreamvid.media.still import write_image
+
+    report = Report(quiet, as_json)
+    start = _start(source, config)
+    with (
+        _filming(film, start, config, source, overwrite) as record,
+        report.progress("dreaming", config.steps) as progress,
+    ):
+        device, objectives = prepare(config, report)
+
+        def on_step(step: Step) -> None:
+            record(step)
+            progress.advance(f"octave {step.octave + 1} of {step.octaves}")
+
+        start = start.to(device)
+        dream = dream_image(start, objectives, config, on_step=on_step)
+    note_similarity(report, objectives, start, dream)
+    write_image(out, dream, overwrite=overwrite, metadata=metadata(config, source))
+    report.finish(out, guide=config.guide, device=str(device))
+
+
+def _check(source: str, out: Path, film: Path | None, overwrite: bool, config: ImageConfig) -> None:
+    """Find what is wrong with files and options before anything heavy is loaded."""
+    from dreamvid.media.files import IMAGE_SUFFIXES, check_input, check_output
+
+    if source not in BLANKS:
+        check_input(Path(source))
+    elif "x" not in config.size:
+        raise ConfigError(
+            f"--size: '{config.size}' is not enough for {source}; allowed: WIDTHxHEIGHT"
+        )
+    check_output(out, Path(source), overwrite, IMAGE_SUFFIXES)
+    if film is not None:
+        check_output(film, Path(source), overwrite)
+    check_dream(config)
+
+
+def _start(source: str, config: ImageConfig) -> Tensor:
+    """(3, H, W): the picture that is dreamed on."""
+    import torch
+
+    from dreamvid.dream.optimise import frame_generator
+    from dreamvid.media.still import read_image
+
+    if source not in BLANKS:
+        return read_image(Path(source), size=config.size)
+    width, height = (int(side) for side in config.size.split("x"))
+    blank = torch.full((3, height, width), 0.5)
+    if source == "noise":
+        generator = frame_generator(config.seed, 1)  # frame 0's draws the cutouts
+        blank += 0.1 * torch.randn(blank.shape, generator=generator)
+    return blank.clamp(0, 1)
+
+
+@contextmanager
+def _filming(
+    film: Path | None, start: Tensor, config: ImageConfig, source: str, overwrite: bool
+) -> Iterator[OnStep]:
+    """Give a function that films each step; one that does nothing where no film is wanted."""
+    if film is None:
+        yield lambda step: None
+        return
+
+    from dreamvid.media.info import VideoInfo
+    from dreamvid.media.writer import VideoWriter
+    from dreamvid.types import Frame
+
+    height, width = start.shape[1:]
+    info = VideoInfo(width=width, height=height, rate=FILM_RATE, time_base=1 / FILM_RATE)
+    with VideoWriter(
+        film, info, WriteConfig(), overwrite=overwrite, metadata=metadata(config, source)
+    ) as writer:
+        writer.write(Frame(start, Fraction(0)))
+        yield lambda step: writer.write(Frame(step.image, (step.index + 1) / FILM_RATE))

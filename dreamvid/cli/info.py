@@ -1,0 +1,69 @@
+"""`dreamvid info`: what the reader sees in a file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dreamvid.cli.options import command
+
+if TYPE_CHECKING:
+    from dreamvid.media.info import VideoInfo
+
+
+@command()
+def info(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A video file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Tell what the reader sees: size, rate, times, colour, sound."""
+    from dreamvid.media.info import probe
+
+    seen = _described(probe(file))
+    if as_json:
+        print(json.dumps(seen, ensure_ascii=False))
+        return
+    width = max(map(len, seen))
+    for name, value in seen.items():
+        print(f"{name:{width}}  {_shown(value)}")
+
+
+def _described(seen: VideoInfo) -> dict[str, Any]:
+    """The facts as JSON has them: sizes in pixels, times in seconds, rates as exact text."""
+    return {
+        "container": seen.container,
+        "codec": seen.codec,
+        "pix_fmt": seen.pix_fmt,
+        "width": seen.width,
+        "height": seen.height,
+        "rotation": seen.rotation,
+        "sample_aspect_ratio": str(seen.sample_aspect_ratio),
+        "rate": _text(seen.rate),
+        "time_base": str(seen.time_base),
+        "frames": seen.frame_count,
+        "start": float(seen.start_time),
+        "duration": None if seen.duration is None else float(seen.duration),
+        "colour": asdict(seen.colour),
+        "sound": [
+            asdict(track) | {"duration": None if track.duration is None else float(track.duration)}
+            for track in seen.sound
+        ],
+        "metadata": dict(seen.metadata),
+    }
+
+
+def _text(value: Fraction | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {part}" for name, part in value.items()) or "none"
+    if isinstance(value, list):
+        return "; ".join(map(_shown, value)) or "none"
+    return "unknown" if value is None else str(value)

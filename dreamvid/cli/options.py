@@ -1,0 +1,130 @@
+"""Commands from configuration models: their options, and their one-line errors."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from dreamvid.config import Option, Section, build_config, options
+from dreamvid.errors import DreamvidError
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+FILE_OPTION = inspect.Parameter(
+    "file",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        Path | None,
+        typer.Option("--config", help="TOML file with options; the command line overrides it."),
+    ],
+)
+DEBUG_OPTION = inspect.Parameter(
+    "debug",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=False,
+    annotation=Annotated[bool, typer.Option("--debug", help="Show where an error came from.")],
+)
+
+
+def command(model: type[Section] | None = None) -> Callable[[Callable[..., None]], Any]:
+    """Make a typer command of a function.
+
+    Its parameter `config`, if it has one, becomes the options of `model` and `--config FILE`, and
+    is given the effective configuration. Expected errors end in one line and their exit status.
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(function, eval_str=True).parameters.values()
+        fields = options(model) if model else []
+
+        @functools.wraps(function)
+        def run(*, debug: bool, **given: Any) -> None:
+            try:
+                if model is not None:
+                    given["config"] = _configure(model, given)
+                function(**given)
+            except (DreamvidError, KeyboardInterrupt) as error:
+                if debug:
+                    raise
+                fail(error)
+
+        parameters = [parameter for parameter in own if parameter.name != "config"]
+        added = [*(_parameter(field) for field in fields), *([FILE_OPTION] if model else [])]
+        run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            _keyword_only([*parameters, *added, DEBUG_OPTION])
+        )
+        run.__annotations__ = {}
+        return run
+
+    return decorate
+
+
+def fail(error: BaseException) -> NoReturn:
+    """Say what is wrong in one line on standard error, and exit."""
+    if isinstance(error, KeyboardInterrupt):
+        message, status = "stopped; no result was written", INTERRUPTED
+    else:
+        message, status = " ".join(str(error).split()), getattr(error, "exit_code", 1)
+    print(f"dreamvid: {message}", file=sys.stderr)
+    raise SystemExit(status)
+
+
+def _configure(model: type[Section], given: dict[str, Any]) -> Section:
+    """Take the options of `model` out of `given`; None and [] mean that one was not typed."""
+    typed = {field.field: given.pop(field.field) for field in options(model)}
+    typed = {name: value for name, value in typed.items() if value not in (None, [])}
+    return build_config(model, file=given.pop("file"), given=typed)
+
+
+def _keyword_only(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
+    return [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+
+
+def _parameter(option: Option) -> inspect.Parameter:
+    """One option as typer sees it: text, for the model alone converts and judges."""
+    names = [f"--{option.name}/--no-{option.name}" if option.is_flag else f"--{option.name}"]
+    kind: Any = (
+        bool | None if option.is_flag else list[str] | None if option.is_list else str | None
+    )
+    declared = typer.Option(
+        *names,
+        *([option.short] if option.short else []),
+        help=f"{option.help} {_limits(option)}",
+        metavar=None if option.is_flag else _metavar(option),
+        show_default=False,
+        rich_help_panel=option.section,
+    )
+    return inspect.Parameter(
+        option.field,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind, declared],
+    )
+
+
+def _metavar(option: Option) -> str:
+    first = option.allowed.split(",")[0]
+    if first.startswith("a "):
+        return {"a text": "TEXT"}.get(first, "N")
+    return "CHOICE" if "," in option.allowed and " " not in first else "VALUE"
+
+
+def _limits(option: Option) -> str:
+    allowed = "" if option.is_flag or option.allowed == "a text" else option.allowed
+    default = "" if option.default in (None, []) else f"default: {_shown(option.default)}"
+    both = "; ".join(part for part in (allowed, default) if part)
+    return f"({both})" if both else ""
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    return ", ".join(default) if isinstance(default, list) else str(default)

@@ -1,0 +1,69 @@
+"""What `video` and `image` do alike before and beside dreaming."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dreamvid.cli.report import Report
+from dreamvid.config import ImageConfig, VideoConfig, split_weight
+from dreamvid.device import check_device
+from dreamvid.dream.names import parse_guide
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from dreamvid.dream.guide import ClipObjective
+
+METADATA_KEY = "dreamvid"
+"""Under which a result's metadata keep the options that made it, as JSON."""
+
+
+def check_dream(config: VideoConfig | ImageConfig) -> None:
+    """Find what is wrong with prompts, guides and device before anything heavy is loaded."""
+    from dreamvid.media.files import check_input
+
+    config.require_prompt()
+    check_device(config.device)
+    for guide in config.guide:
+        parse_guide(guide)
+    for weighted in config.image_prompt:
+        check_input(Path(split_weight(weighted)[0]))
+
+
+def prepare(
+    config: VideoConfig | ImageConfig, report: Report
+) -> tuple[torch.device, list[ClipObjective]]:
+    """The device, and the prompts as each guide sees them."""
+    from dreamvid.device import choose_device
+    from dreamvid.dream.guide import create_objectives
+    from dreamvid.media.still import read_image
+
+    device = choose_device(config.device)
+    report.say(f"dreaming on {device} with {', '.join(config.guide)}")
+    images = [read_image(Path(split_weight(text)[0])) for text in config.image_prompt]
+    return device, create_objectives(config, device, images)
+
+
+def metadata(config: VideoConfig | ImageConfig, source: str) -> dict[str, str]:
+    """What a result says of how it was made; nothing where that is not wanted."""
+    if not config.metadata:
+        return {}
+    made = {
+        "version": version("dreamvid"),
+        "source": source,
+        "options": config.model_dump(mode="json", by_alias=True),
+    }
+    return {METADATA_KEY: json.dumps(made, ensure_ascii=False)}
+
+
+def note_similarity(
+    report: Report, objectives: Sequence[ClipObjective], before: Tensor, after: Tensor
+) -> None:
+    """Keep the guides' mean similarity of one frame to the prompts, before and after."""
+    for values, image in ((report.before, before), (report.after, after)):
+        values.append(sum(float(o.similarity(image)) for o in objectives) / len(objectives))

@@ -1,0 +1,230 @@
+"""What the guide is shown of a frame: seeded windows, resampled with anti-aliasing.
+
+A window is `(left, top, right, bottom)` in fractions of the frame's width and height, so that one
+draw serves every octave and every guide of an ensemble; `left > right` mirrors it. Windows reach
+past the border, where the frame continues by reflection: windows that stay inside give the rim
+few and noisy gradients, and it looks burnt.
+
+Resampling is linear and separable, `out = Y · image · Xᵀ`, with the triangle filter widened by
+the shrink factor (the usual anti-aliased bilinear) and the reflection folded into the matrices.
+On a GPU that is two batched products of fixed shape. On the CPU each window multiplies only its
+own part of the frame, and the transpose adds straight into one gradient.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from dreamvid.config import DreamConfig
+
+NOISE = 0.04
+"""Standard deviation of the noise on augmented cutouts."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How windows of one kind are drawn."""
+
+    whole: bool
+    """Whether sides are measured against the frame's longer side, else its shorter one."""
+    sides: tuple[float, float]
+    """Range of sides, over that side of the frame."""
+    wander: float
+    """Range of the centre, over the frame's size, about its middle."""
+    overhang: float
+    """Share of a window's side by which its centre may pass the end of that range."""
+
+
+GLOBAL = Kind(whole=True, sides=(1.0, 1.15), wander=0.1, overhang=0.0)
+MIDDLE = Kind(whole=False, sides=(0.6, 1.0), wander=0.2, overhang=0.0)
+LOCAL = Kind(whole=False, sides=(0.5, 1.0), wander=1.0, overhang=0.3)
+
+
+@dataclass(frozen=True)
+class Cutouts:
+    """All random choices for one frame, drawn ahead on the CPU."""
+
+    windows: Tensor
+    """(steps, N, 4): left, top, right, bottom in fractions of the frame's width and height."""
+    order: Tensor
+    """(steps, N): which of the N noise fields each cutout gets."""
+    noise: dict[int, Tensor]
+    """A guide's input size S → (N, 3, S, S)."""
+
+    def to(self, device: torch.device) -> Cutouts:
+        """The same choices on `device`."""
+        noise = {size: field.to(device) for size, field in self.noise.items()}
+        return Cutouts(self.windows.to(device), self.order.to(device), noise)
+
+
+def draw_cutouts(
+    config: DreamConfig,
+    steps: int,
+    frame_size: tuple[int, int],
+    guide_sizes: set[int],
+    generator: Generator,
+) -> Cutouts:
+    """Draw the cutouts of `steps` steps for a frame of (height, width)."""
+    count = config.cutouts
+    windows = draw_windows(config, steps, frame_size, generator)
+    order = torch.rand(steps, count, generator=generator).argsort(1)
+    scale = NOISE if config.augment else 0.0
+    noise = {
+        size: scale * torch.randn(count, 3, size, size, generator=generator)
+        for size in sorted(guide_sizes)
+    }
+    return Cutouts(windows, order, noise)
+
+
+def draw_windows(
+    config: DreamConfig, steps: int, frame_size: tuple[int, int], generator: Generator
+) -> Tensor:
+    """(steps, N, 4) windows, the configured shares of global, middle and local ones."""
+    height, width = frame_size
+    extent = torch.tensor([width, height], dtype=torch.float32)
+    kinds = [kind for kind, count in share_out(config) for _ in range(count)]
+    low, high, wander, overhang = _per_window(kinds, frame_size)
+    jitter = torch.ones_like(wander) if config.augment else (overhang > 0).float()
+    spot = _spread(steps, len(kinds), generator)  # (steps, N, 3): x, y, side
+    flip = torch.rand(steps, len(kinds), 1, generator=generator) < 0.5
+    size_spot = spot[..., 2:] if config.augment else torch.full_like(spot[..., 2:], 0.5)
+    side = low + (high - low) * size_spot  # (steps, N, 1)
+    reach = wander * extent + 2 * overhang * side  # (steps, N, 2)
+    centre = extent / 2 + (spot[..., :2] - 0.5) * reach * jitter
+    half = side.expand(-1, -1, 2) / 2
+    if config.augment:
+        half = half * torch.cat([1 - 2 * flip.float(), torch.ones_like(side)], 2)
+    return torch.cat([(centre - half) / extent, (centre + half) / extent], 2)
+
+
+def share_out(config: DreamConfig) -> list[tuple[Kind, int]]:
+    """How many of `config.cutouts` go to each kind: largest remainders, the sum exact."""
+    shares = [config.global_share, config.middle_share, config.local_share]
+    exact = [config.cutouts * share / sum(shares) for share in shares]
+    counts = [math.floor(count) for count in exact]
+    by_remainder = sorted(range(3), key=lambda i: counts[i] - exact[i])
+    for i in by_remainder[: config.cutouts - sum(counts)]:
+        counts[i] += 1
+    return list(zip((GLOBAL, MIDDLE, LOCAL), counts, strict=True))
+
+
+def _per_window(
+    kinds: list[Kind], frame_size: tuple[int, int]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Lowest side and highest side in pixels, wander and overhang of each window, (N, 1) each."""
+    rows = [
+        (base * kind.sides[0], base * kind.sides[1], kind.wander, kind.overhang)
+        for kind in kinds
+        for base in [max(frame_size) if kind.whole else min(frame_size)]
+    ]
+    low, high, wander, overhang = torch.tensor(rows, dtype=torch.float32).unbind(1)
+    return low[:, None], high[:, None], wander[:, None], overhang[:, None]
+
+
+def _spread(steps: int, count: int, generator: Generator) -> Tensor:
+    """(steps, N, 3) in [0, 1), each step's N points evenly spread.
+
+    Roberts' R3 sequence under a random shift a step (Cranley & Patterson, 1976): less noise in
+    the gradient than independent points, at no cost.
+    """
+    root = 1.2207440846057596  # of x⁴ = x + 1
+    alpha = torch.tensor([root**-1, root**-2, root**-3])
+    shift = torch.rand(steps, 1, 3, generator=generator)
+    return (shift + torch.arange(count)[:, None] * alpha) % 1.0
+
+
+def cut(image: Tensor, windows: Tensor, size: int) -> Tensor:
+    """Show `image` (3, H, W) through `windows` (N, 4; same device) as (N, 3, size, size).
+
+    Differentiable in `image`. Off the CPU there is no host synchronisation, and all shapes
+    follow from those of the arguments; windows may be as wide as `GLOBAL` ones.
+    """
+    height, width = image.shape[1:]
+    left, top, right, bottom = windows.unbind(1)
+    taps = 2 * math.ceil(max(1.0, GLOBAL.sides[1] * max(height, width) / size)) + 1
+    rows = triangle_filters(top * height, bottom * height, height, size, taps)
+    columns = triangle_filters(left * width, right * width, width, size, taps)
+    if image.device.type == "cpu":
+        parts = _parts(rows, columns)
+        cutouts: Tensor = _Crops.apply(image, parts)
+        return cutouts
+    return resample(image, rows.dense(), columns.dense())
+
+
+def resample(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """`rows · image · columnsᵀ` for (N, S, H), (3, H, W) and (N, S, W) → (N, 3, S, S)."""
+    return rows[:, None] @ image @ columns[:, None].mT
+
+
+@dataclass(frozen=True)
+class Filters:
+    """One axis of N windows: output sample s of window n is Σ_t weight·pixel[index]."""
+
+    index: Tensor
+    """(N, S, taps), pixels within the frame."""
+    weight: Tensor
+    """(N, S, taps), summing to 1 over the taps."""
+    length: int
+    """Pixels along this axis."""
+
+    def dense(self) -> Tensor:
+        """As N matrices, (N, S, length)."""
+        matrix = self.weight.new_zeros(*self.index.shape[:2], self.length)
+        return matrix.scatter_add_(2, self.index, self.weight)
+
+    def spans(self) -> list[slice]:
+        """The pixels that each window sees."""
+        low, high = self.index.amin((1, 2)), self.index.amax((1, 2)) + 1
+        return [slice(*span) for span in zip(low.tolist(), high.tolist(), strict=True)]
+
+
+def triangle_filters(starts: Tensor, ends: Tensor, length: int, size: int, taps: int) -> Filters:
+    """Anti-aliased bilinear resampling of `[start, end)` (N each, in pixels) to `size` samples."""
+    scale = (ends - starts)[:, None] / size
+    samples = torch.arange(size, device=starts.device)
+    centre = starts[:, None] + (samples + 0.5) * scale - 0.5  # (N, S)
+    support = scale.abs().clamp(min=1.0)
+    offsets = torch.arange(taps, device=starts.device)
+    index = (centre - support).ceil()[..., None] + offsets  # (N, S, taps)
+    weight = (1 - (index - centre[..., None]).abs() / support[..., None]).clamp(min=0)
+    return Filters(_reflect(index.long(), length), weight / weight.sum(-1, keepdim=True), length)
+
+
+def _reflect(index: Tensor, length: int) -> Tensor:
+    """Pixel indices beyond `[0, length)` mirrored back into it, at any distance."""
+    index = index % (2 * length)
+    return torch.minimum(index, 2 * length - 1 - index)
+
+
+Part = tuple[tuple[slice, slice], Tensor, Tensor]
+"""A window's place in the frame, and the non-zero columns of its two matrices."""
+
+
+def _parts(rows: Filters, columns: Filters) -> list[Part]:
+    return [
+        ((down, across), y[:, down], x[:, across])
+        for y, down, x, across in zip(
+            rows.dense(), rows.spans(), columns.dense(), columns.spans(), strict=True
+        )
+    ]
+
+
+class _Crops(torch.autograd.Function):
+    """`resample` restricted to what each window sees; its transpose adds up in place."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, parts: list[Part]) -> Tensor:
+        ctx.shape, ctx.parts = image.shape, parts
+        return torch.stack([y @ image[:, *spot] @ x.mT for spot, y, x in parts])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        total = grads[0].new_zeros(ctx.shape)
+        for (spot, y, x), grad in zip(ctx.parts, grads[0], strict=True):
+            total[:, *spot] += y.mT @ grad @ x
+        return total, None

@@ -1,0 +1,322 @@
+"""Between FFmpeg's pictures and tensors: matrix, range, depth and orientation.
+
+swscale is asked only for what it does exactly, changing the size and the chroma's resolution.
+Its own change of matrix is 8-bit work (up to 4 of 1023 off for 10 bits, and 2 of 255 after a
+round trip in full range), so the matrix is applied here, in float32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+import av
+import numpy as np
+import torch
+from av.filter import Graph
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dreamvid.errors import MediaError
+
+RGB_MATRIX = 0
+UNSPECIFIED = 2
+_BT709_MATRIX, BT601_MATRIX = 1, 6
+UNSPECIFIED_RANGE, LIMITED_RANGE, FULL_RANGE = 0, 1, 2
+
+_BT709, _BT601 = (0.2126, 0.0722), (0.299, 0.114)
+_LUMA_WEIGHTS = {  # by FFmpeg's AVColorSpace: Kr and Kb
+    1: _BT709,
+    4: (0.30, 0.11),
+    5: _BT601,
+    6: _BT601,
+    7: (0.212, 0.087),
+    9: (0.2627, 0.0593),
+    10: (0.2627, 0.0593),
+}
+_CENTRED = {"flv1", "h263", "mjpeg", "mpeg1video", "vp8", "webp"}
+"""Codecs with their chroma samples amid the pixels; with others they are on the left."""
+_LEFT_UNSAID = {
+    *("av1", "cfhd", "dnxhd", "ffv1", "ffvhuff", "huffyuv", "magicyuv", "prores", "rawvideo"),
+    *("utvideo", "v210", "vp9"),
+}
+"""Of those, the ones whose decoders leave it open, which swscale takes for the middle."""
+_SCALING = (
+    Interpolation.BICUBIC
+    | Interpolation.ACCURATE_RND
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.FULL_CHR_H_INP
+)
+
+
+@dataclass(frozen=True)
+class ColourTags:
+    """What a stream says of its colour, in FFmpeg's numbers (2, for the range 0: unspecified)."""
+
+    primaries: int = UNSPECIFIED
+    transfer: int = UNSPECIFIED
+    matrix: int = UNSPECIFIED
+    range: int = UNSPECIFIED_RANGE
+
+
+def tags_of(frame: av.VideoFrame) -> ColourTags:
+    """The tags of a decoded picture."""
+    full = frame.format.name.startswith("yuvj")
+    return ColourTags(
+        int(frame.color_primaries),
+        int(frame.color_trc),
+        int(frame.colorspace),
+        FULL_RANGE if full else int(frame.color_range),
+    )
+
+
+def tags_for(tags: ColourTags, pix_fmt: str, height: int) -> ColourTags:
+    """The tags to write with pictures of `pix_fmt`, for a source tagged `tags`.
+
+    The same, except where the format leaves no choice: R'G'B' has no matrix, yuvj is full range.
+    Where only the source is R'G'B', it is coded by the usual matrix for its height, and says so.
+    """
+    if av.VideoFormat(pix_fmt).is_rgb:
+        return replace(tags, matrix=RGB_MATRIX, range=FULL_RANGE)
+    if pix_fmt.startswith("yuvj"):
+        tags = replace(tags, range=FULL_RANGE)
+    if tags.matrix == RGB_MATRIX:
+        full = pix_fmt.startswith("yuvj")
+        return replace(
+            tags,
+            matrix=_BT709_MATRIX if height >= 720 else BT601_MATRIX,
+            range=FULL_RANGE if full else LIMITED_RANGE,
+        )
+    return tags
+
+
+def bit_depth(pix_fmt: str) -> int:
+    """Bits a component, at least 8; 32 stands for floating point."""
+    if "f16" in pix_fmt or "f32" in pix_fmt:
+        return 32
+    components = av.VideoFormat(pix_fmt).components
+    return max(8, *(component.bits for component in components))
+
+
+class Converter:
+    """Turns the pictures of one stream into tensors and back; keeps swscale's state.
+
+    `codec` is FFmpeg's name of the stream's codec, which decides where 4:2:0 and 4:2:2 have their
+    chroma samples: half a pixel lies between the two customs.
+    """
+
+    def __init__(self, codec: str) -> None:
+        self._codec = codec
+        self._reformatter = VideoReformatter()
+        self._siting: tuple[object, Graph] | None = None
+
+    def to_tensor(self, frame: av.VideoFrame, size: tuple[int, int] | None = None) -> Tensor:
+        """A decoded picture as float32 (3, H, W), R'G'B' as coded, in [0, 1]; alpha is dropped.
+
+        `size` is (width, height) as coded, before the orientation is applied. Raises MediaError
+        for a colour matrix that is none of the known ones.
+        """
+        depth = bit_depth(frame.format.name)
+        rgb = frame.format.is_rgb
+        sited = self._left_sited(frame) if self._codec in _LEFT_UNSAID else frame
+        planes = _read_planes(self._reformat(sited, _working_format(rgb, depth), size))
+        if rgb:
+            image = planes[[2, 0, 1]] / _top(depth)  # G, B, R → R, G, B
+        else:
+            tags = tags_of(frame)
+            weights = luma_weights(tags.matrix, frame.height)
+            image = _mix(planes, *_decoding(weights, tags.range, depth))
+        return orient(image, orientation(frame)).clamp_(0, 1)
+
+    def to_frame(self, image: Tensor, pix_fmt: str, tags: ColourTags) -> av.VideoFrame:
+        """float32 (3, H, W), R'G'B' in [0, 1], as a picture in `pix_fmt`, coded as `tags` say."""
+        depth = bit_depth(pix_fmt)
+        rgb = av.VideoFormat(pix_fmt).is_rgb
+        image = image.detach().float().clamp(0, 1)
+        if rgb:
+            planes = image[[1, 2, 0]] * _top(depth)
+        else:
+            weights = luma_weights(tags.matrix, image.shape[1])
+            planes = _mix(image, *_encoding(weights, tags.range, depth))
+        frame = _write_planes(planes, _working_format(rgb, depth))
+        if not rgb and self._codec not in _CENTRED:
+            frame = self._left_sited(frame)
+        frame = self._reformat(frame, pix_fmt)
+        frame.color_primaries, frame.color_trc = tags.primaries, tags.transfer
+        frame.colorspace, frame.color_range = tags.matrix, tags.range
+        return frame
+
+    def _reformat(
+        self, frame: av.VideoFrame, pix_fmt: str, size: tuple[int, int] | None = None
+    ) -> av.VideoFrame:
+        width, height = size or (frame.width, frame.height)
+        return self._reformatter.reformat(
+            frame,
+            width=width,
+            height=height,
+            format=pix_fmt,
+            interpolation=_SCALING,
+            # Equal ranges keep swscale from touching the values, grey and yuvj included.
+            src_color_range=ColorRange.JPEG,
+            dst_color_range=ColorRange.JPEG,
+        )
+
+    def _left_sited(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """The same picture, marked as having its chroma on the left; a filter alone can do it."""
+        key = (frame.width, frame.height, frame.format.name)
+        if self._siting is None or self._siting[0] != key:
+            self._siting = key, _siting_graph(frame)
+        graph = self._siting[1]
+        graph.vpush(frame)
+        return graph.vpull()
+
+
+def _siting_graph(frame: av.VideoFrame) -> Graph:
+    graph = Graph()
+    graph.threads = 1
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)
+    )
+    marked = graph.add("setparams", "chroma_location=left")
+    sink = graph.add("buffersink")
+    source.link_to(marked)
+    marked.link_to(sink)
+    graph.configure()
+    return graph
+
+
+def luma_weights(matrix: int, height: int) -> tuple[float, float]:
+    """Kr and Kb. Unspecified is BT.709 from 720 coded rows on and BT.601 below, both ways.
+
+    Raises MediaError for a matrix that is not of this kind (YCgCo, ICtCp).
+    """
+    if matrix in (UNSPECIFIED, RGB_MATRIX, 3):  # 3 is reserved
+        return _BT709 if height >= 720 else _BT601
+    if matrix not in _LUMA_WEIGHTS:
+        raise MediaError(
+            f"colour matrix {matrix} (FFmpeg's AVColorSpace) is not supported; "
+            f"allowed: {', '.join(map(str, (RGB_MATRIX, UNSPECIFIED, *_LUMA_WEIGHTS)))}"
+        )
+    return _LUMA_WEIGHTS[matrix]
+
+
+def _top(depth: int) -> int:
+    """The code value of full R, G or B."""
+    return 1 if depth == 32 else 2**depth - 1
+
+
+def _working_format(rgb: bool, depth: int) -> str:
+    """The planar 4:4:4 format of the same depth; the same depth keeps swscale exact."""
+    if depth == 32:
+        return "gbrpf32le"
+    return ("gbrp" if rgb else "yuv444p") + ("" if depth == 8 else f"{depth}le")
+
+
+_Matrix = tuple[tuple[float, ...], ...]
+
+
+@lru_cache(maxsize=16)
+def _encoding(
+    weights: tuple[float, float], colour_range: int, depth: int
+) -> tuple[_Matrix, tuple[float, ...]]:
+    """The 3 × 3 matrix and the offsets from R'G'B' in [0, 1] to Y', Cb, Cr code values."""
+    kr, kb = weights
+    luma = np.array([kr, 1 - kr - kb, kb])
+    blue = (np.array([0, 0, 1]) - luma) / (2 * (1 - kb))
+    red = (np.array([1, 0, 0]) - luma) / (2 * (1 - kr))
+    unit = 2 ** (depth - 8)
+    if colour_range == FULL_RANGE:
+        scales, foot = np.full(3, 2**depth - 1), 0
+    else:
+        scales, foot = np.array([219, 224, 224]) * unit, 16 * unit
+    matrix = np.stack([luma, blue, red]) * scales[:, None]
+    return _rows(matrix), (foot, 128 * unit, 128 * unit)
+
+
+@lru_cache(maxsize=16)
+def _decoding(
+    weights: tuple[float, float], colour_range: int, depth: int
+) -> tuple[_Matrix, tuple[float, ...]]:
+    """The inverse of `_encoding`."""
+    matrix, offsets = _encoding(weights, colour_range, depth)
+    inverse = np.linalg.inv(np.array(matrix))
+    return _rows(inverse), tuple((-inverse @ np.array(offsets)).tolist())
+
+
+def _rows(matrix: NDArray[np.float64]) -> _Matrix:
+    return tuple(tuple(row) for row in matrix.tolist())
+
+
+def _mix(planes: Tensor, matrix: _Matrix, offsets: tuple[float, ...]) -> Tensor:
+    """matrix @ planes + offsets for (3, H, W), in float32 whatever precision matmul is set to."""
+    mixed = torch.empty_like(planes)
+    for target, row, offset in zip(mixed, matrix, offsets, strict=True):
+        torch.mul(planes[0], row[0], out=target)
+        target.add_(planes[1], alpha=row[1]).add_(planes[2], alpha=row[2]).add_(offset)
+    return mixed
+
+
+def _read_planes(frame: av.VideoFrame) -> Tensor:
+    """The three planes of a 4:4:4 picture as float32 (3, H, W), code values."""
+    return torch.from_numpy(np.stack([_view(frame, i) for i in range(3)]).astype(np.float32))
+
+
+def _write_planes(planes: Tensor, pix_fmt: str) -> av.VideoFrame:
+    """(3, H, W) code values, rounded, as a picture of a planar 4:4:4 format."""
+    _, height, width = planes.shape
+    frame = av.VideoFrame(width, height, pix_fmt)
+    top = 2 ** bit_depth(pix_fmt) - 1
+    values = planes if "f32" in pix_fmt else planes.round().clamp_(0, top)
+    for i, plane in enumerate(values.cpu().numpy()):
+        _view(frame, i)[:] = plane
+    return frame
+
+
+def _view(frame: av.VideoFrame, index: int) -> NDArray[np.generic]:
+    """One plane, without the padding of its rows; writes go through."""
+    name = frame.format.name
+    kind = "<f4" if "f32" in name else "u1" if bit_depth(name) == 8 else "<u2"
+    plane = frame.planes[index]
+    rows = np.frombuffer(plane, dtype=kind).reshape(plane.height, -1)  # type: ignore[call-overload]
+    view: NDArray[np.generic] = rows[:, : plane.width]
+    return view
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """How a coded picture becomes the displayed one: transposed first, then mirrored."""
+
+    transposed: bool = False
+    mirrored_x: bool = False
+    mirrored_y: bool = False
+
+    @property
+    def rotation(self) -> int:
+        """Degrees clockwise, of 0, 90, 180 and 270; a mirror image counts as its rotation."""
+        if self.transposed:
+            return 90 if self.mirrored_x else 270
+        return 180 if self.mirrored_y else 0
+
+
+def orientation(frame: av.VideoFrame) -> Orientation:
+    """What the display matrix asks for, to the nearest quarter turn."""
+    side_data: Any = frame.side_data  # PyAV's own annotation is of another type
+    matrix = side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return Orientation()
+    # Rows (a, b, u), (c, d, v), (x, y, w): a pixel (p, q) is shown at (a·p + c·q, b·p + d·q).
+    a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].tolist()
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return Orientation(transposed=True, mirrored_x=c < 0, mirrored_y=b < 0)
+    return Orientation(mirrored_x=a < 0, mirrored_y=d < 0)
+
+
+def orient(image: Tensor, how: Orientation) -> Tensor:
+    """Apply an orientation to (3, H, W); the result is contiguous."""
+    if how.transposed:
+        image = image.transpose(1, 2)
+    flips = [dim for dim, flip in ((2, how.mirrored_x), (1, how.mirrored_y)) if flip]
+    return image.flip(flips) if flips else image.contiguous()

@@ -1,0 +1,125 @@
+"""Which encoder, with which pixel format, options and padding."""
+
+from __future__ import annotations
+
+import os
+
+import av
+from av.codec.codec import Codec, UnknownCodecError, find_best_pix_fmt_of_list
+from av.container import OutputContainer
+from av.video.codeccontext import VideoCodecContext
+
+from dreamvid.config import WriteConfig
+from dreamvid.errors import MediaError
+
+os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 would write to stderr by itself, below errors
+
+DEFAULT_CODEC = "libx264"
+DEFAULT_PIX_FMT = "yuv420p"
+_PIX_FMT = {"mjpeg": "yuvj420p"}
+"""Where an encoder lists the default and refuses it."""
+
+THREADS = 4
+"""Fixed, because the result of x264 depends on it."""
+
+_DEFAULT_CRF = {"libx264": 17, "libx264rgb": 17, "libx265": 19, "libsvtav1": 24, "libvpx-vp9": 24}
+_FIXED_QUANTISER = {"mpeg4": 3, "mpeg2video": 3, "mjpeg": 3}  # starved at their default bit rate
+_COMMON_CODECS = (*_DEFAULT_CRF, "ffv1", "prores_ks", *_FIXED_QUANTISER)
+_OPTIONS = {
+    "libx264": {"x264-params": "mbtree=0"},  # with it, no two runs give the same
+    "libx264rgb": {"x264-params": "mbtree=0"},
+    "libx265": {"x265-params": "log-level=error"},  # else it writes to stderr by itself
+}
+LAMBDA_PER_QUANTISER = 118
+"""FF_QP2LAMBDA: `global_quality` is in this unit."""
+
+
+def find_codec(config: WriteConfig, container: OutputContainer) -> Codec:
+    """The video encoder asked for. Raises MediaError where there is none, or none that fits."""
+    name = config.codec or DEFAULT_CODEC
+    try:
+        codec = Codec(name, "w")
+    except UnknownCodecError:
+        codec = None
+    if codec is None or codec.type != "video":
+        raise MediaError(
+            f"--codec '{name}' is no video encoder here; allowed: {_fitting(container)}"
+        )
+    if codec.name not in container.supported_codecs:
+        raise MediaError(
+            f"--codec {name}: {container.format.name} cannot hold it; "
+            f"allowed: {_fitting(container)}"
+        )
+    return codec
+
+
+def _fitting(container: OutputContainer) -> str:
+    """The well-known encoders that this build has and `container` holds."""
+    held = container.supported_codecs
+    names = [name for name in _COMMON_CODECS if name in held and name in av.codecs_available]
+    return ", ".join(names) + ", or another of FFmpeg's"
+
+
+def choose_pix_fmt(codec: Codec, config: WriteConfig) -> str:
+    """The pixel format asked for, or the encoder's nearest to yuv420p.
+
+    Raises MediaError where the encoder does not take what was asked for.
+    """
+    formats = [form.name for form in codec.video_formats or [] if form.components]
+    if config.pix_fmt is None:
+        wanted = _PIX_FMT.get(codec.name, DEFAULT_PIX_FMT)
+        if not formats or wanted in formats:
+            return wanted
+        best, _ = find_best_pix_fmt_of_list(formats, wanted)
+        return best.name if best else formats[0]
+    if config.pix_fmt not in formats:
+        raise MediaError(
+            f"--pix-fmt '{config.pix_fmt}' is not for {codec.name}; allowed: {', '.join(formats)}"
+        )
+    return config.pix_fmt
+
+
+def encoder_options(codec: Codec, config: WriteConfig) -> dict[str, str]:
+    """Options for the encoder. Raises MediaError for --crf where it has no such option."""
+    options = dict(_OPTIONS.get(codec.name, {}))
+    has_crf = any(
+        option.name == "crf" for option in codec.create("video").supported_options.private
+    )
+    if config.crf is not None and not has_crf:
+        raise MediaError(
+            f"--crf {config.crf:g}: {codec.name} has no such option; "
+            f"allowed with --codec {', '.join(_DEFAULT_CRF)}"
+        )
+    crf = config.crf if config.crf is not None else _DEFAULT_CRF.get(codec.name)
+    if crf is not None:
+        options["crf"] = f"{crf:g}"
+    return options
+
+
+def set_quality(context: VideoCodecContext) -> None:
+    """A good fixed quantiser for the encoders that know no crf but know that."""
+    quantiser = _FIXED_QUANTISER.get(context.name)
+    if quantiser is not None:
+        context.qscale = True
+        context.global_quality = quantiser * LAMBDA_PER_QUANTISER
+
+
+def padding(codec: Codec, pix_fmt: str, width: int, height: int) -> tuple[int, int]:
+    """Columns and rows to add so that the encoder takes the size; (0, 0) where it does as is."""
+    form = av.VideoFormat(pix_fmt, 64, 64)
+    columns = -width % (64 // form.chroma_width(64))
+    rows = -height % (64 // form.chroma_height(64))
+    if (columns or rows) and not _opens(codec, pix_fmt, width, height):
+        return columns, rows
+    return 0, 0
+
+
+def _opens(codec: Codec, pix_fmt: str, width: int, height: int) -> bool:
+    context = codec.create("video")
+    context.width, context.height, context.pix_fmt = width, height, pix_fmt
+    context.rate, context.options = 25, dict(_OPTIONS.get(codec.name, {}))  # type: ignore[assignment]
+    try:
+        context.open()
+    except av.FFmpegError:
+        return False
+    return True

@@ -1,0 +1,185 @@
+"""What a video file says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from dreamvid.errors import MediaError
+from dreamvid.media.colour import ColourTags, orientation, tags_of
+from dreamvid.media.files import media_errors, open_input
+
+
+@dataclass(frozen=True)
+class SoundTrack:
+    """One track of sound."""
+
+    codec: str
+    rate: int
+    """Samples a second."""
+    channels: int
+    layout: str
+    """FFmpeg's name, as stereo or 5.1."""
+    duration: Fraction | None
+    """Seconds; None where the header is silent."""
+    language: str | None = None
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """A video as its header and first picture describe it; times in seconds."""
+
+    width: int
+    """Pixels as displayed, after rotation."""
+    height: int
+    rate: Fraction | None = None
+    """Average frames a second."""
+    time_base: Fraction = Fraction(1, 90_000)
+    """Every frame's time is a multiple of it."""
+    frame_count: int | None = None
+    """What the header claims, or what its duration and rate come to; None where unknown."""
+    duration: Fraction | None = None
+    start_time: Fraction = Fraction(0)
+    """When the first frame is shown."""
+    codec: str = ""
+    pix_fmt: str = ""
+    sample_aspect_ratio: Fraction = Fraction(1)
+    """Width over height of a pixel, as displayed."""
+    rotation: int = 0
+    """Degrees clockwise that the pixels are turned for display."""
+    colour: ColourTags = field(default_factory=ColourTags)
+    sound: tuple[SoundTrack, ...] = ()
+    container: str = ""
+    """FFmpeg's name of the container's format."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """The container's own, its keys in lower case (Matroska writes them in upper case)."""
+
+
+def probe(path: Path) -> VideoInfo:
+    """Describe a video file; decodes no more than its first picture.
+
+    Raises MediaError where the file cannot be read or holds no picture.
+    """
+    with open_input(path) as container:
+        stream = picture_stream(container, path)
+        with media_errors(f"'{path}' cannot be decoded"):
+            for packet in container.demux(stream):
+                try:
+                    frames = packet.decode()
+                except av.InvalidDataError:
+                    continue
+                if frames:
+                    return describe(container, stream, frames[0])
+    raise no_picture(path)
+
+
+def no_picture(path: Path) -> MediaError:
+    return MediaError(f"'{path}' holds no picture that can be decoded; allowed: a video file")
+
+
+def picture_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The first stream of moving pictures. Raises MediaError where there is none."""
+    streams = [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & Disposition.attached_pic
+    ]
+    if not streams:
+        raise MediaError(f"'{path}' has no picture stream; allowed: a video file")
+    if not has_decoder(streams[0]):
+        raise MediaError(f"'{path}' has pictures that this build of FFmpeg cannot decode")
+    return streams[0]
+
+
+def describe(container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> VideoInfo:
+    """What `stream` and its first decoded picture say."""
+    turned = orientation(frame)
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    width, height = frame.width, frame.height
+    if turned.transposed:
+        width, height, aspect = height, width, 1 / aspect
+    time_base = stream.time_base or Fraction(1, 90_000)
+    rate = stream.average_rate or stream.guessed_rate
+    duration = _duration(container, stream)
+    return VideoInfo(
+        width=width,
+        height=height,
+        rate=rate,
+        time_base=time_base,
+        frame_count=stream.frames or (round(duration * rate) if duration and rate else None),
+        duration=duration,
+        start_time=(stream.start_time or 0) * time_base,
+        codec=stream.codec_context.codec.canonical_name,
+        pix_fmt=frame.format.name,
+        sample_aspect_ratio=aspect,
+        rotation=turned.rotation,
+        colour=tags_of(frame),
+        sound=tuple(_sound_track(container, track) for track in container.streams.audio),
+        container=container.format.name,
+        metadata={key.lower(): value for key, value in container.metadata.items()},
+    )
+
+
+def claimed_end(container: InputContainer, stream: VideoStream | AudioStream) -> Fraction | None:
+    """When the stream ends by the header; the whole file, where that names no stream."""
+    if stream.duration and stream.time_base:
+        return ((stream.start_time or 0) + stream.duration) * stream.time_base
+    if not container.duration:
+        return None
+    # Matroska's duration counts from 0, that of other containers from where they start.
+    begin = 0 if "matroska" in container.format.name else container.start_time or 0
+    return Fraction(begin + container.duration, av.time_base)
+
+
+def _duration(container: InputContainer, stream: VideoStream | AudioStream) -> Fraction | None:
+    end = claimed_end(container, stream)
+    begin = (stream.start_time or 0) * (stream.time_base or 0)
+    return None if end is None else end - begin
+
+
+def _sound_track(container: InputContainer, stream: AudioStream) -> SoundTrack:
+    duration = _duration(container, stream)
+    if not has_decoder(stream):
+        return SoundTrack("unknown", 0, 0, "unknown", duration, stream.language)
+    context = stream.codec_context
+    return SoundTrack(
+        codec=context.codec.canonical_name,
+        rate=context.sample_rate,
+        channels=context.channels,
+        layout=context.layout.name,
+        duration=duration,
+        language=stream.language,
+    )
+
+
+def has_decoder(stream: Stream) -> bool:
+    """Whether this build of FFmpeg knows the stream's codec."""
+    return stream.codec_context is not None
+
+
+def packet_time(packet: Packet[Any]) -> Fraction:
+    """When a packet's picture or sound begins, in seconds."""
+    stamp = packet.pts if packet.pts is not None else packet.dts
+    return (stamp or 0) * packet.time_base
+
+
+def parse_size(size: str, source: VideoInfo) -> tuple[int, int]:
+    """(width, height) of "WIDTHxHEIGHT", or of "WIDTH" in the displayed shape of `source`.
+
+    The height that follows is even. Raises ValueError where `size` is neither.
+    """
+    width, _, height = size.partition("x")
+    if height:
+        return int(width), int(height)
+    shape = source.height / (source.width * source.sample_aspect_ratio)
+    return int(width), max(2, 2 * round(int(width) * shape / 2))

@@ -1,0 +1,121 @@
+"""Sound copied packet by packet beside the pictures; nothing is decoded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+
+from dreamvid.errors import MediaError
+from dreamvid.media.files import open_input
+from dreamvid.media.info import has_decoder, packet_time
+
+_KEPT_TAGS = ("language", "title", "handler_name")
+
+
+class SoundSource:
+    """The sound of `path` from `start` to `end` (seconds), all tracks, moved to begin at 0.
+
+    A file without sound has no tracks, which is no error. Packets are read as they are asked
+    for, so that memory does not grow. Raises MediaError where the file cannot be read.
+    """
+
+    def __init__(
+        self, path: Path, start: Fraction | None = None, end: Fraction | None = None
+    ) -> None:
+        self._path, self._start, self._end = Path(path), start, end
+        self._container: InputContainer = open_input(self._path)
+        self._tracks: tuple[AudioStream, ...] = self._container.streams.audio
+        self._outputs: dict[int, Stream] = {}
+        self._pending: Packet[Stream] | None = None
+
+    def attach(self, output: OutputContainer, path: Path) -> None:
+        """Add a stream to `output` for each track.
+
+        Raises MediaError where the container cannot hold a track's codec.
+        """
+        for track in self._tracks:
+            name = track.codec_context.codec.canonical_name if has_decoder(track) else "this"
+            try:
+                stream = output.add_stream_from_template(track)
+            except ValueError:
+                raise MediaError(
+                    f"'{path}': {output.format.name} cannot hold {name} sound; "
+                    "allowed: an output named .mkv, or --no-sound"
+                ) from None
+            kept = {key: track.metadata[key] for key in _KEPT_TAGS if key in track.metadata}
+            stream.metadata.update(kept)
+            stream.disposition = track.disposition
+            self._outputs[track.index] = stream
+        self._has_edit_list = output.format.name in ("mp4", "mov")
+        self._packets = self._selected()
+
+    @property
+    def sample_rates(self) -> list[int]:
+        """Of the tracks that have one."""
+        rates = [track.codec_context.sample_rate for track in self._tracks if has_decoder(track)]
+        return [rate for rate in rates if rate]
+
+    def packets_until(self, time: Fraction | None) -> Iterator[Packet[Stream]]:
+        """The next packets that begin no later than `time`; None stands for the end."""
+        while True:
+            if self._pending is None:
+                with suppress(av.FFmpegError):  # a file cut short: the sound ends there
+                    self._pending = next(self._packets, None)
+            packet = self._pending
+            if packet is None or (time is not None and packet_time(packet) > time):
+                return
+            self._pending = None
+            yield packet
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._container.close()
+
+    def _selected(self) -> Iterator[Packet[Stream]]:
+        """Packets of the time range, moved and given to their output stream."""
+        if not self._tracks:
+            return
+        if self._start:
+            with suppress(av.FFmpegError):  # else it is read from the beginning
+                self._container.seek(math.floor((self._start - 1) * av.time_base))
+        running = {track.index for track in self._tracks}
+        packets: Iterator[Packet[Any]] = self._container.demux(self._tracks)
+        for packet in packets:
+            if not packet.size or packet.is_corrupt or not self._is_wanted(packet, running):
+                if not running:
+                    return
+                continue
+            shift = round((self._start or 0) / packet.time_base)
+            packet.pts = None if packet.pts is None else packet.pts - shift
+            packet.dts = packet.pts if packet.dts is None else packet.dts - shift
+            packet.stream = self._outputs[packet.stream_index]
+            yield packet
+
+    def _is_wanted(self, packet: Packet[AudioStream], running: set[int]) -> bool:
+        """Whether it lies in the range; a track that has passed the end leaves `running`."""
+        time = packet_time(packet)
+        if self._end is not None and time >= self._end:
+            running.discard(packet.stream_index)
+            return False
+        begin = self._start or Fraction(0)
+        if self._has_edit_list:  # which hides what lies before 0
+            whole = self._start is None
+            return whole or time + (packet.duration or 0) * packet.time_base > begin
+        return time >= begin - _priming(packet.stream)
+
+
+def _priming(track: AudioStream) -> Fraction:
+    """Seconds of decoder warm-up, where the stream itself says that they are not to be heard."""
+    context = track.codec_context
+    rate = context.sample_rate if has_decoder(track) else 0
+    return Fraction(int(context.delay), rate) if rate else Fraction(0)

@@ -1,0 +1,163 @@
+"""Still pictures in and out of files."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.video.codeccontext import VideoCodecContext
+from torch import Tensor
+
+from dreamvid.media.colour import (
+    BT601_MATRIX,
+    FULL_RANGE,
+    LIMITED_RANGE,
+    UNSPECIFIED,
+    ColourTags,
+    Converter,
+    orientation,
+)
+from dreamvid.media.encoders import LAMBDA_PER_QUANTISER
+from dreamvid.media.files import check_input, check_output, media_errors, partial_path, publish
+from dreamvid.media.info import VideoInfo, no_picture, parse_size
+from dreamvid.types import check_image
+
+_JPEG_SEGMENT = 65_533  # bytes that a segment's 16-bit length leaves for its content
+
+
+@dataclass(frozen=True)
+class _Format:
+    """How one kind of picture file is encoded."""
+
+    codec: str
+    pix_fmt: str
+    tags: ColourTags = field(default_factory=ColourTags)
+    options: Mapping[str, str] = field(default_factory=dict)
+    quantiser: int | None = None
+
+
+_JPEG = _Format("mjpeg", "yuvj444p", ColourTags(matrix=BT601_MATRIX, range=FULL_RANGE), quantiser=2)
+_WEBP = _Format(
+    "libwebp", "yuv420p", ColourTags(matrix=BT601_MATRIX, range=LIMITED_RANGE), {"quality": "95"}
+)
+_TIFF = _Format("tiff", "rgb24")
+_FORMATS = {
+    suffix: form
+    for suffix, form in {
+        ".png": _Format("png", "rgb24"),
+        ".jpg": _JPEG,
+        ".jpeg": _JPEG,
+        ".webp": _WEBP,
+        ".tif": _TIFF,
+        ".tiff": _TIFF,
+        ".bmp": _Format("bmp", "bgr24"),
+    }.items()
+    if form.codec in av.codecs_available
+}
+
+IMAGE_SUFFIXES = tuple(_FORMATS)
+
+
+def read_image(path: Path, *, size: str = "source") -> Tensor:
+    """A picture file as float32 (3, H, W), R'G'B' as coded, in [0, 1].
+
+    Anything FFmpeg reads; of several pictures the first. It is turned as its EXIF data say, and
+    alpha is dropped. `size` is "source", "WIDTHxHEIGHT" or "WIDTH". Raises MediaError where the
+    file cannot be read.
+    """
+    path = Path(path)
+    frame = _decode_first(path)
+    if frame.colorspace == UNSPECIFIED:
+        frame.colorspace = BT601_MATRIX  # what JPEG and WebP mean by silence, at any size
+    width, height = frame.width, frame.height
+    turned = orientation(frame).transposed
+    if turned:
+        width, height = height, width
+    if size != "source":
+        width, height = parse_size(size, VideoInfo(width, height))
+    # All kinds of picture file that subsample have their chroma in the middle, as JPEG does.
+    return Converter("mjpeg").to_tensor(frame, (height, width) if turned else (width, height))
+
+
+def _decode_first(path: Path) -> av.VideoFrame:
+    check_input(path)
+    with (
+        media_errors(f"'{path}' cannot be read; allowed: a picture that FFmpeg can read"),
+        # An open file, because FFmpeg takes a percent sign in a picture's name for a pattern.
+        path.open("rb") as file,
+        av.open(file, "r", metadata_errors="replace") as container,
+    ):
+        if container.streams.video:
+            for frame in container.decode(video=0):
+                return frame
+    raise no_picture(path)
+
+
+def write_image(
+    path: Path,
+    image: Tensor,
+    *,
+    overwrite: bool = False,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write float32 (3, H, W), R'G'B' in [0, 1], as 8 bits, in the format of the extension.
+
+    `metadata` goes into PNG (as text chunks) and JPEG (as comments `key=value`), nowhere else.
+    The file appears when it is whole. Raises MediaError where it cannot be written, ValueError
+    for what is no image.
+    """
+    path = Path(path)
+    check_image(image)
+    check_output(path, overwrite=overwrite, suffixes=IMAGE_SUFFIXES)
+    with media_errors(f"'{path}' cannot be written"):
+        data = _with_metadata(_encode(image, _FORMATS[path.suffix.lower()]), metadata or {})
+        partial = partial_path(path)
+        try:
+            partial.write_bytes(data)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+    publish(partial, path, overwrite)
+
+
+def _encode(image: Tensor, form: _Format) -> bytes:
+    frame = Converter("mjpeg").to_frame(image, form.pix_fmt, form.tags)
+    context = av.CodecContext.create(form.codec, "w")
+    assert isinstance(context, VideoCodecContext)
+    context.width, context.height, context.pix_fmt = frame.width, frame.height, form.pix_fmt
+    context.time_base = Fraction(1, 25)
+    context.colorspace, context.color_range = form.tags.matrix, form.tags.range
+    context.options = dict(form.options)
+    if form.quantiser is not None:
+        context.qscale, context.global_quality = True, form.quantiser * LAMBDA_PER_QUANTISER
+    frame.pts = 0
+    packets = [*context.encode(frame), *context.encode(None)]
+    return b"".join(bytes(packet) for packet in packets)
+
+
+def _with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
+    if data.startswith(b"\x89PNG"):
+        head = 8 + 25  # the signature and the IHDR chunk
+        return data[:head] + b"".join(map(_text_chunk, metadata.items())) + data[head:]
+    if data.startswith(b"\xff\xd8"):
+        comments = (f"{key}={value}".encode() for key, value in metadata.items())
+        return data[:2] + b"".join(map(_comment, comments)) + data[2:]
+    return data
+
+
+def _text_chunk(entry: tuple[str, str]) -> bytes:
+    """An iTXt chunk: uncompressed UTF-8 under a Latin-1 keyword of at most 79 bytes."""
+    keyword = entry[0].encode("latin-1", "replace")[:79]
+    body = b"iTXt" + keyword + b"\0\0\0\0\0" + entry[1].encode()
+    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+
+
+def _comment(text: bytes) -> bytes:
+    """COM segments; a long text goes on in the next."""
+    parts = [text[i : i + _JPEG_SEGMENT] for i in range(0, len(text), _JPEG_SEGMENT)]
+    return b"".join(b"\xff\xfe" + struct.pack(">H", len(part) + 2) + part for part in parts)

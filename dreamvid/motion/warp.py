@@ -1,0 +1,126 @@
+"""Follow flow from frame to frame, and say where it can be believed.
+
+Everything here is tensor arithmetic of fixed shapes: any device, and no host synchronisation.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+SOFTNESS_PX = 0.8
+"""Standard deviation of the trust's softened rim, as in Ruder et al.'s code."""
+
+
+def warp(image: Tensor, flow: Tensor) -> Tensor:
+    """`image` moved along backward `flow`, so that it looks like the frame the flow lives on.
+
+    (C, H, W) and (2, H, W) in pixels → (C, H, W) of the image's type: bilinear, the border
+    replicated, differentiable in `image`. An integer shift is exact bit for bit, which
+    `grid_sample` with its normalised coordinates is not: hence the gather by index.
+    Raises ValueError where the shapes do not fit.
+    """
+    if image.ndim != 3 or flow.shape != (2, *image.shape[-2:]):
+        raise ValueError(
+            "warp takes an image (C, H, W) and a flow (2, H, W), "
+            f"not {tuple(image.shape)} and {tuple(flow.shape)}"
+        )
+    height, width = flow.shape[-2:]
+    x, y = _positions(flow)
+    left, right, across = _neighbours(x, width)
+    top, bottom, down = _neighbours(y, height)
+    pixels = image.flatten(1)  # (C, H·W)
+
+    def take(row: Tensor, column: Tensor) -> Tensor:
+        index = torch.add(column, row, alpha=width).flatten()
+        return pixels.index_select(1, index).view(-1, height, width)
+
+    across, down = across.to(image.dtype), down.to(image.dtype)
+    upper = torch.lerp(take(top, left), take(top, right), across)
+    lower = torch.lerp(take(bottom, left), take(bottom, right), across)
+    return torch.lerp(upper, lower, down)
+
+
+def trust(backward: Tensor, forward: Tensor) -> Tensor:
+    """Where `backward` (current → previous) can be believed, by `forward` (previous → current).
+
+    (2, H, W) twice, in pixels → float32 (1, H, W) in [0, 1]: 0 where the pixel was hidden or out
+    of the frame, and on motion edges; 1 well inside what is left. The rule and its constants are
+    those of Ruder, Dosovitskiy and Brox, "Artistic style transfer for videos" (2016). Two
+    deviations: their code blurs the mask both ways, whereas here only the trusted side is
+    softened, so that what was hidden stays at 0 and no ghost of it leaks in; and a pixel is out
+    of the frame when it leaves the frame's area, half a pixel beyond the outermost centres, so
+    that noise in the flow of a still scene does not untrust its border.
+    Raises ValueError where the shapes do not fit.
+    """
+    if backward.shape != forward.shape:
+        raise ValueError(
+            "trust takes two flows of one shape (2, H, W), "
+            f"not {tuple(backward.shape)} and {tuple(forward.shape)}"
+        )
+    backward, forward = backward.detach().float(), forward.detach().float()
+    # Each of these is worded so that a flow that is not a number is not trusted.
+    reliable = _is_consistent(backward, forward) & _is_smooth(backward) & _is_inside(backward)
+    return _soften(reliable.float())[None]
+
+
+def _positions(flow: Tensor) -> tuple[Tensor, Tensor]:
+    """Where each pixel was: columns and rows, (H, W) each, in pixels."""
+    height, width = flow.shape[-2:]
+    columns = torch.arange(width, device=flow.device, dtype=flow.dtype)
+    rows = torch.arange(height, device=flow.device, dtype=flow.dtype)
+    return flow[0] + columns, flow[1] + rows[:, None]
+
+
+def _neighbours(position: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The two indices around each position, in the frame, and the second one's share in [0, 1)."""
+    floor = position.floor()
+    index = floor.long()
+    # The indices are clamped, not the position: beyond the border both name the same pixel, and
+    # a flow that is not a number reads no foreign memory.
+    return index.clamp(0, size - 1), (index + 1).clamp(0, size - 1), position - floor
+
+
+def _square(flow: Tensor) -> Tensor:
+    """Squared length of each vector: (2, H, W) → (H, W)."""
+    return flow.square().sum(0)
+
+
+def _is_consistent(backward: Tensor, forward: Tensor) -> Tensor:
+    """Whether the way there and back ends where it began: bool (H, W)."""
+    returned = warp(forward, backward)
+    tolerance = 0.01 * (_square(returned) + _square(backward)) + 0.5
+    return _square(returned + backward) < tolerance
+
+
+def _is_smooth(backward: Tensor) -> Tensor:
+    """Whether the flow does not tear here, by central differences: bool (H, W)."""
+    padded = F.pad(backward, (1, 1, 1, 1), mode="replicate")  # (2, H + 2, W + 2)
+    along_x = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / 2
+    along_y = (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2
+    return _square(along_x) + _square(along_y) <= 0.01 * _square(backward) + 0.002
+
+
+def _is_inside(backward: Tensor) -> Tensor:
+    """Whether the pixel was in the frame's area: bool (H, W)."""
+    height, width = backward.shape[-2:]
+    x, y = _positions(backward)
+    return (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
+
+
+def _soften(reliable: Tensor) -> Tensor:
+    """Let trust rise gently from 0 at the rim of what is reliable: (H, W) of 0 and 1 → (H, W).
+
+    The *doubt* is blurred and taken away, so that trust is exactly 1 away from any doubt.
+    """
+    doubt = (1 - reliable)[None, None]  # (1, 1, H, W)
+    radius = math.ceil(2.5 * SOFTNESS_PX)
+    offsets = torch.arange(-radius, radius + 1, device=doubt.device, dtype=doubt.dtype)
+    kernel = torch.exp(-0.5 * (offsets / SOFTNESS_PX) ** 2)
+    kernel = kernel / kernel.sum()
+    doubt = F.pad(doubt, (radius, radius, radius, radius), mode="replicate")
+    doubt = F.conv2d(F.conv2d(doubt, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
+    return (reliable - doubt[0, 0]).clamp(0, 1)

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Makes the environment, dreams the sample clip with the built-in guide, and lets another model,
+# which had no part in it, judge the result.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/env.sh .
+
+prompt=${1:-"a coral reef"}
+mkdir -p out
+dreamvid video samples/flight.mp4 out/flight.mp4 --prompt "$prompt" --overwrite
+python scripts/judge.py samples/flight.mp4 out/flight.mp4 --prompt "$prompt"
+python scripts/sheet.py samples/flight.mp4 out/flight.mp4 out/flight.png
+echo "result: out/flight.mp4; source above, result below: out/flight.png"

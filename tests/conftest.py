@@ -1,0 +1,39 @@
+"""What every test gets: one torch thread, global randomness put back, and two guides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from dreamvid.dream.guide import Clip, load_clip
+
+JUDGE = Path(__file__).parent / "judge"
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Torch's threads wait actively for one another: on a busy machine, minutes for seconds."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def global_randomness_put_back() -> Iterator[None]:
+    state = torch.get_rng_state()
+    yield
+    torch.set_rng_state(state)
+
+
+@pytest.fixture(scope="session")
+def mini() -> Clip:
+    """The built-in guide."""
+    return load_clip("mini", CPU)
+
+
+@pytest.fixture(scope="session")
+def judge() -> Clip:
+    """A second model, which never guides."""
+    return load_clip(f"local-dir:{JUDGE}", CPU)

@@ -1,0 +1,302 @@
+"""Options: declared once, read from a file and the command line, wrong in one line."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dreamvid.config import (
+    ImageConfig,
+    Section,
+    VideoConfig,
+    build_config,
+    options,
+    parse_rate,
+    parse_seconds,
+    split_weight,
+    to_toml,
+)
+from dreamvid.errors import ConfigError
+
+MODELS = [VideoConfig, ImageConfig]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_option_has_a_help_a_heading_and_what_is_allowed(model):
+    declared = options(model)
+    assert {option.field for option in declared} == set(model.model_fields)
+    for option in declared:
+        assert len(option.help) > 8, option.name
+        assert option.allowed, option.name
+        assert option.section, option.name
+
+
+def test_names_are_kebab_case_and_no_two_options_share_a_short_one():
+    declared = options(VideoConfig)
+    assert all("_" not in option.name for option in declared)
+    assert {"from", "image-prompt", "octave-scale"} <= {option.name for option in declared}
+    shorts = [option.short for option in declared if option.short]
+    assert sorted(shorts) == sorted(set(shorts)) != []
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_defaults_are_allowed_values(model):
+    assert model() == build_config(model)
+
+
+def test_the_limits_of_a_number_are_told_in_words():
+    allowed = {option.name: option.allowed for option in options(VideoConfig)}
+    assert allowed["steps"] == "a whole number from 0 up to 100000"
+    assert allowed["lr"] == "a number above 0 up to 1"
+    assert allowed["carry"] == "frame, delta, none"
+
+
+CHANGED = {
+    "prompt": ['a "quoted" café: at\tnight::1.5', "tab \\ and\nline\x7f"],
+    "negative": ["text::0.5"],
+    "image_prompt": ["a b/c.png::2"],
+    "from_": ["a plain field"],
+    "to": ["a field of flowers::3"],
+    "guide": ["mini", "ViT-B-32:laion2b_s34b_b79k"],
+    "steps": 7,
+    "lr": 1e-05,
+    "augment": False,
+    "optimizer": "momentum",
+    "seed": 2**63 - 1,
+    "flow_weights": "x.pth",
+    "carry": "frame",
+    "start": "0:01.1",
+    "end": "1:02:03.5",
+    "fps": "24000/1001",
+    "size": "640x360",
+    "crf": 18.5,
+    "sound": False,
+}
+
+
+def test_toml_reads_back_as_the_same_options(tmp_path):
+    config = build_config(VideoConfig, given=CHANGED)
+    file = tmp_path / "c.toml"
+    file.write_text(to_toml(config), encoding="utf-8")
+    assert build_config(VideoConfig, file=file) == config
+    assert config.fps == Fraction(24000, 1001)
+    assert config.start == Fraction(11, 10)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_toml_of_the_defaults_names_every_option(model, tmp_path):
+    text = to_toml(model())
+    file = tmp_path / "c.toml"
+    file.write_text(text, encoding="utf-8")
+    assert build_config(model, file=file) == model()
+    named = {line.removeprefix("# ").split(" =")[0] for line in text.splitlines() if " =" in line}
+    assert named == {option.name for option in options(model)}
+
+
+def test_the_command_line_overrides_the_file_and_the_file_the_default(tmp_path):
+    file = tmp_path / "c.toml"
+    file.write_text('steps = 3\nlr = 0.5\nprompt = ["from the file"]\n', encoding="utf-8")
+    config = build_config(VideoConfig, file=file, given={"steps": 4, "prompt": ["typed"]})
+    assert (config.steps, config.lr, config.prompt) == (4, 0.5, ["typed"])
+    assert config.octaves == VideoConfig().octaves
+
+
+def test_a_file_for_video_serves_images_too(tmp_path):
+    file = tmp_path / "c.toml"
+    config = build_config(VideoConfig, given=CHANGED)
+    file.write_text(to_toml(config), encoding="utf-8")
+    image = build_config(ImageConfig, file=file)
+    shared = set(ImageConfig.model_fields) & set(VideoConfig.model_fields)
+    assert image.model_dump() == config.model_dump(include=shared)
+
+
+def message(
+    given: Mapping[str, Any] | None = None,
+    file: Path | None = None,
+    model: type[Section] = VideoConfig,
+) -> str:
+    with pytest.raises(ConfigError) as raised:
+        build_config(model, file=file, given=given)
+    assert raised.value.exit_code == 2
+    text = str(raised.value)
+    assert "\n" not in text
+    return text
+
+
+COUNT = "a whole number from 0 up to 100000"
+TIME = "seconds or h:mm:ss"
+SIZE = "WIDTHxHEIGHT, WIDTH or source; 16 to 16384 a side"
+RATE = "frames a second above 0, as 25, 23.976 or 24000/1001"
+WEIGHT = "a text, and behind '::' a weight above 0, as 'a coral reef::1.5'"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("steps", "-3", COUNT),
+        ("steps", "100001", COUNT),
+        ("steps", "many", COUNT),
+        ("steps", "2.5", COUNT),
+        ("first_steps", "-1", COUNT),
+        ("octaves", "0", "a whole number from 1 up to 12"),
+        ("octave_scale", "1", "a number from 1.05 up to 4"),
+        ("strength", "1.01", "a number from 0 up to 1"),
+        ("strength", "nan", "a number from 0 up to 1"),
+        ("tv", "inf", "a number from 0 up to 1000"),
+        ("lr", "0", "a number above 0 up to 1"),
+        ("seed", "-1", f"a whole number from 0 up to {2**63 - 1}"),
+        ("carry", "both", "frame, delta, none"),
+        ("flow", "DIS", "dis, farneback, raft-small, raft-large"),
+        ("optimizer", "sgd", "adam, momentum"),
+        ("cut_threshold", "0", "a number above 0 up to 255"),
+        ("size", "0x5", SIZE),
+        ("size", "15", SIZE),
+        ("size", "640x16385", SIZE),
+        ("size", "640x", SIZE),
+        ("size", "big", SIZE),
+        ("start", "-1", TIME),
+        ("start", "1:2:3:4", TIME),
+        ("end", "soon", TIME),
+        ("fps", "0", RATE),
+        ("fps", "24/0", RATE),
+        ("fps", "1e9", RATE),
+        ("crf", "64", "a number from 0 up to 63"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_is_allowed(field, value, allowed):
+    name = field.replace("_", "-")
+    expected = f"--{name}: '{value}' is not allowed; allowed: {allowed}"
+    assert message({field: value}) == expected
+
+
+@pytest.mark.parametrize("field", ["prompt", "negative", "image_prompt", "to"])
+@pytest.mark.parametrize("value", ["x::0", "x::-1", "x::heavy", "x::", "::2", "", "x::nan"])
+def test_a_bad_weight_is_named(field, value):
+    given = {field: ["fine", value]} | ({"from_": ["a", "b"]} if field == "to" else {})
+    name = field.replace("_", "-")
+    assert message(given) == f"--{name}: '{value}' is not allowed; allowed: {WEIGHT}"
+
+
+def test_no_guide_at_all_is_an_error():
+    assert message({"guide": []}).startswith("--guide: '[]' is not allowed")
+
+
+def test_a_bad_value_in_a_file_is_named_alike(tmp_path):
+    file = tmp_path / "c.toml"
+    file.write_text("octave-scale = 9\n", encoding="utf-8")
+    expected = "--octave-scale: '9' is not allowed; allowed: a number from 1.05 up to 4"
+    assert message(file=file) == expected
+
+
+def test_a_list_of_one_needs_no_brackets_in_a_file(tmp_path):
+    file = tmp_path / "c.toml"
+    file.write_text('prompt = "a reef"\nguide = "mini"\n', encoding="utf-8")
+    config = build_config(VideoConfig, file=file)
+    assert (config.prompt, config.guide) == (["a reef"], ["mini"])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_unknown_key_in_a_file_is_named_with_all_that_are_known(model, tmp_path):
+    file = tmp_path / "c.toml"
+    file.write_text("step = 9\n", encoding="utf-8")
+    text = message(file=file, model=model)
+    assert text.startswith(f"configuration '{file}': unknown option 'step'; allowed: augment, ")
+    assert ", steps, " in text
+
+
+def test_an_unknown_name_given_by_code_is_named():
+    assert message({"step": 9}).startswith("unknown option 'step'; allowed: augment, ")
+
+
+def test_a_file_that_is_missing_or_no_toml_is_named(tmp_path):
+    missing, broken, binary = (tmp_path / name for name in ("none.toml", "b.toml", "x.toml"))
+    broken.write_text("steps: 3\n", encoding="utf-8")
+    binary.write_bytes(b"\xff\xfe\x00")
+    assert message(file=missing) == f"configuration '{missing}': No such file or directory"
+    assert message(file=broken).startswith(f"configuration '{broken}' is not TOML: ")
+    assert message(file=binary).startswith(f"configuration '{binary}' is not TOML: ")
+
+
+def test_a_direction_needs_both_ends():
+    expected = "--from stands 2 times and --to 1 times; a direction needs one of each"
+    assert message({"from_": ["a", "b"], "to": ["c"]}) == expected
+
+
+@pytest.mark.parametrize("end", ["1", "0:01", "0.5"])
+def test_an_end_that_is_not_after_the_start_is_named(end):
+    text = message({"start": "1", "end": end})
+    assert text.startswith(f"--end {float(parse_seconds(end)):g} is not after --start 1; allowed:")
+
+
+def test_shares_that_are_all_zero_are_an_error():
+    shares = {"global_share": 0, "middle_share": 0, "local_share": 0}
+    assert message(shares).endswith("at least one must be above 0")
+    assert build_config(VideoConfig, given={**shares, "local_share": 0.1}).local_share == 0.1
+
+
+def test_nothing_to_dream_of_is_an_error_but_any_kind_of_prompt_will_do():
+    with pytest.raises(ConfigError, match=r"^no prompt; give at least one of --prompt TEXT"):
+        VideoConfig().require_prompt()
+    for given in (
+        {"prompt": ["a"]},
+        {"negative": ["a"]},
+        {"image_prompt": ["a"]},
+        {"from_": ["a"], "to": ["b"]},
+    ):
+        build_config(VideoConfig, given=given).require_prompt()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1:02:03.5", Fraction(37235, 10)),
+        ("2:03", Fraction(123)),
+        ("12.1", Fraction(121, 10)),
+        (" 7 ", Fraction(7)),
+        (0.1, Fraction(1, 10)),
+        ("90", Fraction(90)),
+    ],
+)
+def test_times_are_read_exactly(text, seconds):
+    assert parse_seconds(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [("24000/1001", Fraction(24000, 1001)), ("23.976", Fraction(23976, 1000)), (25, Fraction(25))],
+)
+def test_rates_are_read_exactly(text, rate):
+    assert parse_rate(text) == rate
+
+
+@pytest.mark.parametrize(
+    ("text", "body", "weight"),
+    [
+        ("a coral reef", "a coral reef", 1),
+        ("a coral reef::1.5", "a coral reef", 1.5),
+        ("a::b: c::1.5", "a::b: c", 1.5),
+        ("time: 12:30", "time: 12:30", 1),
+        (" spaced ::2", "spaced", 2),
+    ],
+)
+def test_only_the_last_double_colon_separates_a_weight(text, body, weight):
+    assert split_weight(text) == (body, weight)
+
+
+@pytest.mark.parametrize("size", ["source", "640", "640x360", "16x16384"])
+def test_sizes_have_three_forms(size):
+    assert build_config(VideoConfig, given={"size": size.upper()}).size == size
+
+
+def test_options_are_frozen_and_json_keeps_them_under_the_names_of_the_command_line():
+    config = VideoConfig(prompt=["x"])
+    with pytest.raises(ValueError, match="frozen"):
+        config.steps = 3  # type: ignore[misc]
+    dumped = config.model_dump(mode="json", by_alias=True)
+    assert set(dumped) == {option.name for option in options(VideoConfig)}
+    assert tomllib.loads(to_toml(config))["prompt"] == dumped["prompt"] == ["x"]
