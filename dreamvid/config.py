@@ -301,6 +301,9 @@ class ImageConfig(DreamConfig, TargetConfig):
     """All options of `dreamvid image`."""
 
     steps: int = Field(100, ge=0, le=100_000, description="Gradient steps, over all octaves.")
+    strength: float = Field(
+        0.3, ge=0, le=1, description="RMS distance from IN that the picture may reach."
+    )
     size: Size = Field("source", description="Size to dream at; needed for grey and noise.")
     metadata: bool = Field(True, description="Write prompts and options into the result.")
 

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +36,16 @@ from dreamvid.media import ColourTags, SoundSource, VideoInfo, VideoWriter
 from dreamvid.types import Frame
 
 Array = NDArray[np.float32]
+Sound = NDArray[np.float64]
+Spectrum = NDArray[np.complex64]
 
 WIDTH, HEIGHT = 320, 180
 RATE = 24
 SAMPLE_RATE = 48_000
 SEED = 7
-CRF = 20.0
+CRF = 16.0
 
-OVERSAMPLING = 3  # a side
+OVERSAMPLING = 2  # a side
 MARGIN = 20  # pixels around the picture, which the banking camera turns into view
 FOCAL = 250.0  # pixels
 MAP_SIZE = 2048  # cells a side
@@ -62,25 +66,51 @@ def smoothstep(low: float, high: float, value: Array) -> Array:
 
 def mix(first: Any, second: Any, share: Array) -> Array:
     """`first` where `share` is 0 and `second` where it is 1; a colour spreads over a plane."""
-    share = share[..., None] if np.ndim(first) != share.ndim or np.ndim(second) == 1 else share
+    channels = {1, share.ndim + 1} & {np.ndim(first), np.ndim(second)}
+    share = share[..., None] if channels else share
     first, second = np.asarray(first, np.float32), np.asarray(second, np.float32)
-    return first + (second - first) * share
+    return np.asarray(first + (second - first) * share, np.float32)
 
 
-def noise(rng: np.random.Generator, size: int, wavelength: float, octaves: float = 0.5) -> Array:
-    """Periodic noise of unit variance around one wavelength (cells), `octaves` wide."""
-    spectrum = np.fft.rfft2(rng.standard_normal((size, size), np.float32))
-    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)) + 1e-9
-    distance = np.log2(frequency * wavelength) / octaves
-    spectrum *= np.exp(-0.5 * distance**2).astype(np.float32)
-    plane = np.fft.irfft2(spectrum, (size, size))
+@lru_cache(maxsize=4)
+def frequencies(size: int) -> Array:
+    """Base-2 logarithm of cycles a cell, for each place of a real picture's spectrum."""
+    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size))
+    return np.asarray(np.log2(frequency + 1e-9), np.float32)
+
+
+def white(rng: np.random.Generator, size: int) -> Spectrum:
+    """The spectrum of white noise."""
+    return np.asarray(np.fft.rfft2(rng.standard_normal((size, size), np.float32)), np.complex64)
+
+
+def filtered(spectrum: Spectrum, gain: Array) -> Array:
+    """The picture of unit variance that this spectrum has behind a filter."""
+    plane = np.fft.irfft2(spectrum * gain, s=(len(spectrum), len(spectrum)))
     return np.asarray(plane / plane.std(), np.float32)
 
 
-def clouds_of_noise(rng: np.random.Generator, size: int, wavelength: float, count: int) -> Array:
-    """Fractal noise of about unit variance: `count` octaves, each half as strong as the last."""
-    total = sum(noise(rng, size, wavelength / 2**i) / 2**i for i in range(count))
-    return np.asarray(total, np.float32) / np.float32(1.15)
+def band(wavelength: float, size: int, octaves: float = 0.5) -> Array:
+    """A filter that leaves what is around one wavelength (cells), `octaves` wide."""
+    distance = (frequencies(size) + np.float32(math.log2(wavelength))) / np.float32(octaves)
+    return np.asarray(np.exp(-0.5 * distance**2), np.float32)
+
+
+def noise(rng: np.random.Generator, size: int, wavelength: float, octaves: float = 0.5) -> Array:
+    """Periodic noise of unit variance around one wavelength (cells)."""
+    return filtered(white(rng, size), band(wavelength, size, octaves))
+
+
+def fractal(
+    rng: np.random.Generator, size: int, wavelength: float, roughness: float = 1.0
+) -> Array:
+    """Periodic noise of unit variance, with ever finer detail below a wavelength (cells).
+
+    With a roughness of 1 each octave is half as strong as the one before, with 0.5 it is 0.7.
+    """
+    octaves = frequencies(size) + np.float32(math.log2(wavelength))  # finer than the wavelength
+    decay = np.exp2(-(1 + roughness) * np.maximum(octaves, 0))
+    return filtered(white(rng, size), decay * np.exp(-(np.minimum(octaves, 0) ** 2) / 0.5))
 
 
 class Texture:
@@ -117,15 +147,16 @@ class Texture:
         fine = self._look_up(x, y, lower)
         coarse = self._look_up(x, y, np.minimum(lower + 1, self._top))
         share = (level - lower).astype(np.float32)
-        return fine + (coarse - fine) * (share if fine.ndim == share.ndim else share[..., None])
+        return mix(fine, coarse, share)
 
     def _look_up(self, x: Array, y: Array, level: Array) -> Array:
         scale = np.exp2(-level)
         size = self._size * scale
-        column = np.mod((x / self._cell + 0.5) * scale - 0.5, size) + 1
-        row = np.mod((y / self._cell + 0.5) * scale - 0.5, size)
-        row += self._offsets[level.astype(np.intp)]
-        maps = column.astype(np.float32), row.astype(np.float32)
+        column = (x * np.float32(1 / self._cell) + 0.5) * scale - 0.5
+        row = (y * np.float32(1 / self._cell) + 0.5) * scale - 0.5
+        column -= np.floor(column / size) * size  # quicker than np.mod
+        row -= np.floor(row / size) * size
+        maps = column + 1, row + self._offsets[level.astype(np.intp)]
         return np.asarray(cv2.remap(self._atlas, *maps, cv2.INTER_LINEAR), np.float32)
 
 
@@ -149,6 +180,8 @@ class Light:
     """Of a cloud's sunny side; the other is the sky's."""
     haze: float
     """Metres after which 1/e of the contrast is left."""
+    wind: float
+    """Which makes waves."""
     exposure: float
 
     @cached_property
@@ -172,7 +205,7 @@ class World:
     ground: Texture
     """Lit colour, and how far it is water."""
     grain: Texture
-    """Fine brightness of the ground, around 1."""
+    """Fine brightness of the ground, around 0."""
     waves: Texture
     """Slope of the water along x and y."""
     clouds: Texture
@@ -181,38 +214,39 @@ class World:
 
 def ridges(rng: np.random.Generator, wavelength: float) -> Array:
     """Mountain ridges, 0 to about 1: folded noise, rough only where it is already high."""
+    spectrum = white(rng, MAP_SIZE)
     total = np.zeros((MAP_SIZE, MAP_SIZE), np.float32)
     weight: Array = np.ones_like(total)
     for octave in range(8):
-        fold = np.maximum(1 - np.abs(noise(rng, MAP_SIZE, wavelength / 2**octave)) * 0.9, 0) ** 2
-        total += fold * weight * np.float32(0.48**octave)
-        weight = np.clip(fold * weight * 1.7, 0, 1)
+        layer = filtered(spectrum, band(wavelength / 2**octave, MAP_SIZE))
+        fold = np.maximum(1 - np.abs(layer) * 0.7, 0) ** 2
+        total += fold * weight * np.float32(0.5**octave)
+        weight = np.clip(fold * weight * 2.2, 0.12, 1)
     return total / np.float32(1.7)
 
 
 def valley_land(rng: np.random.Generator) -> Array:
-    """Mountains around a chain of lakes; metres, negative under water."""
-    swell = clouds_of_noise(rng, MAP_SIZE, 900, 3)
-    mountains = ridges(rng, 420)
-    rise = smoothstep(-1.1, 1.3, swell)
-    hills = clouds_of_noise(rng, MAP_SIZE, 160, 6) * 14
-    return np.asarray(rise * (60 + 430 * mountains) + hills * (0.3 + rise) - 58, np.float32)
+    """Wooded hills, lakes and mountains; metres, negative under water."""
+    swell = fractal(rng, MAP_SIZE, 900)
+    mountains = smoothstep(0.0, 1.6, swell) * (320 * ridges(rng, 640) + 30)
+    hills = fractal(rng, MAP_SIZE, 230, 0.9) * 30
+    return np.asarray(mountains + hills + 26 + 20 * swell, np.float32)
 
 
 def island_land(rng: np.random.Generator) -> Array:
     """Rocky islands in the middle of a sea; metres, negative under water."""
     axis = (np.arange(MAP_SIZE, dtype=np.float32) - MAP_SIZE / 2) * CELL
-    bend = clouds_of_noise(rng, MAP_SIZE, 300, 4) * 130
-    main = np.exp(-(np.hypot(axis[:, None] * 0.75, axis) + bend).clip(0) ** 2 / 520**2)
-    side = np.exp(-np.hypot(axis[:, None] - 900, axis - 350) ** 2 / 230**2) * 0.55
+    bend = fractal(rng, MAP_SIZE, 300) * 130
+    main = np.exp(-((np.hypot(axis[:, None] * 0.75, axis) + bend).clip(0) ** 2) / 520**2)
+    side = np.exp(-(np.hypot(axis[:, None] - 900, axis - 350) ** 2) / 230**2) * 0.55
     base = np.maximum(main, side).astype(np.float32)
-    return np.asarray(base * (90 + 480 * ridges(rng, 330)) - 42, np.float32)
+    return np.asarray(base * (110 + 300 * ridges(rng, 400)) - 42, np.float32)
 
 
-def slopes(height: Array) -> tuple[Array, Array]:
+def slopes(height: Array, cell: float = CELL) -> tuple[Array, Array]:
     """Rise along x and y, by central differences of the periodic map."""
-    along_x = (np.roll(height, -1, 1) - np.roll(height, 1, 1)) / (2 * CELL)
-    along_y = (np.roll(height, -1, 0) - np.roll(height, 1, 0)) / (2 * CELL)
+    along_x = (np.roll(height, -1, 1) - np.roll(height, 1, 1)) / (2 * cell)
+    along_y = (np.roll(height, -1, 0) - np.roll(height, 1, 0)) / (2 * cell)
     return along_x, along_y
 
 
@@ -242,16 +276,16 @@ def shadow(height: Array, light: Light) -> Array:
 
 def covering(rng: np.random.Generator, land: Array) -> tuple[Array, Array]:
     """Colour of the ground, and how far it is wooded."""
-    steep = np.hypot(*slopes(blurred(land, 1.5)))
-    patches = clouds_of_noise(rng, MAP_SIZE, 110, 6)
-    speckle = clouds_of_noise(rng, MAP_SIZE, 14, 3)
+    steep = np.asarray(np.hypot(*slopes(blurred(land, 1.5))), np.float32)
+    patches = fractal(rng, MAP_SIZE, 110)
+    speckle = fractal(rng, MAP_SIZE, 14)
     meadow = mix((0.105, 0.165, 0.035), (0.27, 0.23, 0.075), smoothstep(-0.8, 1.4, patches))
-    wood = smoothstep(-0.35, 0.05, patches + 0.25 * speckle - land / 260 + 0.25)
+    wood = smoothstep(-0.35, 0.05, patches + 0.25 * speckle - 0.004 * land + 0.25)
     wood *= smoothstep(0.95, 0.65, steep) * smoothstep(5, 14, land)
     leaves = mix((0.022, 0.062, 0.016), (0.085, 0.105, 0.02), smoothstep(-1.6, 1.8, speckle))
-    strata = 0.5 + 0.5 * np.sin(land / 7 + 2 * patches + speckle)
-    stone = mix((0.20, 0.165, 0.135), (0.34, 0.30, 0.26), np.asarray(strata, np.float32))
-    rock = smoothstep(0.55, 0.85, steep + 0.08 * speckle)
+    strata = np.asarray(0.5 + 0.5 * np.sin(land / 7 + 2 * patches + speckle), np.float32)
+    stone = mix((0.165, 0.130, 0.105), (0.29, 0.25, 0.21), strata)
+    rock = smoothstep(0.55, 0.85, steep + np.float32(0.08) * speckle)
     snow = smoothstep(265, 330, land + 25 * patches) * smoothstep(1.25, 0.8, steep)
     sand = smoothstep(9, 4, land + 2 * speckle) * smoothstep(0.6, 0.35, steep)
     colour = mix(mix(meadow, leaves, wood), stone, rock)
@@ -276,7 +310,7 @@ def build_world(rng: np.random.Generator, land: Array, light: Light) -> World:
     colour, wood = covering(rng, land)
     crowns = noise(rng, MAP_SIZE, 4.5) * 1.7 + noise(rng, MAP_SIZE, 11) * 1.4 + 5
     height = np.maximum(land, 0) + wood * np.maximum(crowns, 0)
-    passing = smoothstep(-0.9, 0.2, clouds_of_noise(rng, MAP_SIZE, 420, 4))
+    passing = smoothstep(-0.9, 0.2, fractal(rng, MAP_SIZE, 420))
     lit_land = lit(colour, height, light, 0.35 + 0.65 * passing)
     wet = smoothstep(0.6, -0.6, land)
     brightness = np.asarray(light.sun, np.float32) * light.direction[2] + light.ambient
@@ -286,28 +320,29 @@ def build_world(rng: np.random.Generator, land: Array, light: Light) -> World:
         light=light,
         height=Texture(height.astype(np.float32), CELL),
         ground=Texture(ground, CELL),
-        grain=Texture(1 + 0.17 * clouds_of_noise(rng, 512, 10, 3), 0.55),
-        waves=build_waves(rng),
+        grain=Texture(0.17 * fractal(rng, 512, 10), 0.55),
+        waves=build_waves(rng, light.wind),
         clouds=build_clouds(rng, light),
     )
 
 
-def build_waves(rng: np.random.Generator) -> Texture:
+def build_waves(rng: np.random.Generator, wind: float) -> Texture:
     """Slopes of a sea of crossing waves."""
-    size, cell = 512, 0.8
+    size, cell = 512, 0.8  # metres
     surface = 0.85 * noise(rng, size, 34, 0.35) + 0.32 * noise(rng, size, 13, 0.4)
     surface += 0.10 * noise(rng, size, 5, 0.4)
-    along_x, along_y = (np.gradient(np.pad(surface, 1, "wrap"), cell, axis=a) for a in (1, 0))
-    return Texture(np.dstack([along_x, along_y])[1:-1, 1:-1].astype(np.float32) * 0.30, cell)
+    slope = np.dstack(slopes(surface, cell)) * np.float32(0.3 * wind)
+    return Texture(slope, cell)
 
 
 def build_clouds(rng: np.random.Generator, light: Light) -> Texture:
     """A layer of clouds, seen from below."""
     size, cell = 1024, 14.0
-    density = smoothstep(-0.1, 2.1, clouds_of_noise(rng, size, 190, 7))
+    density = smoothstep(-0.1, 2.1, fractal(rng, size, 190))
     opacity = 1 - np.exp(-9 * density)
     ahead = [round(7 * part) for part in light.direction[1::-1]]
-    sunny = np.exp(-2.6 * (0.45 * blurred(density, 2) + blurred(np.roll(density, ahead, (0, 1)), 4)))
+    before = blurred(np.roll(density, ahead, (0, 1)), 4)
+    sunny = np.exp(-2.6 * (0.45 * blurred(density, 2) + before))
     return Texture(np.dstack([opacity, sunny]).astype(np.float32), cell)
 
 
@@ -410,20 +445,20 @@ def empty_sky(view: View, light: Light, rise: Array) -> Array:
     towards = (to_x * along_x + to_y * along_y + to_z * rise[:, None]) / length
     high = 1 - np.exp(-4.2 * np.maximum(rise[:, None] / length, 0))
     sky = mix(light.horizon, light.zenith, high)
-    around = np.maximum(towards, 0)
-    glow = 0.30 * around**6 + 0.55 * around**40 + 1.6 * around**500
-    return sky + glow[..., None] * np.array(light.glow, np.float32)
+    away = towards - 1
+    glow = 0.30 * np.exp(5 * away) + 0.55 * np.exp(40 * away) + 1.6 * np.exp(500 * away)
+    return np.asarray(sky + glow[..., None] * np.array(light.glow, np.float32), np.float32)
 
 
-def draw_sky(view: View, world: World) -> Array:
-    """Sky and clouds over the whole canvas; below the horizon its lowest row goes on."""
+def draw_sky(view: View, world: World, rows: int) -> Array:
+    """Sky and clouds over the upper `rows`; below the horizon the sky of its row goes on."""
     light, camera = world.light, view.camera
-    rise = np.maximum(view.rise, 0.004)
+    rise = np.maximum(view.rise[:rows], 0.004)
     sky = empty_sky(view, light, rise)
     up = rise[:, None]
-    depth = (CLOUD_HEIGHT - camera.z) / up
+    depth = np.asarray((CLOUD_HEIGHT - camera.z) / up, np.float32)
     x, y = view.at(depth)
-    footprint = depth / view.focal * np.sqrt(np.maximum(1 / up, 1))
+    footprint = depth / view.focal * np.sqrt(1 / up)
     drift = 9 * camera.time
     cover = world.clouds(x + drift, y, np.broadcast_to(footprint, x.shape))
     opacity = cover[..., 0] * np.exp(-depth / 16_000) * smoothstep(0.015, 0.10, up)
@@ -438,11 +473,11 @@ def draw_land(view: View, world: World, depth: Array) -> tuple[Array, Array]:
     x, y = view.at(depth)
     wide = depth / view.focal
     long = np.abs(np.gradient(depth, axis=0)).astype(np.float32)
-    footprint = np.sqrt(wide * np.clip(long, wide, 12 * wide))
-    ground = world.ground(x, y, footprint * 1.3)
+    footprint = np.asarray(1.3 * np.sqrt(wide * np.clip(long, wide, 12 * wide)), np.float32)
+    ground = world.ground(x, y, footprint)
     wet = ground[..., 3]
-    grain = world.grain(x, y, footprint * 1.3)
-    return ground[..., :3] * mix(grain, np.float32(1), wet)[..., None], wet
+    grain = 1 + world.grain(x, y, footprint) * (1 - wet)
+    return np.asarray(ground[..., :3] * grain[..., None], np.float32), wet
 
 
 def draw_water(view: View, world: World, depth: Array, dry: Array, wet: Array) -> Array:
@@ -458,14 +493,15 @@ def draw_water(view: View, world: World, depth: Array, dry: Array, wet: Array) -
     grazing = np.maximum(-view.rise[:, None], 1e-3)
     incidence = np.clip(grazing / np.sqrt(1 + grazing**2) - 0.8 * tilt, 0.03, 1)
     share = 0.02 + 0.88 * (1 - incidence) ** 5
-    return mirrored * share[..., None] + _glint(view, world.light, slope)
+    shine = mirrored * share[..., None] + _glint(view, world.light, slope)
+    return np.asarray(shine, np.float32)
 
 
 def _mirrored(view: View, dry: Array, wet: Array, tilt: Array) -> Array:
     """The picture above the waterline, turned over; waves shift what is seen."""
     rows = np.arange(view.height, dtype=np.float32)[:, None]
     shore = np.maximum.accumulate(np.where(wet < 0.5, rows, view.horizon), axis=0)
-    shore = cv2.blur(np.asarray(shore, np.float32), (25, 1))
+    shore = cv2.blur(np.asarray(shore, np.float32), (8 * OVERSAMPLING + 1, 1))
     source = 2 * shore - rows - 0.9 * np.abs(tilt) * view.focal
     blurry = cv2.GaussianBlur(dry, (0, 0), sigmaX=2 * OVERSAMPLING, sigmaY=5 * OVERSAMPLING)
     columns = np.broadcast_to(np.arange(view.width, dtype=np.float32), source.shape)
@@ -495,12 +531,13 @@ def draw(world: World, camera: Camera) -> Array:
     """One picture: (HEIGHT, WIDTH, 3), R'G'B' in [0, 1]."""
     view = View(camera)
     depth, meets = trace(view, world.height)
-    sky = draw_sky(view, world)
+    sky = draw_sky(view, world, rows=int(np.count_nonzero(~meets.all(axis=1))))
     land, wet = draw_land(view, world, depth)
     wet = wet * meets
-    at_horizon = empty_sky(view, world.light, np.full(view.height, 0.02, np.float32))
+    at_horizon = empty_sky(view, world.light, np.full(1, 0.02, np.float32))
     air = 1 - np.exp(-((depth / world.light.haze) ** 1.4))
-    dry = np.where(meets[..., None], mix(land, at_horizon, air), sky)
+    dry = mix(land, at_horizon, air)
+    dry[: len(sky)] = np.where(meets[: len(sky), :, None], dry[: len(sky)], sky)
     if wet.any():
         water = draw_water(view, world, depth, dry, wet)
         dry = dry + water * (wet * (1 - air))[..., None]
@@ -528,27 +565,29 @@ def develop(linear: Array, exposure: float) -> Array:
 
 DAY = Light(
     azimuth=math.radians(150),
-    elevation=math.radians(34),
-    sun=(3.1, 2.75, 2.2),
-    ambient=(0.40, 0.52, 0.72),
-    horizon=(0.62, 0.76, 0.92),
-    zenith=(0.10, 0.25, 0.62),
+    elevation=math.radians(32),
+    sun=(3.7, 3.2, 2.45),
+    ambient=(0.34, 0.47, 0.70),
+    horizon=(0.60, 0.77, 0.95),
+    zenith=(0.075, 0.215, 0.60),
     glow=(0.55, 0.48, 0.36),
-    cloud=(1.05, 1.0, 0.95),
-    haze=4200,
+    cloud=(1.5, 1.42, 1.32),
+    haze=6200,
+    wind=0.6,
     exposure=0.62,
 )
 EVENING = Light(
-    azimuth=math.radians(28),
-    elevation=math.radians(9),
-    sun=(2.9, 1.35, 0.55),
-    ambient=(0.20, 0.19, 0.30),
-    horizon=(0.95, 0.46, 0.24),
-    zenith=(0.07, 0.10, 0.28),
-    glow=(1.5, 0.72, 0.25),
-    cloud=(1.1, 0.48, 0.28),
-    haze=5200,
-    exposure=0.62,
+    azimuth=math.radians(118),
+    elevation=math.radians(13),
+    sun=(4.3, 1.75, 0.55),
+    ambient=(0.24, 0.27, 0.50),
+    horizon=(0.90, 0.43, 0.30),
+    zenith=(0.045, 0.085, 0.30),
+    glow=(1.3, 0.66, 0.22),
+    cloud=(1.5, 0.55, 0.33),
+    haze=7500,
+    wind=0.7,
+    exposure=0.66,
 )
 
 
@@ -561,7 +600,7 @@ def over_the_lakes(time: float) -> Camera:
         z=250 + 4 * time,
         heading=heading,
         pitch=34,
-        bank=2.5 + 1.5 * time,
+        bank=-2.0 - 1.5 * time,
         time=time,
     )
 
@@ -569,11 +608,11 @@ def over_the_lakes(time: float) -> Camera:
 def to_the_island(time: float) -> Camera:
     """Low over the sea, slowly rising."""
     return Camera(
-        x=1500 + 42 * time,
-        y=2950 + 3 * time,
-        z=26 + 5 * time,
-        heading=math.radians(3 + 3 * time),
-        pitch=18,
+        x=1840 + 75 * time,
+        y=2600 + 20 * time,
+        z=62 + 9 * time,
+        heading=math.radians(20 + 6 * time),
+        pitch=14,
         bank=-2.0 + 1.2 * time,
         time=time,
     )
@@ -588,8 +627,138 @@ SHOTS = (
 
 def pictures() -> Iterator[Array]:
     """All frames of the clip."""
-    for number, (land, light, flight, count) in enumerate(SHOTS):
-        rng = np.random.default_rng((SEED, number))
-        world = build_world(rng, land(rng), light)
-        for frame in range(count):
-            yield draw(world, flight(frame / RATE))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for number, (land, light, flight, count) in enumerate(SHOTS):
+            rng = np.random.default_rng((SEED, number))
+            world = build_world(rng, land(rng), light)
+            cameras = (flight(frame / RATE) for frame in range(count))
+            yield from pool.map(partial(draw, world), cameras)
+
+
+# Sound
+
+CHORDS = (
+    (0.0, (50, 57, 62, 66, 69, 76)),
+    (2.0, (47, 54, 59, 62, 66, 73)),
+)
+"""When a chord begins, in seconds (the second one with the cut), and its keys as MIDI counts."""
+BEAT = 0.25  # seconds
+
+
+def pitch(key: int) -> float:
+    """Hertz of a key."""
+    return float(440 * 2 ** ((key - 69) / 12))
+
+
+def plucked(frequency: float, seconds: Sound) -> Sound:
+    """A string plucked at 0: overtones that die the sooner the higher they are."""
+    after = np.maximum(seconds, 0)
+    tone = np.zeros_like(seconds)
+    for n in range(1, 9):
+        tone += np.sin(2 * np.pi * frequency * n * after) * np.exp(-after * (1.6 + n)) / n**1.5
+    return tone * (seconds >= 0) * np.minimum(after / 0.004, 1)
+
+
+def pad(frequency: float, seconds: Sound) -> Sound:
+    """A soft held tone that swells from 0 on."""
+    after = np.maximum(seconds, 0)
+    beating = sum(np.sin(2 * np.pi * frequency * (1 + d) * after) for d in (-0.002, 0, 0.0025))
+    return np.asarray(beating * (1 - np.exp(-after / 0.35)) / 3)
+
+
+def wind(rng: np.random.Generator, seconds: Sound) -> Sound:
+    """Noise around 400 Hz that comes and goes."""
+    spectrum = np.fft.rfft(rng.standard_normal(len(seconds)))
+    hertz = np.fft.rfftfreq(len(seconds), 1 / SAMPLE_RATE) + 1e-9
+    hiss = np.fft.irfft(spectrum * np.exp(-(np.log2(hertz / 400) ** 2) / 2), len(seconds))
+    return np.asarray(hiss / hiss.std() * (0.7 + 0.3 * np.sin(2 * np.pi * seconds / 2.3)))
+
+
+def hall(rng: np.random.Generator, sound: Sound) -> Sound:
+    """The sound's echo from a large space."""
+    length = len(sound)
+    late = np.arange(length) / SAMPLE_RATE
+    answer = rng.standard_normal(length) * np.exp(-late / 0.45)
+    both = np.fft.rfft(sound, 2 * length) * np.fft.rfft(answer, 2 * length)
+    return np.asarray(np.fft.irfft(both)[:length] / 40)
+
+
+def compose() -> NDArray[np.float32]:
+    """Arpeggio, pad and wind: (2, samples) within ±1, as long as the pictures."""
+    rng = np.random.default_rng((SEED, len(SHOTS)))
+    seconds = np.arange(round(clip_length() * SAMPLE_RATE)) / SAMPLE_RATE
+    channels = []
+    for side in (-1, 1):
+        sound = _music(seconds, side)
+        sound = sound + 0.35 * hall(rng, sound) + 0.10 * wind(rng, seconds)
+        channels.append(sound)
+    stereo = np.stack(channels)
+    fade = np.minimum(1, np.minimum(seconds / 0.03, (seconds[-1] - seconds) / 0.35))
+    return np.asarray(0.6 * stereo * fade / np.abs(stereo).max(), np.float32)
+
+
+def _music(seconds: Sound, side: int) -> Sound:
+    """One channel; the strings stand in a row from left (-1) to right (1)."""
+    sound = np.zeros_like(seconds)
+    ends = [begin for begin, _ in CHORDS[1:]] + [float(clip_length())]
+    for (begin, keys), end in zip(CHORDS, ends, strict=True):
+        held = np.clip((end - seconds) / 0.15, 0, 1)
+        sound += 0.10 * held * sum(pad(pitch(key), seconds - begin) for key in keys[:4])
+        for note in range(round((end - begin) / BEAT)):
+            place = (note * 2) % len(keys) if note % 4 < 3 else len(keys) - 1
+            loudness = 0.5 * (1 + 0.6 * side * (place / (len(keys) - 1) * 2 - 1))
+            sound += loudness * plucked(pitch(keys[place] + 12), seconds - begin - note * BEAT)
+    return sound
+
+
+# The file
+
+
+def clip_length() -> Fraction:
+    """Seconds."""
+    return Fraction(sum(count for *_, count in SHOTS), RATE)
+
+
+def write_sound(path: Path, samples: NDArray[np.float32]) -> None:
+    """Encode (2, samples) as AAC."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=SAMPLE_RATE)
+        assert isinstance(stream, AudioStream)
+        stream.codec_context.layout = "stereo"
+        stream.codec_context.bit_rate = 128_000
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
+        frame.sample_rate, frame.pts = SAMPLE_RATE, 0
+        frame.time_base = Fraction(1, SAMPLE_RATE)
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+
+
+def write_clip(path: Path) -> None:
+    """Draw and write the whole clip, replacing what is there."""
+    info = VideoInfo(
+        WIDTH, HEIGHT, rate=Fraction(RATE), time_base=Fraction(1, 512 * RATE), colour=BT709
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        sound_file = Path(folder) / "sound.mp4"
+        write_sound(sound_file, compose())
+        sound = SoundSource(sound_file)
+        with VideoWriter(path, info, WriteConfig(crf=CRF), overwrite=True, sound=sound) as writer:
+            for number, picture in enumerate(pictures()):
+                image = torch.from_numpy(picture).permute(2, 0, 1).contiguous()
+                writer.write(Frame(image, Fraction(number, RATE), Fraction(1, RATE)))
+        sound.close()
+
+
+def main() -> None:
+    """Write the samples into the folder that is named, or into the project's own."""
+    parser = argparse.ArgumentParser(description="Generate the sample clip.")
+    default = Path(__file__).resolve().parent.parent / "samples"
+    parser.add_argument("folder", nargs="?", type=Path, default=default)
+    folder = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "flight.mp4"
+    write_clip(path)
+    print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

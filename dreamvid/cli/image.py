@@ -12,7 +12,7 @@ import typer
 
 from dreamvid.cli.options import command
 from dreamvid.cli.report import AsJson, Overwrite, Quiet, Report
-from dreamvid.cli.setup import check_dream, metadata, note_similarity, prepare
+from dreamvid.cli.setup import check_dream, load_objectives, metadata, note_similarity, start_device
 from dreamvid.config import ImageConfig, WriteConfig
 from dreamvid.errors import ConfigError
 
@@ -45,17 +45,18 @@ def image(
 
     report = Report(quiet, as_json)
     start = _start(source, config)
+    device = start_device(config, report)
+    start = start.to(device)
+    objectives = load_objectives(config, device)
     with (
         _filming(film, start, config, source, overwrite) as record,
         report.progress("dreaming", config.steps) as progress,
     ):
-        device, objectives = prepare(config, report)
 
         def on_step(step: Step) -> None:
             record(step)
             progress.advance(f"octave {step.octave + 1} of {step.octaves}")
 
-        start = start.to(device)
         dream = dream_image(start, objectives, config, on_step=on_step)
     note_similarity(report, objectives, start, dream)
     write_image(out, dream, overwrite=overwrite, metadata=metadata(config, source))
@@ -64,7 +65,8 @@ def image(
 
 def _check(source: str, out: Path, film: Path | None, overwrite: bool, config: ImageConfig) -> None:
     """Find what is wrong with files and options before anything heavy is loaded."""
-    from dreamvid.media.files import IMAGE_SUFFIXES, check_input, check_output
+    from dreamvid.media.files import check_input, check_output
+    from dreamvid.media.still import IMAGE_SUFFIXES
 
     if source not in BLANKS:
         check_input(Path(source))

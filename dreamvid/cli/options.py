@@ -51,8 +51,8 @@ def command(model: type[Section] | None = None) -> Callable[[Callable[..., None]
                 if model is not None:
                     given["config"] = _configure(model, given)
                 function(**given)
-            except (DreamvidError, KeyboardInterrupt) as error:
-                if debug:
+            except (Exception, KeyboardInterrupt) as error:
+                if debug or isinstance(error, typer.Exit):
                     raise
                 fail(error)
 
@@ -69,10 +69,15 @@ def command(model: type[Section] | None = None) -> Callable[[Callable[..., None]
 
 def fail(error: BaseException) -> NoReturn:
     """Say what is wrong in one line on standard error, and exit."""
-    if isinstance(error, KeyboardInterrupt):
+    message, status = " ".join(str(error).split()), 1
+    if isinstance(error, DreamvidError):
+        status = error.exit_code
+    elif isinstance(error, KeyboardInterrupt):
         message, status = "stopped; no result was written", INTERRUPTED
+    elif type(error).__name__ == "OutOfMemoryError":  # torch's, not imported for its name
+        message = "the device is out of memory; a smaller --size or fewer --cutouts need less"
     else:
-        message, status = " ".join(str(error).split()), getattr(error, "exit_code", 1)
+        message = f"this is a bug: {type(error).__name__}: {message} (--debug shows where)"
     print(f"dreamvid: {message}", file=sys.stderr)
     raise SystemExit(status)
 

@@ -35,18 +35,22 @@ def check_dream(config: VideoConfig | ImageConfig) -> None:
         check_input(Path(split_weight(weighted)[0]))
 
 
-def prepare(
-    config: VideoConfig | ImageConfig, report: Report
-) -> tuple[torch.device, list[ClipObjective]]:
-    """The device, and the prompts as each guide sees them."""
+def start_device(config: VideoConfig | ImageConfig, report: Report) -> torch.device:
+    """The device, told to the user."""
     from dreamvid.device import choose_device
-    from dreamvid.dream.guide import create_objectives
-    from dreamvid.media.still import read_image
 
     device = choose_device(config.device)
     report.say(f"dreaming on {device} with {', '.join(config.guide)}")
+    return device
+
+
+def load_objectives(config: VideoConfig | ImageConfig, device: torch.device) -> list[ClipObjective]:
+    """The prompts, pictures among them, as each guide sees them."""
+    from dreamvid.dream.guide import create_objectives
+    from dreamvid.media.still import read_image
+
     images = [read_image(Path(split_weight(text)[0])) for text in config.image_prompt]
-    return device, create_objectives(config, device, images)
+    return create_objectives(config, device, images)
 
 
 def metadata(config: VideoConfig | ImageConfig, source: str) -> dict[str, str]:

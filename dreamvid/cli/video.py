@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,13 +9,12 @@ import typer
 
 from dreamvid.cli.options import command
 from dreamvid.cli.report import AsJson, Overwrite, Quiet, Report
-from dreamvid.cli.setup import check_dream, metadata, note_similarity, prepare
+from dreamvid.cli.setup import check_dream, load_objectives, metadata, note_similarity, start_device
 from dreamvid.config import VideoConfig
 
 if TYPE_CHECKING:
     import torch
 
-    from dreamvid.dream.guide import ClipObjective
     from dreamvid.media.reader import VideoReader
     from dreamvid.media.writer import VideoWriter
 
@@ -60,15 +58,14 @@ def video(
             metadata=metadata(config, str(source)),
         ) as writer,
     ):
-        device, objectives = prepare(config, report)
-        shots = _dream(reader, writer, objectives, device, config, report)
+        device = start_device(config, report)
+        shots = _dream(reader, writer, device, config, report)
     report.finish(out, shots=shots, guide=config.guide, device=str(device))
 
 
 def _dream(
     reader: VideoReader,
     writer: VideoWriter,
-    objectives: Sequence[ClipObjective],
     device: torch.device,
     config: VideoConfig,
     report: Report,
@@ -78,12 +75,14 @@ def _dream(
     from dreamvid.motion.shots import create_cut_detector
     from dreamvid.sequence import dream_frames
 
+    flow = create_flow(config.flow, device, config.flow_weights)
+    objectives = load_objectives(config, device)
     shots = 0
     dreamed_frames = dream_frames(
         (frame.with_image(frame.image.to(device)) for frame in reader),
         objectives,
         config,
-        flow=create_flow(config.flow, device, config.flow_weights),
+        flow=flow,
         is_cut=create_cut_detector(config.cut_threshold),
     )
     with report.progress("dreaming", reader.info.frame_count) as progress:

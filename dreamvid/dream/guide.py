@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -160,11 +161,11 @@ def load_clip(text: str, device: torch.device) -> Clip:
     Raises GuideError, one line, where it does not exist or its weights cannot be had.
     """
     name = parse_guide(text)
+    with _quiet():
+        import open_clip
+    _check_tag(name, open_clip)
     offline = not name.is_local and not _hub_answers()
     with _quiet(), _hub_mode(offline):
-        import open_clip
-
-        _check_tag(name, open_clip)
         try:
             model = open_clip.create_model(
                 name.model,
@@ -242,7 +243,10 @@ def _wants_quick_gelu(name: GuideName, open_clip: Any) -> bool:
 
 def _why_not(name: GuideName, offline: bool, error: Exception) -> str:
     if name.is_local:
-        return f"guide '{name.text}' cannot be loaded: {_first_line(error)}"
+        # torch's own words advise to load it unsafely
+        unknown = isinstance(error, UnpicklingError)
+        reason = "this is no file of weights" if unknown else _first_line(error)
+        return f"guide '{name.text}' cannot be loaded: {reason}"
     if offline:
         return (
             f"guide '{name.text}' is not cached and the hub cannot be reached; "
@@ -254,7 +258,7 @@ def _why_not(name: GuideName, offline: bool, error: Exception) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".:")
 
 
 def _hub_answers() -> bool:

@@ -104,7 +104,7 @@ def parse_guide(text: str) -> GuideName:
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise GuideError(f"unknown guide '{text}'; allowed: {FORMS}{hint}")
     if not tail:
-        raise GuideError(f"guide '{text}' lacks its weights; allowed: {text}:TAG or {text}:FILE")
+        raise GuideError(f"guide '{text}' lacks its weights; allowed: {head}:TAG or {head}:FILE")
     return GuideName(text, head, tail)
 
 

@@ -16,7 +16,7 @@ import av
 import numpy as np
 import torch
 from av.filter import Graph
-from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -44,6 +44,8 @@ _LEFT_UNSAID = {
     *("utvideo", "v210", "vp9"),
 }
 """Of those, the ones whose decoders leave it open, which swscale takes for the middle."""
+_UNKNOWN_SIDE_DATA = range(28, 32)
+"""In FFmpeg's numbers: LCEVC, view, 3D displays and EXIF."""
 _SCALING = (
     Interpolation.BICUBIC
     | Interpolation.ACCURATE_RND
@@ -159,7 +161,10 @@ class Converter:
             height=height,
             format=pix_fmt,
             interpolation=_SCALING,
-            # Equal ranges keep swscale from touching the values, grey and yuvj included.
+            # Alike on both sides, so that swscale leaves the values alone, grey and yuvj
+            # included, and does not stumble over a tag that it does not know.
+            src_colorspace=Colorspace.ITU709,
+            dst_colorspace=Colorspace.ITU709,
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.JPEG,
         )
@@ -168,22 +173,23 @@ class Converter:
         """The same picture, marked as having its chroma on the left; a filter alone can do it."""
         key = (frame.width, frame.height, frame.format.name)
         if self._siting is None or self._siting[0] != key:
-            self._siting = key, _siting_graph(frame)
+            self._siting = key, _filter_graph(frame, ("setparams", "chroma_location=left"))
         graph = self._siting[1]
         graph.vpush(frame)
         return graph.vpull()
 
 
-def _siting_graph(frame: av.VideoFrame) -> Graph:
+def _filter_graph(frame: av.VideoFrame, *filters: tuple[str, str]) -> Graph:
+    """FFmpeg's filters (name, arguments) one after another, for pictures like `frame`."""
     graph = Graph()
     graph.threads = 1
-    source = graph.add_buffer(
+    last = graph.add_buffer(
         width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)
     )
-    marked = graph.add("setparams", "chroma_location=left")
-    sink = graph.add("buffersink")
-    source.link_to(marked)
-    marked.link_to(sink)
+    for name, arguments in (*filters, ("buffersink", "")):
+        following = graph.add(name, arguments)
+        last.link_to(following)
+        last = following
     graph.configure()
     return graph
 
@@ -268,9 +274,11 @@ def _write_planes(planes: Tensor, pix_fmt: str) -> av.VideoFrame:
     """(3, H, W) code values, rounded, as a picture of a planar 4:4:4 format."""
     _, height, width = planes.shape
     frame = av.VideoFrame(width, height, pix_fmt)
-    top = 2 ** bit_depth(pix_fmt) - 1
-    values = planes if "f32" in pix_fmt else planes.round().clamp_(0, top)
-    for i, plane in enumerate(values.cpu().numpy()):
+    depth = bit_depth(pix_fmt)
+    if depth < 32:
+        kind = torch.uint8 if depth == 8 else torch.int32
+        planes = planes.round().clamp_(0, _top(depth)).to(kind)
+    for i, plane in enumerate(planes.cpu().numpy()):
         _view(frame, i)[:] = plane
     return frame
 
@@ -303,8 +311,7 @@ class Orientation:
 
 def orientation(frame: av.VideoFrame) -> Orientation:
     """What the display matrix asks for, to the nearest quarter turn."""
-    side_data: Any = frame.side_data  # PyAV's own annotation is of another type
-    matrix = side_data.get("DISPLAYMATRIX")
+    matrix = _side_data(frame).get("DISPLAYMATRIX")
     if matrix is None:
         return Orientation()
     # Rows (a, b, u), (c, d, v), (x, y, w): a pixel (p, q) is shown at (a·p + c·q, b·p + d·q).
@@ -312,6 +319,17 @@ def orientation(frame: av.VideoFrame) -> Orientation:
     if abs(b) + abs(c) > abs(a) + abs(d):
         return Orientation(transposed=True, mirrored_x=c < 0, mirrored_y=b < 0)
     return Orientation(mirrored_x=a < 0, mirrored_y=d < 0)
+
+
+def _side_data(frame: av.VideoFrame) -> Any:
+    """PyAV's mapping; a kind that PyAV 18 does not know, as EXIF, would hide all the others."""
+    try:
+        return frame.side_data
+    except ValueError:
+        unknown = [("sidedata", f"mode=delete:type={number}") for number in _UNKNOWN_SIDE_DATA]
+        graph = _filter_graph(frame, *unknown)
+        graph.vpush(frame)
+        return graph.vpull().side_data
 
 
 def orient(image: Tensor, how: Orientation) -> Tensor:

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from dreamvid.errors import MediaError
 from dreamvid.media.colour import Converter, orientation
-from dreamvid.media.files import open_input, reason
+from dreamvid.media.files import media_errors, open_input, reason
 from dreamvid.media.info import (
     VideoInfo,
     claimed_end,
@@ -72,6 +72,8 @@ class VideoReader:
     ) -> None:
         self._path, self._warn = Path(path), on_warning
         self._start, self._end, self._rate = start, end, rate
+        self._first: _Picture | None = None
+        self._rest: Iterator[_Picture] = iter(())
         self._container = open_input(self._path)
         try:
             self._stream = picture_stream(self._container, self._path)
@@ -83,11 +85,10 @@ class VideoReader:
             raise
 
     def _open_info(self, size: str) -> None:
-        pictures = self._selected()
-        self._first = next(pictures, None)
+        self._rest = self._selected()
+        self._first = next(self._rest, None)
         if self._first is None:
             raise self._nothing()
-        self._rest = pictures
         source = describe(self._container, self._stream, self._first.frame)
         self._converter = Converter(source.codec)
         self.info = _delivered(source, self._start, self._end, self._rate, size)
@@ -98,12 +99,14 @@ class VideoReader:
     def __iter__(self) -> Iterator[Frame]:
         while self._first is not None:
             picture = self._first
-            image = self._converter.to_tensor(picture.frame, self._coded_size)
+            with media_errors(f"'{self._path}': {picture.frame.format.name} cannot be converted"):
+                image = self._converter.to_tensor(picture.frame, self._coded_size)
             self._first = next(self._rest, None)
             yield Frame(image, picture.time, picture.duration)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; no more frames come."""
+        self._first, self._rest = None, iter(())
         self._container.close()
 
     def __enter__(self) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
 from contextlib import suppress
@@ -37,6 +38,7 @@ class SoundSource:
         self._tracks: tuple[AudioStream, ...] = self._container.streams.audio
         self._outputs: dict[int, Stream] = {}
         self._pending: Packet[Stream] | None = None
+        self._packets: Iterator[Packet[Stream]] = iter(())
 
     def attach(self, output: OutputContainer, path: Path) -> None:
         """Add a stream to `output` for each track.
@@ -44,14 +46,10 @@ class SoundSource:
         Raises MediaError where the container cannot hold a track's codec.
         """
         for track in self._tracks:
-            name = track.codec_context.codec.canonical_name if has_decoder(track) else "this"
             try:
                 stream = output.add_stream_from_template(track)
             except ValueError:
-                raise MediaError(
-                    f"'{path}': {output.format.name} cannot hold {name} sound; "
-                    "allowed: an output named .mkv, or --no-sound"
-                ) from None
+                raise _refusal(track, output, path) from None
             kept = {key: track.metadata[key] for key in _KEPT_TAGS if key in track.metadata}
             stream.metadata.update(kept)
             stream.disposition = track.disposition
@@ -78,7 +76,9 @@ class SoundSource:
             yield packet
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; no more packets come."""
+        self._tracks, self._pending = (), None
+        self._packets = iter(())
         self._container.close()
 
     def _selected(self) -> Iterator[Packet[Stream]]:
@@ -89,6 +89,7 @@ class SoundSource:
             with suppress(av.FFmpegError):  # else it is read from the beginning
                 self._container.seek(math.floor((self._start - 1) * av.time_base))
         running = {track.index for track in self._tracks}
+        last: dict[int, int] = {}
         packets: Iterator[Packet[Any]] = self._container.demux(self._tracks)
         for packet in packets:
             if not packet.size or packet.is_corrupt or not self._is_wanted(packet, running):
@@ -98,7 +99,11 @@ class SoundSource:
             shift = round((self._start or 0) / packet.time_base)
             packet.pts = None if packet.pts is None else packet.pts - shift
             packet.dts = packet.pts if packet.dts is None else packet.dts - shift
-            packet.stream = self._outputs[packet.stream_index]
+            stamp, index = packet.dts or 0, packet.stream_index
+            if stamp <= last.get(index, stamp - 1):  # damaged; no container takes it
+                continue
+            last[index] = stamp
+            packet.stream = self._outputs[index]
             yield packet
 
     def _is_wanted(self, packet: Packet[AudioStream], running: set[int]) -> bool:
@@ -112,6 +117,16 @@ class SoundSource:
             whole = self._start is None
             return whole or time + (packet.duration or 0) * packet.time_base > begin
         return time >= begin - _priming(packet.stream)
+
+
+def _refusal(track: AudioStream, output: OutputContainer, path: Path) -> MediaError:
+    name = track.codec_context.name if has_decoder(track) else "this"
+    with av.open(io.BytesIO(), "w", format="matroska") as matroska:
+        held = name in matroska.supported_codecs
+    allowed = "an output named .mkv, or --no-sound" if held else "--no-sound"
+    return MediaError(
+        f"'{path}': {output.format.name} cannot hold {name} sound; allowed: {allowed}"
+    )
 
 
 def _priming(track: AudioStream) -> Fraction:

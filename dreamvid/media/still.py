@@ -81,7 +81,8 @@ def read_image(path: Path, *, size: str = "source") -> Tensor:
     if size != "source":
         width, height = parse_size(size, VideoInfo(width, height))
     # All kinds of picture file that subsample have their chroma in the middle, as JPEG does.
-    return Converter("mjpeg").to_tensor(frame, (height, width) if turned else (width, height))
+    with media_errors(f"'{path}': {frame.format.name} cannot be converted"):
+        return Converter("mjpeg").to_tensor(frame, (height, width) if turned else (width, height))
 
 
 def _decode_first(path: Path) -> av.VideoFrame:

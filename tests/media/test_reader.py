@@ -265,6 +265,13 @@ def test_keeps_no_frames(clip):
             assert sum(ref() is not None for ref in alive) <= 2
 
 
+def test_nothing_comes_after_closing(clip):
+    with VideoReader(clip()) as reader:
+        iterator = iter(reader)
+        next(iterator)
+    assert list(iterator) == list(reader) == []
+
+
 def test_real_clip_cut(bunny):
     with VideoReader(bunny, start=Fraction(4), end=Fraction(8), size="320") as reader:
         frames = list(reader)

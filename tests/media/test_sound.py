@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,8 @@ def test_a_whole_copy_has_the_same_packets(source, tmp_path, suffix):
     path = copy(source, tmp_path / f"a.{suffix}")
     assert packets_of(path, "audio") == packets_of(source, "audio")
     assert packet_times(path) == packet_times(source)
-    assert probe(path).sound == probe(source).sound
+    (track,), (copied,) = probe(source).sound, probe(path).sound
+    assert replace(copied, language=None) == replace(track, language=None)
 
 
 def test_a_whole_copy_into_matroska_stays_in_step(source, tmp_path):
@@ -119,31 +121,30 @@ def test_every_track_is_copied(tmp_path):
 def test_pictures_and_sound_are_interleaved(source, tmp_path):
     path = copy(source, tmp_path / "a.mp4")
     with av.open(str(path)) as container:
-        packets = [packet for packet in container.demux() if packet.size]
-    at: dict[str, float] = {"video": 0, "audio": 0}
-    for packet in packets:
-        at[packet.stream.type] = float((packet.dts or 0) * packet.time_base)
-        assert abs(at["video"] - at["audio"]) < 0.7
+        at: dict[str, float] = {"video": 0, "audio": 0}
+        for packet in container.demux():
+            if packet.size:
+                at[packet.stream.type] = float((packet.dts or 0) * packet.time_base)
+                assert abs(at["video"] - at["audio"]) < 0.7
 
 
 @pytest.mark.parametrize(
-    ("codec", "suffix", "message"),
+    ("codec", "first", "suffix", "message"),
     [
-        ("wmav2", "mp4", r"a\.mp4': mp4 cannot hold wmav2 sound; allowed: .*\.mkv, or --no-sound"),
-        (
-            "libopus",
-            "mov",
-            r"a\.mov': mov cannot hold .*; allowed: an output named \.mkv, .*--no-sound",
-        ),
+        ("libopus", "mkv", "mov", r"a\.mov': mov cannot hold .*; allowed: .*\.mkv, .*--no-sound"),
+        ("pcm_u8", "mkv", "mp4", r"a\.mp4': mp4 cannot hold pcm_u8 sound; allowed: .*\.mkv, or"),
+        ("wmav2", "wmv", "mkv", r"a\.mkv': matroska cannot hold wmav2 sound; allowed: --no-sound"),
     ],
 )
-def test_sound_that_the_container_cannot_hold(tmp_path, codec, suffix, message):
-    source = make(tmp_path / "source.mkv", Clip(sound=codec))
+def test_sound_that_the_container_cannot_hold(tmp_path, codec, first, suffix, message):
+    clip = Clip(codec="wmv2", options={}, sound=codec) if first == "wmv" else Clip(sound=codec)
+    source = make(tmp_path / f"source.{first}", clip)
     with pytest.raises(MediaError, match=message):
         copy(source, tmp_path / f"a.{suffix}")
     assert not (tmp_path / f"a.{suffix}").exists()
     assert probe(copy(source, tmp_path / f"b.{suffix}", sound=False)).sound == ()
-    assert len(probe(copy(source, tmp_path / "a.mkv")).sound) == 1
+    if suffix != "mkv":
+        assert len(probe(copy(source, tmp_path / "a.mkv")).sound) == 1
 
 
 def test_a_clip_without_sound(tmp_path):
@@ -173,7 +174,8 @@ def test_real_clip_whole(bunny, tmp_path):
         for frame in reader:
             writer.write(frame)
     a, b = probe(bunny), probe(path)
-    assert (a.duration, a.frame_count, a.sound) == (b.duration, b.frame_count, b.sound)
+    assert (a.duration, a.frame_count) == (b.duration, b.frame_count)
+    assert [track.duration for track in a.sound] == [track.duration for track in b.sound]
     assert packet_times(path) == packet_times(bunny)
 
 

@@ -1,0 +1,73 @@
+"""Names of devices, and those that are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from dreamvid.device import check_device, choose_device
+from dreamvid.errors import ConfigError, DeviceError
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, bool], None]:
+    """Makes believe that the machine has so many CUDA cards, and Apple's or not."""
+
+    def pretend(cards: int, mps: bool) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: cards > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: cards)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+    return pretend
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu", "mps", "cuda", "cuda:0", "cuda:12"])
+def test_names_that_devices_have(name):
+    check_device(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "gpu", "CUDA", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "mps\n"]
+)
+def test_a_name_that_no_device_has_is_told_with_those_allowed(name):
+    expected = f"--device: '{name}' is not allowed; allowed: auto, cpu, cuda, cuda:N or mps"
+    for function in (check_device, choose_device):
+        with pytest.raises(ConfigError) as raised:
+            function(name)
+        assert str(raised.value) == expected
+        assert raised.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("cards", "mps", "best"), [(2, False, "cuda"), (0, True, "mps"), (0, False, "cpu")]
+)
+def test_auto_takes_the_best_there_is(machine, cards, mps, best):
+    machine(cards, mps)
+    assert choose_device("auto") == torch.device(best)
+
+
+def test_a_device_that_is_there_is_taken(machine):
+    machine(2, True)
+    for name in ("cpu", "mps", "cuda", "cuda:1"):
+        assert choose_device(name) == torch.device(name)
+
+
+@pytest.mark.parametrize(
+    ("cards", "mps", "name", "there"),
+    [
+        (0, False, "cuda", "auto, cpu"),
+        (0, False, "cuda:0", "auto, cpu"),
+        (2, False, "cuda:2", "auto, cpu, cuda:0, cuda:1"),
+        (0, True, "cuda", "auto, cpu, mps"),
+        (0, False, "mps", "auto, cpu"),
+        (1, False, "mps", "auto, cpu, cuda:0"),
+    ],
+)
+def test_a_device_that_is_not_there_is_told_with_those_that_are(machine, cards, mps, name, there):
+    machine(cards, mps)
+    with pytest.raises(DeviceError) as raised:
+        choose_device(name)
+    assert str(raised.value) == f"--device: '{name}' is not there; allowed here: {there}"
+    assert raised.value.exit_code == 1
