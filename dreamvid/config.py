@@ -359,10 +359,10 @@ def to_toml(config: Section) -> str:
     for option in options(type(config)):
         if option.section != heading:
             heading = option.section
-            lines += ["", f"# {heading}"]
+            lines += ["", f"## {heading}"]
         value = values[option.name]
         entry = f"# {option.name} =" if value is None else f"{option.name} = {_toml_value(value)}"
-        lines.append(f"{entry}  # {option.help} Allowed: {option.allowed}.")
+        lines += [f"# {option.help} Allowed: {option.allowed}.", entry]
     return "\n".join(lines[1:]) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from fractions import Fraction
@@ -94,8 +95,9 @@ def test_toml_of_the_defaults_names_every_option(model, tmp_path):
     file = tmp_path / "c.toml"
     file.write_text(text, encoding="utf-8")
     assert build_config(model, file=file) == model()
-    named = {line.removeprefix("# ").split(" =")[0] for line in text.splitlines() if " =" in line}
-    assert named == {option.name for option in options(model)}
+    named = re.findall(r"^(?:# )?([a-z-]+) =", text, re.MULTILINE)
+    assert len(named) == len(set(named))
+    assert set(named) == {option.name for option in options(model)}
 
 
 def test_the_command_line_overrides_the_file_and_the_file_the_default(tmp_path):

@@ -61,6 +61,7 @@ def test_a_device_that_is_there_is_taken(machine):
         (0, False, "cuda:0", "auto, cpu"),
         (2, False, "cuda:2", "auto, cpu, cuda:0, cuda:1"),
         (0, True, "cuda", "auto, cpu, mps"),
+        (2, False, "cuda:99999999999999999999", "auto, cpu, cuda:0, cuda:1"),
         (0, False, "mps", "auto, cpu"),
         (1, False, "mps", "auto, cpu, cuda:0"),
     ],

@@ -24,7 +24,8 @@ from dreamvid.errors import MediaError
 
 RGB_MATRIX = 0
 UNSPECIFIED = 2
-_BT709_MATRIX, BT601_MATRIX = 1, 6
+BT709_MATRIX, BT601_MATRIX = 1, 6
+FLOAT_DEPTH = 32
 UNSPECIFIED_RANGE, LIMITED_RANGE, FULL_RANGE = 0, 1, 2
 
 _BT709, _BT601 = (0.2126, 0.0722), (0.299, 0.114)
@@ -83,35 +84,46 @@ def tags_for(tags: ColourTags, pix_fmt: str, height: int) -> ColourTags:
     """
     if av.VideoFormat(pix_fmt).is_rgb:
         return replace(tags, matrix=RGB_MATRIX, range=FULL_RANGE)
-    if pix_fmt.startswith("yuvj"):
-        tags = replace(tags, range=FULL_RANGE)
     if tags.matrix == RGB_MATRIX:
-        full = pix_fmt.startswith("yuvj")
-        return replace(
-            tags,
-            matrix=_BT709_MATRIX if height >= 720 else BT601_MATRIX,
-            range=FULL_RANGE if full else LIMITED_RANGE,
-        )
-    return tags
+        matrix = BT709_MATRIX if height >= 720 else BT601_MATRIX
+        tags = replace(tags, matrix=matrix, range=LIMITED_RANGE)
+    return replace(tags, range=FULL_RANGE) if pix_fmt.startswith("yuvj") else tags
 
 
 def bit_depth(pix_fmt: str) -> int:
-    """Bits a component, at least 8; 32 stands for floating point."""
+    """Bits to work with, 8 to 16; FLOAT_DEPTH for R'G'B' in floating point (grey makes do)."""
+    form = av.VideoFormat(pix_fmt)
     if "f16" in pix_fmt or "f32" in pix_fmt:
-        return 32
-    components = av.VideoFormat(pix_fmt).components
-    return max(8, *(component.bits for component in components))
+        return FLOAT_DEPTH if form.is_rgb else 16
+    return max(8, *(component.bits for component in form.components))
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """How a coded picture becomes the displayed one: transposed first, then mirrored."""
+
+    transposed: bool = False
+    mirrored_x: bool = False
+    mirrored_y: bool = False
+
+    @property
+    def rotation(self) -> int:
+        """Degrees clockwise, of 0, 90, 180 and 270; a mirror image counts as its rotation."""
+        if self.transposed:
+            return 90 if self.mirrored_x else 270
+        return 180 if self.mirrored_y else 0
 
 
 class Converter:
     """Turns the pictures of one stream into tensors and back; keeps swscale's state.
 
     `codec` is FFmpeg's name of the stream's codec, which decides where 4:2:0 and 4:2:2 have their
-    chroma samples: half a pixel lies between the two customs.
+    chroma samples: half a pixel lies between the two customs. `turned` is how its pictures are
+    to be turned for display.
     """
 
-    def __init__(self, codec: str) -> None:
-        self._codec = codec
+    def __init__(self, codec: str, turned: Orientation | None = None) -> None:
+        self._codec, self._turned = codec, turned or Orientation()
         self._reformatter = VideoReformatter()
         self._siting: tuple[object, Graph] | None = None
 
@@ -131,7 +143,7 @@ class Converter:
             tags = tags_of(frame)
             weights = luma_weights(tags.matrix, frame.height)
             image = _mix(planes, *_decoding(weights, tags.range, depth))
-        return orient(image, orientation(frame)).clamp_(0, 1)
+        return orient(image, self._turned).clamp_(0, 1)
 
     def to_frame(self, image: Tensor, pix_fmt: str, tags: ColourTags) -> av.VideoFrame:
         """float32 (3, H, W), R'G'B' in [0, 1], as a picture in `pix_fmt`, coded as `tags` say."""
@@ -211,12 +223,12 @@ def luma_weights(matrix: int, height: int) -> tuple[float, float]:
 
 def _top(depth: int) -> int:
     """The code value of full R, G or B."""
-    return 1 if depth == 32 else 2**depth - 1
+    return 1 if depth == FLOAT_DEPTH else 2**depth - 1
 
 
 def _working_format(rgb: bool, depth: int) -> str:
     """The planar 4:4:4 format of the same depth; the same depth keeps swscale exact."""
-    if depth == 32:
+    if depth == FLOAT_DEPTH:
         return "gbrpf32le"
     return ("gbrp" if rgb else "yuv444p") + ("" if depth == 8 else f"{depth}le")
 
@@ -267,7 +279,10 @@ def _mix(planes: Tensor, matrix: _Matrix, offsets: tuple[float, ...]) -> Tensor:
 
 def _read_planes(frame: av.VideoFrame) -> Tensor:
     """The three planes of a 4:4:4 picture as float32 (3, H, W), code values."""
-    return torch.from_numpy(np.stack([_view(frame, i) for i in range(3)]).astype(np.float32))
+    planes = np.empty((3, frame.height, frame.width), dtype=np.float32)
+    for i, plane in enumerate(planes):
+        plane[:] = _view(frame, i)
+    return torch.from_numpy(planes)
 
 
 def _write_planes(planes: Tensor, pix_fmt: str) -> av.VideoFrame:
@@ -275,7 +290,7 @@ def _write_planes(planes: Tensor, pix_fmt: str) -> av.VideoFrame:
     _, height, width = planes.shape
     frame = av.VideoFrame(width, height, pix_fmt)
     depth = bit_depth(pix_fmt)
-    if depth < 32:
+    if depth != FLOAT_DEPTH:
         kind = torch.uint8 if depth == 8 else torch.int32
         planes = planes.round().clamp_(0, _top(depth)).to(kind)
     for i, plane in enumerate(planes.cpu().numpy()):
@@ -293,24 +308,12 @@ def _view(frame: av.VideoFrame, index: int) -> NDArray[np.generic]:
     return view
 
 
-@dataclass(frozen=True)
-class Orientation:
-    """How a coded picture becomes the displayed one: transposed first, then mirrored."""
-
-    transposed: bool = False
-    mirrored_x: bool = False
-    mirrored_y: bool = False
-
-    @property
-    def rotation(self) -> int:
-        """Degrees clockwise, of 0, 90, 180 and 270; a mirror image counts as its rotation."""
-        if self.transposed:
-            return 90 if self.mirrored_x else 270
-        return 180 if self.mirrored_y else 0
-
-
 def orientation(frame: av.VideoFrame) -> Orientation:
-    """What the display matrix asks for, to the nearest quarter turn."""
+    """What the display matrix asks for, to the nearest quarter turn.
+
+    Once a stream, not for every picture: PyAV's side data and their frame hold each other, so
+    that such frames pile up until the garbage collector comes by.
+    """
     matrix = _side_data(frame).get("DISPLAYMATRIX")
     if matrix is None:
         return Orientation()

@@ -90,11 +90,11 @@ class VideoReader:
         if self._first is None:
             raise self._nothing()
         source = describe(self._container, self._stream, self._first.frame)
-        self._converter = Converter(source.codec)
+        turned = orientation(self._first.frame)
+        self._converter = Converter(source.codec, turned)
         self.info = _delivered(source, self._start, self._end, self._rate, size)
         width, height = self.info.width, self.info.height
-        turned = orientation(self._first.frame).transposed
-        self._coded_size = (height, width) if turned else (width, height)
+        self._coded_size = (height, width) if turned.transposed else (width, height)
 
     def __iter__(self) -> Iterator[Frame]:
         while self._first is not None:

@@ -75,14 +75,15 @@ def read_image(path: Path, *, size: str = "source") -> Tensor:
     if frame.colorspace == UNSPECIFIED:
         frame.colorspace = BT601_MATRIX  # what JPEG and WebP mean by silence, at any size
     width, height = frame.width, frame.height
-    turned = orientation(frame).transposed
-    if turned:
+    turned = orientation(frame)
+    if turned.transposed:
         width, height = height, width
     if size != "source":
         width, height = parse_size(size, VideoInfo(width, height))
     # All kinds of picture file that subsample have their chroma in the middle, as JPEG does.
     with media_errors(f"'{path}': {frame.format.name} cannot be converted"):
-        return Converter("mjpeg").to_tensor(frame, (height, width) if turned else (width, height))
+        coded = (height, width) if turned.transposed else (width, height)
+        return Converter("mjpeg", turned).to_tensor(frame, coded)
 
 
 def _decode_first(path: Path) -> av.VideoFrame:

@@ -64,9 +64,8 @@ class VideoWriter:
         self._step = 1 / (info.rate or Fraction(25))
         self._durations: dict[int, int] = {}  # by pts, of pictures inside the encoder
         self._end_pts = -(2**62)
-        self._held: Packet[VideoStream] | None = (
-            None  # the last packet's duration is known at the end
-        )
+        # The last packet waits too: how long it is shown is known only at the end.
+        self._held: Packet[VideoStream] | None = None
         self._first_pts, self._first_dts = 0, 0
         self._is_open = True
         self._container = self._create()

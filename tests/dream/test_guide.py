@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,14 @@ def test_negatives_add_their_cosine_until_unrelated(mini):
     expected = 2 * cosines.clamp(min=0).mean().item()
     assert loss_of(mini, pictures(), negative=[f"{negative}::2"]) == pytest.approx(expected)
     assert expected > 0.1
+
+
+def test_a_negative_that_is_already_opposite_pushes_no_further(mini):
+    picture = pictures()[:1]
+    objective = create_objective(mini, prompts(negative=["rainbow"]))
+    for sign, loss in ((1, 1), (-1, 0)):
+        objective.targets = replace(objective.targets, repel=sign * mini.tower(picture))
+        assert objective(picture, None).item() == pytest.approx(loss, abs=1e-5)
 
 
 def test_a_direction_takes_away_its_progress_since_the_source(mini):
@@ -475,6 +484,25 @@ def test_a_missing_package_is_named(monkeypatch):
 )
 def test_openais_tags_want_quick_gelu(name, wants):
     assert guide._wants_quick_gelu(parse_guide(name), open_clip) is wants
+
+
+@pytest.mark.parametrize(
+    ("name", "wants"), [("RN50:openai", True), ("ViT-B-32:laion2b_s34b_b79k", False)]
+)
+def test_open_clip_is_told_who_wants_quick_gelu_and_that_weights_must_come(
+    name, wants, monkeypatch
+):
+    asked: dict[str, Any] = {}
+
+    def create_model(*_: object, **options: object) -> None:
+        asked.update(options)
+        raise RuntimeError("enough")
+
+    monkeypatch.setattr(guide, "_hub_answers", lambda: True)
+    monkeypatch.setattr(open_clip, "create_model", create_model)
+    error_of(name)
+    assert asked["force_quick_gelu"] is wants
+    assert asked["require_pretrained"]
 
 
 def test_only_square_inputs_can_be_used():

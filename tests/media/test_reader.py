@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
 from fractions import Fraction
 from itertools import pairwise
@@ -263,6 +264,19 @@ def test_keeps_no_frames(clip):
         for frame in reader:
             alive.append(weakref.ref(frame.image))
             assert sum(ref() is not None for ref in alive) <= 2
+
+
+def test_decoded_pictures_do_not_wait_for_the_garbage_collector(clip):
+    with VideoReader(clip()) as reader:
+        iterator = iter(reader)
+        next(iterator)
+        gc.collect()
+        gc.disable()
+        try:
+            assert sum(1 for _ in iterator) == 23
+            assert gc.collect() < 20
+        finally:
+            gc.enable()
 
 
 def test_nothing_comes_after_closing(clip):
