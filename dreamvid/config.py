@@ -33,6 +33,8 @@ from pydantic.fields import FieldInfo
 from dreamvid.errors import ConfigError
 
 WEIGHT_SEPARATOR = "::"
+DEVICES = "auto, cpu, cuda, cuda:N or mps"
+SLOWEST_RATE, FASTEST_RATE = Fraction(1, 1000), 1000
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def parse_rate(value: object) -> Fraction:
         rate = Fraction(str(value).strip())
     except (ValueError, ZeroDivisionError):
         raise ValueError("not a rate") from None
-    if not 0 < rate <= 1000:
+    if not SLOWEST_RATE <= rate <= FASTEST_RATE:
         raise ValueError("out of range")
     return rate
 
@@ -89,6 +91,13 @@ def split_weight(text: str) -> tuple[str, float]:
     if not 0 < weight < math.inf or not body.strip():
         raise ValueError("not a weighted prompt")
     return body.strip(), weight
+
+
+def check_device_name(name: str) -> str:
+    """Give back what can name a device, there or not. Raises ValueError for anything else."""
+    if re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name) is None:
+        raise ValueError("not a device")
+    return name
 
 
 def _check_weighted(text: str) -> str:
@@ -114,13 +123,17 @@ Rate = Annotated[
     Fraction,
     BeforeValidator(parse_rate),
     PlainSerializer(lambda value: _shortest(value), return_type=float | str),
-    Allowed("frames a second above 0, as 25, 23.976 or 24000/1001"),
+    Allowed("frames a second from 0.001 to 1000, as 25, 23.976 or 24000/1001"),
 ]
 Weighted = Annotated[
     str,
     AfterValidator(_check_weighted),
-    Allowed("a text, and behind '::' a weight above 0, as 'a coral reef::1.5'"),
+    Allowed("TEXT or TEXT::WEIGHT, the weight above 0"),
 ]
+WeightedFile = Annotated[
+    str, AfterValidator(_check_weighted), Allowed("FILE or FILE::WEIGHT, the weight above 0")
+]
+Device = Annotated[str, AfterValidator(check_device_name), Allowed(DEVICES)]
 Size = Annotated[
     str, BeforeValidator(_check_size), Allowed("WIDTHxHEIGHT, WIDTH or source; 16 to 16384 a side")
 ]
@@ -149,13 +162,13 @@ class PromptConfig(Section):
     title = "Prompts"
 
     prompt: Annotated[list[Weighted], Flag("-p")] = Field(
-        [], description="What the picture shall mean; a weight behind '::'. Repeatable."
+        [], description="What the picture shall mean. Repeatable."
     )
     negative: Annotated[list[Weighted], Flag("-n")] = Field(
         [], description="What it shall not mean. Repeatable."
     )
-    image_prompt: list[Weighted] = Field(
-        [], description="A picture file whose meaning attracts; a weight behind '::'. Repeatable."
+    image_prompt: list[WeightedFile] = Field(
+        [], description="A picture file whose meaning attracts. Repeatable."
     )
     from_: list[str] = Field(
         [], description="Start of a direction between two texts; goes with --to. Repeatable."
@@ -188,7 +201,7 @@ class GuideConfig(Section):
         description="The CLIP that judges: mini, MODEL:TAG, MODEL:FILE or hf-hub:ORG/NAME. "
         "Repeat for an ensemble. `dreamvid guides` lists them.",
     )
-    device: str = Field("auto", description="Where to compute: auto, cpu, cuda, cuda:N or mps.")
+    device: Device = Field("auto", description="Where to compute.")
 
 
 class TargetConfig(GuideConfig, PromptConfig):
@@ -436,17 +449,15 @@ def _allowed(annotation: Any, marks: list[Any]) -> str:
 
 def _bounds(marks: list[Any]) -> str:
     limits = {
-        name: getattr(mark, name)
+        name: f"{getattr(mark, name):.15g}"
+        if isinstance(getattr(mark, name), float)
+        else getattr(mark, name)
         for mark in marks
-        for name in ("ge", "gt", "le", "lt")
+        for name in ("ge", "gt", "le")
         if getattr(mark, name, None) is not None
     }
-    words = [
-        f"{word} {limits[name]:g}" if isinstance(limits[name], float) else f"{word} {limits[name]}"
-        for name, word in (("ge", "from"), ("gt", "above"), ("le", "up to"), ("lt", "below"))
-        if name in limits
-    ]
-    return "".join(f" {word}" for word in words)
+    words = {"ge": "from", "gt": "above", "le": "to" if "ge" in limits else "up to"}
+    return "".join(f" {words[name]} {limits[name]}" for name in words if name in limits)
 
 
 def _one_line(model: type[Section], error: ValidationError) -> str:

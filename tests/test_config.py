@@ -52,7 +52,7 @@ def test_defaults_are_allowed_values(model):
 
 def test_the_limits_of_a_number_are_told_in_words():
     allowed = {option.name: option.allowed for option in options(VideoConfig)}
-    assert allowed["steps"] == "a whole number from 0 up to 100000"
+    assert allowed["steps"] == "a whole number from 0 to 100000"
     assert allowed["lr"] == "a number above 0 up to 1"
     assert allowed["carry"] == "frame, delta, none"
 
@@ -130,11 +130,11 @@ def message(
     return text
 
 
-COUNT = "a whole number from 0 up to 100000"
+COUNT = "a whole number from 0 to 100000"
 TIME = "seconds or h:mm:ss"
 SIZE = "WIDTHxHEIGHT, WIDTH or source; 16 to 16384 a side"
-RATE = "frames a second above 0, as 25, 23.976 or 24000/1001"
-WEIGHT = "a text, and behind '::' a weight above 0, as 'a coral reef::1.5'"
+RATE = "frames a second from 0.001 to 1000, as 25, 23.976 or 24000/1001"
+WEIGHT = "TEXT or TEXT::WEIGHT, the weight above 0"
 
 
 @pytest.mark.parametrize(
@@ -145,13 +145,13 @@ WEIGHT = "a text, and behind '::' a weight above 0, as 'a coral reef::1.5'"
         ("steps", "many", COUNT),
         ("steps", "2.5", COUNT),
         ("first_steps", "-1", COUNT),
-        ("octaves", "0", "a whole number from 1 up to 12"),
-        ("octave_scale", "1", "a number from 1.05 up to 4"),
-        ("strength", "1.01", "a number from 0 up to 1"),
-        ("strength", "nan", "a number from 0 up to 1"),
-        ("tv", "inf", "a number from 0 up to 1000"),
+        ("octaves", "0", "a whole number from 1 to 12"),
+        ("octave_scale", "1", "a number from 1.05 to 4"),
+        ("strength", "1.01", "a number from 0 to 1"),
+        ("strength", "nan", "a number from 0 to 1"),
+        ("tv", "inf", "a number from 0 to 1000"),
         ("lr", "0", "a number above 0 up to 1"),
-        ("seed", "-1", f"a whole number from 0 up to {2**63 - 1}"),
+        ("seed", "-1", f"a whole number from 0 to {2**63 - 1}"),
         ("carry", "both", "frame, delta, none"),
         ("flow", "DIS", "dis, farneback, raft-small, raft-large"),
         ("optimizer", "sgd", "adam, momentum"),
@@ -167,7 +167,7 @@ WEIGHT = "a text, and behind '::' a weight above 0, as 'a coral reef::1.5'"
         ("fps", "0", RATE),
         ("fps", "24/0", RATE),
         ("fps", "1e9", RATE),
-        ("crf", "64", "a number from 0 up to 63"),
+        ("crf", "64", "a number from 0 to 63"),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(field, value, allowed):
@@ -191,7 +191,7 @@ def test_no_guide_at_all_is_an_error():
 def test_a_bad_value_in_a_file_is_named_alike(tmp_path):
     file = tmp_path / "c.toml"
     file.write_text("octave-scale = 9\n", encoding="utf-8")
-    expected = "--octave-scale: '9' is not allowed; allowed: a number from 1.05 up to 4"
+    expected = "--octave-scale: '9' is not allowed; allowed: a number from 1.05 to 4"
     assert message(file=file) == expected
 
 

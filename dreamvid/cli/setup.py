@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from dreamvid.cli.report import Report
 from dreamvid.config import ImageConfig, VideoConfig, split_weight
-from dreamvid.device import check_device
 from dreamvid.dream.names import parse_guide
 
 if TYPE_CHECKING:
@@ -24,11 +23,10 @@ METADATA_KEY = "dreamvid"
 
 
 def check_dream(config: VideoConfig | ImageConfig) -> None:
-    """Find what is wrong with prompts, guides and device before anything heavy is loaded."""
+    """Find what is wrong with prompts and guides before anything heavy is loaded."""
     from dreamvid.media.files import check_input
 
     config.require_prompt()
-    check_device(config.device)
     for guide in config.guide:
         parse_guide(guide)
     for weighted in config.image_prompt:

@@ -342,16 +342,16 @@ def refused(result: Result, status: int, message: str) -> None:
 
 
 USAGE = [
-    (["--steps", "-3"], "--steps: '-3' is not allowed; allowed: a whole number from 0 up to"),
+    (["--steps", "-3"], "--steps: '-3' is not allowed; allowed: a whole number from 0 to"),
     (["--steps", "few"], "--steps: 'few' is not allowed; allowed: a whole number"),
-    (["--strength", "2"], "--strength: '2' is not allowed; allowed: a number from 0 up to 1"),
+    (["--strength", "2"], "--strength: '2' is not allowed; allowed: a number from 0 to 1"),
     (["--carry", "all"], "--carry: 'all' is not allowed; allowed: frame, delta, none"),
     (["--size", "1x1"], "--size: '1x1' is not allowed; allowed: WIDTHxHEIGHT, WIDTH or source"),
     (["--size", "big"], "--size: 'big' is not allowed; allowed: WIDTHxHEIGHT, WIDTH or source"),
     (["--start", "noon"], "--start: 'noon' is not allowed; allowed: seconds or h:mm:ss"),
     (["--start", "2", "--end", "1"], "--end 1 is not after --start 2; allowed: any later time"),
     (["--fps", "0"], "--fps: '0' is not allowed; allowed: frames a second above 0"),
-    (["-p", "x::heavy"], "--prompt: 'x::heavy' is not allowed; allowed: a text, and behind '::'"),
+    (["-p", "x::heavy"], "--prompt: 'x::heavy' is not allowed; allowed: TEXT or TEXT::WEIGHT"),
     (["--to", "x"], "--from stands 0 times and --to 1 times"),
     (["--device", "gpu"], "--device: 'gpu' is not allowed; allowed: auto, cpu, cuda, cuda:N"),
     (["--config", "none.toml"], "configuration 'none.toml': No such file or directory"),
