@@ -14,6 +14,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -174,9 +175,8 @@ def wall_over_steps(device: torch.device) -> dict[str, Any]:
         patch("dreamvid.sequence.dream_image", clock.timed("steps", dream_image)),
         tempfile.TemporaryDirectory() as folder,
         VideoReader(SAMPLE, end=config.end) as reader,
-        VideoWriter(
-            Path(folder) / "out.mp4", reader.info, config, sound=SoundSource(SAMPLE)
-        ) as writer,
+        closing(SoundSource(SAMPLE, end=config.end)) as sound,
+        VideoWriter(Path(folder) / "out.mp4", reader.info, config, sound=sound) as writer,
     ):
         write = clock.timed("encode", writer.write)
         source = clock.each("decode", reader)

@@ -167,6 +167,8 @@ WEIGHT = "TEXT or TEXT::WEIGHT, the weight above 0"
         ("fps", "0", RATE),
         ("fps", "24/0", RATE),
         ("fps", "1e9", RATE),
+        ("device", "gpu", "auto, cpu, cuda, cuda:N or mps"),
+        ("fps", "1e-9", "frames a second from 0.001 to 1000, as 25, 23.976 or 24000/1001"),
         ("crf", "64", "a number from 0 to 63"),
     ],
 )
@@ -181,7 +183,8 @@ def test_a_bad_value_is_named_with_what_is_allowed(field, value, allowed):
 def test_a_bad_weight_is_named(field, value):
     given = {field: ["fine", value]} | ({"from_": ["a", "b"]} if field == "to" else {})
     name = field.replace("_", "-")
-    assert message(given) == f"--{name}: '{value}' is not allowed; allowed: {WEIGHT}"
+    allowed = WEIGHT.replace("TEXT", "FILE") if field == "image_prompt" else WEIGHT
+    assert message(given) == f"--{name}: '{value}' is not allowed; allowed: {allowed}"
 
 
 def test_no_guide_at_all_is_an_error():

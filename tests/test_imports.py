@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "errors": set(),
     "types": set(),
     "config": {"errors"},
-    "device": {"errors"},
+    "device": {"config", "errors"},
     "media": {"media", "config", "errors", "types"},
     "motion": {"motion", "config", "errors", "types"},
     "dream": {"dream", "config", "errors", "types"},

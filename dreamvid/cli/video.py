@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,12 +50,13 @@ def video(
             size=config.size,
             on_warning=report.warn,
         ) as reader,
+        closing(SoundSource(source, config.start, config.end)) as sound,
         VideoWriter(
             out,
             reader.info,
             config,
             overwrite=overwrite,
-            sound=SoundSource(source, config.start, config.end),
+            sound=sound,
             metadata=metadata(config, str(source)),
         ) as writer,
     ):

@@ -10,17 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
-import torch
 from av.filter import Graph
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
-from torch import Tensor
 
 from dreamvid.errors import MediaError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 RGB_MATRIX = 0
 UNSPECIFIED = 2
@@ -270,15 +271,17 @@ def _rows(matrix: NDArray[np.float64]) -> _Matrix:
 
 def _mix(planes: Tensor, matrix: _Matrix, offsets: tuple[float, ...]) -> Tensor:
     """matrix @ planes + offsets for (3, H, W), in float32 whatever precision matmul is set to."""
-    mixed = torch.empty_like(planes)
+    mixed = planes.new_empty(planes.shape)
     for target, row, offset in zip(mixed, matrix, offsets, strict=True):
-        torch.mul(planes[0], row[0], out=target)
+        target.copy_(planes[0]).mul_(row[0])
         target.add_(planes[1], alpha=row[1]).add_(planes[2], alpha=row[2]).add_(offset)
     return mixed
 
 
 def _read_planes(frame: av.VideoFrame) -> Tensor:
     """The three planes of a 4:4:4 picture as float32 (3, H, W), code values."""
+    import torch
+
     planes = np.empty((3, frame.height, frame.width), dtype=np.float32)
     for i, plane in enumerate(planes):
         plane[:] = _view(frame, i)
@@ -287,6 +290,8 @@ def _read_planes(frame: av.VideoFrame) -> Tensor:
 
 def _write_planes(planes: Tensor, pix_fmt: str) -> av.VideoFrame:
     """(3, H, W) code values, rounded, as a picture of a planar 4:4:4 format."""
+    import torch
+
     _, height, width = planes.shape
     frame = av.VideoFrame(width, height, pix_fmt)
     depth = bit_depth(pix_fmt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 import av
@@ -23,6 +24,7 @@ THREADS = 4
 """Fixed, because the result of x264 depends on it."""
 
 _DEFAULT_CRF = {"libx264": 17, "libx264rgb": 17, "libx265": 19, "libsvtav1": 24, "libvpx-vp9": 24}
+_HIGHEST_CRF = {"libx264": 51, "libx264rgb": 51, "libx265": 51}  # beyond, they cut it silently
 _FIXED_QUANTISER = {"mpeg4": 3, "mpeg2video": 3, "mjpeg": 3}  # starved at their default bit rate
 _COMMON_CODECS = (*_DEFAULT_CRF, "ffv1", "prores_ks", *_FIXED_QUANTISER)
 _OPTIONS = {
@@ -80,7 +82,7 @@ def choose_pix_fmt(codec: Codec, config: WriteConfig) -> str:
 
 
 def encoder_options(codec: Codec, config: WriteConfig) -> dict[str, str]:
-    """Options for the encoder. Raises MediaError for --crf where it has no such option."""
+    """Options for the encoder. Raises MediaError for a --crf that it does not have."""
     options = dict(_OPTIONS.get(codec.name, {}))
     has_crf = any(
         option.name == "crf" for option in codec.create("video").supported_options.private
@@ -90,6 +92,9 @@ def encoder_options(codec: Codec, config: WriteConfig) -> dict[str, str]:
             f"--crf {config.crf:g}: {codec.name} has no such option; "
             f"allowed with --codec {', '.join(_DEFAULT_CRF)}"
         )
+    highest = _HIGHEST_CRF.get(codec.name, math.inf)
+    if config.crf is not None and config.crf > highest:
+        raise MediaError(f"--crf {config.crf:g}: allowed with {codec.name}: 0 to {highest:g}")
     crf = config.crf if config.crf is not None else _DEFAULT_CRF.get(codec.name)
     if crf is not None:
         options["crf"] = f"{crf:g}"

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 from av.video.codeccontext import VideoCodecContext
-from torch import Tensor
 
 from dreamvid.media.colour import (
     BT601_MATRIX,
@@ -26,6 +26,9 @@ from dreamvid.media.encoders import LAMBDA_PER_QUANTISER
 from dreamvid.media.files import check_input, check_output, media_errors, partial_path, publish
 from dreamvid.media.info import VideoInfo, no_picture, parse_size
 from dreamvid.types import check_image
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _JPEG_SEGMENT = 65_533  # bytes that a segment's 16-bit length leaves for its content
 

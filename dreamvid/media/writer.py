@@ -8,10 +8,9 @@ from contextlib import AbstractContextManager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import av
-import torch.nn.functional as F
 from av.codec.codec import Codec
 from av.container import OutputContainer
 from av.packet import Packet
@@ -26,6 +25,9 @@ from dreamvid.media.files import check_output, media_errors, partial_path, publi
 from dreamvid.media.info import VideoInfo
 from dreamvid.media.sound import SoundSource
 from dreamvid.types import Frame
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _MAX_TIMESCALE = 2**31 - 1
 _FALLBACK_CLOCK = Fraction(1, 705_600_000)
@@ -227,7 +229,7 @@ class VideoWriter:
         columns, rows = self._padding
         image = frame.image
         if columns or rows:
-            image = F.pad(image[None], (0, columns, 0, rows), mode="replicate")[0]
+            image = _padded(image, columns, rows)
         picture = self._converter.to_frame(image, self._pix_fmt, self._tags)
         pts = max(round(frame.time / self._clock), self._end_pts)
         ticks = max(1, round((frame.time + duration) / self._clock) - pts)
@@ -271,3 +273,10 @@ def _clock(time_base: Fraction) -> Fraction:
     """The time base to encode in: the frames' own, where FFmpeg's integers hold it."""
     fits = max(time_base.numerator, time_base.denominator) <= _MAX_TIMESCALE
     return time_base if fits else _FALLBACK_CLOCK
+
+
+def _padded(image: Tensor, columns: int, rows: int) -> Tensor:
+    """(3, H, W) with its last column and row repeated."""
+    import torch.nn.functional as F
+
+    return F.pad(image[None], (0, columns, 0, rows), mode="replicate")[0]

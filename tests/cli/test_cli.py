@@ -350,7 +350,7 @@ USAGE = [
     (["--size", "big"], "--size: 'big' is not allowed; allowed: WIDTHxHEIGHT, WIDTH or source"),
     (["--start", "noon"], "--start: 'noon' is not allowed; allowed: seconds or h:mm:ss"),
     (["--start", "2", "--end", "1"], "--end 1 is not after --start 2; allowed: any later time"),
-    (["--fps", "0"], "--fps: '0' is not allowed; allowed: frames a second above 0"),
+    (["--fps", "0"], "--fps: '0' is not allowed; allowed: frames a second from 0.001 to 1000"),
     (["-p", "x::heavy"], "--prompt: 'x::heavy' is not allowed; allowed: TEXT or TEXT::WEIGHT"),
     (["--to", "x"], "--from stands 0 times and --to 1 times"),
     (["--device", "gpu"], "--device: 'gpu' is not allowed; allowed: auto, cpu, cuda, cuda:N"),
