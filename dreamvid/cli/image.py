@@ -12,7 +12,7 @@ import typer
 
 from dreamvid.cli.options import command
 from dreamvid.cli.report import AsJson, Overwrite, Quiet, Report
-from dreamvid.cli.setup import check_dream, load_objectives, metadata, note_similarity, start_device
+from dreamvid.cli.setup import check_dream, load_objectives, mean_similarity, metadata
 from dreamvid.config import ImageConfig, WriteConfig
 from dreamvid.errors import ConfigError
 
@@ -40,14 +40,15 @@ def image(
     """Dream a still picture, from a file, from grey or from noise."""
     _check(source, out, film, overwrite, config)
 
+    from dreamvid.device import choose_device
     from dreamvid.dream.optimise import dream_image
     from dreamvid.media.still import write_image
 
     report = Report(quiet, as_json)
     start = _start(source, config)
-    device = start_device(config, report)
+    device = choose_device(config.device)
     start = start.to(device)
-    objectives = load_objectives(config, device)
+    objectives = load_objectives(config, device, report)
     with (
         _filming(film, start, config, source, overwrite) as record,
         report.progress("dreaming", config.steps) as progress,
@@ -58,7 +59,7 @@ def image(
             progress.advance(f"octave {step.octave + 1} of {step.octaves}")
 
         dream = dream_image(start, objectives, config, on_step=on_step)
-    note_similarity(report, objectives, start, dream)
+    report.count(mean_similarity(objectives, start), mean_similarity(objectives, dream))
     write_image(out, dream, overwrite=overwrite, metadata=metadata(config, source))
     report.finish(out, guide=config.guide, device=str(device))
 

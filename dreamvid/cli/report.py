@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,8 +25,11 @@ class Report:
     quiet: bool
     as_json: bool
     started: float = field(default_factory=time.monotonic)
-    before: list[float] = field(default_factory=list)
-    after: list[float] = field(default_factory=list)
+    frames: int = 0
+    before: float = 0.0
+    """Sum over frames of the source's similarity to the prompts."""
+    after: float = 0.0
+    """The same of what was dreamed."""
     warnings: list[str] = field(default_factory=list)
 
     def say(self, message: str) -> None:
@@ -41,38 +42,42 @@ class Report:
         self.warnings.append(message)
         self.say(f"warning: {message}")
 
-    @contextmanager
-    def progress(self, what: str, total: int | None) -> Iterator[Progress]:
-        """A bar with rate and time left; does nothing where quiet."""
-        bar = Progress(what, total, self.quiet)
-        with bar:
-            yield bar
+    def count(self, before: float, after: float) -> None:
+        """One more frame is done; its similarity to the prompts, before and after."""
+        self.frames += 1
+        self.before += before
+        self.after += after
+
+    def progress(self, what: str, total: int | None) -> Progress:
+        """A bar with rate and time left, to be entered by `with`; it shows nothing where quiet."""
+        return Progress(what, total, self.quiet)
 
     def finish(self, out: Path, **facts: Any) -> None:
         """Say what was made: one JSON object on standard output, or a line."""
         seconds = time.monotonic() - self.started
-        frames = max(len(self.after), 1)
+        frames = max(self.frames, 1)
         summary = {
             "output": str(out),
-            "frames": len(self.after),
+            "frames": self.frames,
             "seconds": round(seconds, 3),
             "seconds_per_frame": round(seconds / frames, 4),
-            "similarity_before": round(sum(self.before) / frames, 4),
-            "similarity_after": round(sum(self.after) / frames, 4),
+            "similarity_before": round(self.before / frames, 4),
+            "similarity_after": round(self.after / frames, 4),
             **facts,
             "warnings": self.warnings,
         }
         if self.as_json:
             print(json.dumps(summary, ensure_ascii=False))
         else:
+            plural = "" if self.frames == 1 else "s"
             self.say(
-                f"{out}: {summary['frames']} frames in {seconds:.0f} s, similarity "
+                f"{out}: {self.frames} frame{plural} in {seconds:.0f} s, similarity "
                 f"{summary['similarity_before']:.3f} -> {summary['similarity_after']:.3f}"
             )
 
 
 class Progress:
-    """A progress bar on standard error; see `Report.progress`."""
+    """A progress bar on standard error."""
 
     def __init__(self, what: str, total: int | None, quiet: bool) -> None:
         from rich.console import Console

@@ -33,22 +33,17 @@ def check_dream(config: VideoConfig | ImageConfig) -> None:
         check_input(Path(split_weight(weighted)[0]))
 
 
-def start_device(config: VideoConfig | ImageConfig, report: Report) -> torch.device:
-    """The device, told to the user."""
-    from dreamvid.device import choose_device
-
-    device = choose_device(config.device)
-    report.say(f"dreaming on {device} with {', '.join(config.guide)}")
-    return device
-
-
-def load_objectives(config: VideoConfig | ImageConfig, device: torch.device) -> list[ClipObjective]:
+def load_objectives(
+    config: VideoConfig | ImageConfig, device: torch.device, report: Report
+) -> list[ClipObjective]:
     """The prompts, pictures among them, as each guide sees them."""
     from dreamvid.dream.guide import create_objectives
     from dreamvid.media.still import read_image
 
     images = [read_image(Path(split_weight(text)[0])) for text in config.image_prompt]
-    return create_objectives(config, device, images)
+    objectives = create_objectives(config, device, images)
+    report.say(f"dreaming on {device} with {', '.join(config.guide)}")
+    return objectives
 
 
 def metadata(config: VideoConfig | ImageConfig, source: str) -> dict[str, str]:
@@ -63,9 +58,6 @@ def metadata(config: VideoConfig | ImageConfig, source: str) -> dict[str, str]:
     return {METADATA_KEY: json.dumps(made, ensure_ascii=False)}
 
 
-def note_similarity(
-    report: Report, objectives: Sequence[ClipObjective], before: Tensor, after: Tensor
-) -> None:
-    """Keep the guides' mean similarity of one frame to the prompts, before and after."""
-    for values, image in ((report.before, before), (report.after, after)):
-        values.append(sum(float(o.similarity(image)) for o in objectives) / len(objectives))
+def mean_similarity(objectives: Sequence[ClipObjective], image: Tensor) -> float:
+    """Of one frame (3, H, W) to the prompts, over all guides."""
+    return sum(float(objective.similarity(image)) for objective in objectives) / len(objectives)

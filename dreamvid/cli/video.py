@@ -10,7 +10,7 @@ import typer
 
 from dreamvid.cli.options import command
 from dreamvid.cli.report import AsJson, Overwrite, Quiet, Report
-from dreamvid.cli.setup import check_dream, load_objectives, metadata, note_similarity, start_device
+from dreamvid.cli.setup import check_dream, load_objectives, mean_similarity, metadata
 from dreamvid.config import VideoConfig
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def video(
     check_output(out, source, overwrite)
     check_dream(config)
 
+    from dreamvid.device import choose_device
     from dreamvid.media.reader import VideoReader
     from dreamvid.media.sound import SoundSource
     from dreamvid.media.writer import VideoWriter
@@ -60,7 +61,7 @@ def video(
             metadata=metadata(config, str(source)),
         ) as writer,
     ):
-        device = start_device(config, report)
+        device = choose_device(config.device)
         shots = _dream(reader, writer, device, config, report)
     report.finish(out, shots=shots, guide=config.guide, device=str(device))
 
@@ -78,7 +79,7 @@ def _dream(
     from dreamvid.sequence import dream_frames
 
     flow = create_flow(config.flow, device, config.flow_weights)
-    objectives = load_objectives(config, device)
+    objectives = load_objectives(config, device, report)
     shots = 0
     dreamed_frames = dream_frames(
         (frame.with_image(frame.image.to(device)) for frame in reader),
@@ -91,6 +92,8 @@ def _dream(
         for dreamed in dreamed_frames:
             writer.write(dreamed.frame)
             shots += dreamed.begins_shot
-            note_similarity(report, objectives, dreamed.source, dreamed.frame.image)
-            progress.advance(f"similarity {report.before[-1]:.3f} -> {report.after[-1]:.3f}")
+            before = mean_similarity(objectives, dreamed.source)
+            after = mean_similarity(objectives, dreamed.frame.image)
+            report.count(before, after)
+            progress.advance(f"similarity {before:.3f} -> {after:.3f}")
     return shots

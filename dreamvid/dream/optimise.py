@@ -66,11 +66,10 @@ def dream_image(
 ) -> Tensor:
     """Change `source` until it means what the objectives ask: `I = W + Σ_k up(Δ_k)`.
 
-    `start` is the warm start W (the source where absent), `trust` (1, H, W) says where it can be
-    believed, `steps` overrides `config.steps`, `generator` the one seeded by `config.seed` and
-    frame 0. Images are (3, H, W) in [0, 1] on one device. With
-    no steps the result is W itself; otherwise its RMS distance from the source is at most
-    `config.strength`.
+    Images are (3, H, W) in [0, 1] on one device. `start` is the warm start W (the source where
+    absent) and `trust` (1, H, W) says where it can be believed; `steps` overrides `config.steps`,
+    and `generator` the one of frame 0. With no steps the result is W itself; otherwise its RMS
+    distance from the source is at most `config.strength`.
     """
     generator = frame_generator(config.seed, 0) if generator is None else generator
     start = source if start is None else start
