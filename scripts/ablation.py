@@ -5,7 +5,8 @@
 Dreams 4 prompts on 2 frames of the sample clip per row. Columns: how much the similarity to the
 prompt rose by the guide that was optimised, and by the judge, which was not; and the energy of
 the finest detail over the source's. A defence is worth its row's loss by the judge, or its rise
-in fine detail, where the guide alone would claim success.
+in fine detail, where the guide alone would claim success. Two rows stand for choices rather than
+defences: the other optimiser, and what the total variation is taken of.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ ROWS: dict[str, dict[str, Any]] = {
     "no global cutouts": {"global_share": 0.0},
     "no augmentation": {"augment": False},
     "no gradient normalisation": {"normalize_gradient": False},
+    "TV of the image, not the difference": {"tv_of": "image"},
+    "momentum instead of Adam": {"optimizer": "momentum"},
 }
 TWO_GUIDES = "two guides instead of one"
 
