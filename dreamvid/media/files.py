@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import av
+import av.logging
 from av.container import InputContainer
 
 from dreamvid.errors import MediaError
@@ -43,9 +44,20 @@ def check_input(path: Path) -> None:
         raise MediaError(f"'{path}' is empty; allowed: a file that FFmpeg can read")
 
 
+def silence() -> None:
+    """Keep FFmpeg's messages to itself, whoever asked for them meanwhile.
+
+    Older torchvision, when it is imported, has them told to Python's logging. A decoder's thread
+    with something to tell then waits for the interpreter's lock, while the interpreter holds it
+    and waits for that thread to end.
+    """
+    av.logging.set_level(None)
+
+
 def open_input(path: Path) -> InputContainer:
     """Open a video or sound file. Raises MediaError where it cannot be read."""
     check_input(path)
+    silence()
     with media_errors(f"'{path}' cannot be read; allowed: a file that FFmpeg can read"):
         # Without the prefix a colon in the name would make it a protocol's address.
         return av.open(f"file:{path}", metadata_errors="replace")

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from dreamvid.errors import MediaError
 from dreamvid.media.colour import Converter, orientation
-from dreamvid.media.files import media_errors, open_input, reason
+from dreamvid.media.files import media_errors, open_input, reason, silence
 from dreamvid.media.info import (
     VideoInfo,
     claimed_end,
@@ -107,6 +107,7 @@ class VideoReader:
     def close(self) -> None:
         """Let go of the file; no more frames come."""
         self._first, self._rest = None, iter(())
+        silence()  # the decoder's threads end here
         self._container.close()
 
     def __enter__(self) -> Self:
