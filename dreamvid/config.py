@@ -303,6 +303,7 @@ class WriteConfig(Section):
     )
     pix_fmt: str | None = Field(None, description="Pixel format of the result, as yuv420p.")
     sound: bool = Field(True, description="Copy the source's sound.")
+    subtitles: bool = Field(True, description="Copy its subtitles, where the file can hold them.")
     metadata: bool = Field(True, description="Write prompts and options into the result.")
 
 

@@ -50,7 +50,15 @@ def video(
             size=config.size,
             on_warning=report.warn,
         ) as reader,
-        closing(SoundSource(source, config.start, config.end)) as sound,
+        closing(
+            SoundSource(
+                source,
+                config.start,
+                config.end,
+                origin=reader.origin,
+                on_warning=report.warn,
+            )
+        ) as sound,
         VideoWriter(
             out,
             reader.info,

@@ -21,6 +21,8 @@ from dreamvid.media.colour import (
     ColourTags,
     Converter,
     orientation,
+    refuse_hdr,
+    tags_of,
 )
 from dreamvid.media.encoders import LAMBDA_PER_QUANTISER
 from dreamvid.media.files import check_input, check_output, media_errors, partial_path, publish
@@ -71,10 +73,11 @@ def read_image(path: Path, *, size: str = "source") -> Tensor:
 
     Anything FFmpeg reads; of several pictures the first. It is turned as its EXIF data say, and
     alpha is dropped. `size` is "source", "WIDTHxHEIGHT" or "WIDTH". Raises MediaError where the
-    file cannot be read.
+    file cannot be read or is HDR.
     """
     path = Path(path)
     frame = _decode_first(path)
+    refuse_hdr(tags_of(frame), path)
     if frame.colorspace == UNSPECIFIED:
         frame.colorspace = BT601_MATRIX  # what JPEG and WebP mean by silence, at any size
     width, height = frame.width, frame.height

@@ -32,15 +32,17 @@ if TYPE_CHECKING:
 _MAX_TIMESCALE = 2**31 - 1
 _FALLBACK_CLOCK = Fraction(1, 705_600_000)
 """A multiple of every common frame and sample rate."""
+_NOT_COPIED = {"compatible_brands", "dreamvid", "encoder", "major_brand", "minor_version"}
+"""Metadata that tell of the source's file, or of how the source was dreamed."""
 
 
 class VideoWriter:
-    """A video file being written: pictures encoded, sound copied beside them.
+    """A video file being written: pictures encoded, sound and subtitles copied beside them.
 
-    `info` gives size, rate, time base, colour tags and pixel shape. Times are kept exactly in
-    .mp4 and .mov, to the nearest millisecond in .mkv. Where the encoder takes only even sides,
-    the last row or column is repeated. Until `close` the result has a hidden name beside
-    `path`; leaving the `with` block by an exception removes it, as `abort` does.
+    `info` gives size, rate, time base, colour tags, pixel shape, metadata and chapters. Times are
+    kept exactly in .mp4 and .mov, to the nearest millisecond in .mkv. Where the encoder takes only
+    even sides, the last row or column is repeated. Until `close` the result has a hidden name
+    beside `path`; leaving the `with` block by an exception removes it, as `abort` does.
 
     Raises MediaError, before any frame, for a path that may not be written, an unknown codec, or
     a codec, pixel format, quality or sound that do not go together; later, where writing fails.
@@ -57,7 +59,7 @@ class VideoWriter:
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         self._path, self._info, self._overwrite = Path(path), info, overwrite
-        self._sound = sound if config.sound else None
+        self._sound, self._config = sound, config
         check_output(self._path, overwrite=overwrite)
         self._partial = partial_path(self._path)
         self._is_isom = self._path.suffix.lower() != ".mkv"
@@ -72,7 +74,7 @@ class VideoWriter:
         self._is_open = True
         self._container = self._create()
         try:
-            self._container.metadata.update(metadata or {})
+            self._describe(metadata or {})
             self._stream = self._add_stream(config)
             self._start_encoding()
         except BaseException:
@@ -93,13 +95,33 @@ class VideoWriter:
         timescale = self._clock.denominator
         while timescale < 10_000:  # as FFmpeg does by itself where none is named
             timescale *= 2
-        common = math.lcm(timescale, *(self._sound.sample_rates if self._sound else ()))
+        common = math.lcm(timescale, *self._sample_rates())
         return {
             "movflags": "use_metadata_tags",
             "video_track_timescale": str(timescale),
             # Edit lists count in it: a coarser one would move the start of pictures or sound.
             "movie_timescale": str(common if common <= _MAX_TIMESCALE else timescale),
         }
+
+    def _sample_rates(self) -> list[int]:
+        return self._sound.sample_rates if self._sound and self._config.sound else []
+
+    def _describe(self, metadata: Mapping[str, str]) -> None:
+        """What the source said of itself, `metadata` over it, and its chapters."""
+        copied = {key: text for key, text in self._info.metadata.items() if key not in _NOT_COPIED}
+        self._container.metadata.update({**copied, **metadata})
+        self._container.set_chapters(
+            [
+                {
+                    "id": number,
+                    "start": round(chapter.start * av.time_base),
+                    "end": round(chapter.end * av.time_base),
+                    "time_base": Fraction(1, av.time_base),
+                    "metadata": dict(chapter.metadata),
+                }
+                for number, chapter in enumerate(self._info.chapters, 1)
+            ]
+        )
 
     def _add_stream(self, config: WriteConfig) -> VideoStream:
         codec = encoders.find_codec(config, self._container)
@@ -140,7 +162,12 @@ class VideoWriter:
                 "allowed: another --codec, --pix-fmt or --size"
             ) from error
         if self._sound is not None:
-            self._sound.attach(self._container, self._path)
+            self._sound.attach(
+                self._container,
+                self._path,
+                sound=self._config.sound,
+                subtitles=self._config.subtitles,
+            )
         self._write_header()
 
     def _write_header(self) -> None:
@@ -151,7 +178,7 @@ class VideoWriter:
             if isinstance(error.__cause__, OSError):
                 raise
             # What FFmpeg's list of codecs for the container had promised.
-            sound = "" if self._sound is None else " and this sound"
+            sound = " and this sound" if self._sound and self._config.sound else ""
             raise MediaError(
                 f"'{self._path}': {self._container.format.name} cannot hold "
                 f"{self._stream.codec_context.name}{sound}; "

@@ -24,7 +24,7 @@ from dreamvid.cli.app import run
 from dreamvid.config import ImageConfig, Section, VideoConfig, options
 from dreamvid.dream import guide, optimise
 from dreamvid.errors import DreamvidError, MediaError
-from dreamvid.media import VideoReader, probe, read_image, write_image
+from dreamvid.media import ColourTags, VideoReader, probe, read_image, write_image
 from tests.media.clips import Clip, make, steady
 
 ROSE = ["-p", "a red rose"]
@@ -590,3 +590,19 @@ def test_the_program_itself_dreams(clip, tmp_path):
     done = program("video", clip, out, *ROSE, *QUICK, "--end", "0.09", "--device", "cpu", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["frames"] == len(frames_of(out)[0]) == 3
+
+
+def test_a_name_that_begins_with_a_dash(dreamvid, clip, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("-in 🍄.mp4").write_bytes(clip.read_bytes())
+    assert dreamvid("video", *ROSE, *QUICK, "--", "-in 🍄.mp4", "-out's.mp4").status == 0
+    assert len(frames_of(Path("./-out's.mp4"))[0]) == 6
+
+
+def test_hdr_is_refused_and_leaves_nothing(dreamvid, tmp_path):
+    tags = ColourTags(9, 16, 9, 1)
+    source = make(tmp_path / "a.mkv", Clip(times=steady(2), pix_fmt="yuv420p10le", tags=tags))
+    result = dreamvid("video", source, tmp_path / "b.mp4", *ROSE, *QUICK)
+    assert (result.status, result.err.count("\n")) == (1, 1)
+    assert "is HDR (PQ, colour transfer 16); allowed: SDR; convert it first" in result.err
+    assert list(tmp_path.iterdir()) == [source]
