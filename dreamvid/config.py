@@ -283,6 +283,10 @@ class ReadConfig(Section):
     end: Seconds | None = Field(None, description="End before this time.")
     fps: Rate | None = Field(None, description="Frames a second; else the source's own times.")
     size: Size = Field("source", description="Size to dream and deliver at.")
+    rate: Rate = Field(
+        Fraction(25), description="Frames a second of pictures that are read as a film."
+    )
+    seconds: Seconds | None = Field(None, description="How long a single picture as IN stays.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,13 +17,20 @@ from dreamvid.config import VideoConfig
 if TYPE_CHECKING:
     import torch
 
-    from dreamvid.media.reader import VideoReader
+    from dreamvid.media.reader import FrameReader
+    from dreamvid.media.sound import SoundSource
     from dreamvid.media.writer import VideoWriter
 
 
 @command(VideoConfig)
 def video(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A video file.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IN",
+            help="A video, a picture, a folder, a pattern (%04d, *) or a .txt list of pictures.",
+        ),
+    ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The result: .mp4, .mov or .mkv.")],
     config: VideoConfig,
     overwrite: Overwrite = False,
@@ -30,35 +38,19 @@ def video(
     as_json: AsJson = False,
 ) -> None:
     """Dream a video clip; its times and sound stay."""
-    from dreamvid.media.files import check_input, check_output
+    from dreamvid.media.files import check_output
+    from dreamvid.media.source import check_source, open_frames, open_sound
 
-    check_input(source)
+    check_source(source, config)
     check_output(out, source, overwrite)
     check_dream(config)
 
-    from dreamvid.media.reader import VideoReader
-    from dreamvid.media.sound import SoundSource
     from dreamvid.media.writer import VideoWriter
 
     report = Report(quiet, as_json)
     with (
-        VideoReader(
-            source,
-            start=config.start,
-            end=config.end,
-            rate=config.fps,
-            size=config.size,
-            on_warning=report.warn,
-        ) as reader,
-        closing(
-            SoundSource(
-                source,
-                config.start,
-                config.end,
-                origin=reader.origin,
-                on_warning=report.warn,
-            )
-        ) as sound,
+        open_frames(source, config, report.warn) as reader,
+        _closing(open_sound(source, config, reader, report.warn)) as sound,
         VideoWriter(
             out,
             reader.info,
@@ -73,8 +65,18 @@ def video(
     report.finish(out, shots=shots, guide=config.guide, device=str(device))
 
 
+@contextmanager
+def _closing(sound: SoundSource | None) -> Iterator[SoundSource | None]:
+    """Close it at the end, if there is one."""
+    try:
+        yield sound
+    finally:
+        if sound is not None:
+            sound.close()
+
+
 def _dream(
-    reader: VideoReader,
+    reader: FrameReader,
     writer: VideoWriter,
     device: torch.device,
     config: VideoConfig,

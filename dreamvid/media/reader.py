@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import av
 from av.packet import Packet
@@ -33,83 +34,47 @@ from dreamvid.media.info import (
 from dreamvid.media.interlace import Picture, progressive
 from dreamvid.types import Frame
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 _FIRST_STEP_BACK = Fraction(1)
 """Seconds before the target of a seek; more than the delay that B-frames bring."""
 
 
-class VideoReader:
-    """The frames of a video file in presentation order, for one pass.
+class FrameReader(ABC):
+    """Frames in presentation order, for one pass, from anywhere.
 
-    A frame's time is pts × time_base exactly, less `start` where that is given; those with
-    start ≤ time < end come. Broadcast streams (MPEG-TS and PS), whose clock begins anywhere, count
-    from their own beginning; where the first frame lies before 0 and no `start` is given, 0 is
-    moved there, because not every container can hold it. `origin` tells both. With `rate` they
-    come at k/rate instead, each showing the picture that the source shows at that moment. `size`
-    is "source", "WIDTHxHEIGHT" or "WIDTH", whose height follows the displayed shape; any but
-    "source" gives square pixels.
-
-    Interlaced pictures are made whole, at the same rate; those of another size than the first are
-    scaled to it. `info` describes what is delivered. What is damaged is reported to `on_warning`
-    and left out; the rest keeps its times. No more than two decoded pictures are held, five of an
-    interlaced stream.
-
-    Raises MediaError where the file cannot be read, is HDR, or has no frame between start and end.
+    Those of `_timed` from `start` to `end`, or what it shows at the moments k/rate. `info`
+    describes what is delivered, and `origin` is when delivered times begin, on the source's own
+    clock.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        start: Fraction | None = None,
-        end: Fraction | None = None,
-        rate: Fraction | None = None,
-        size: str = "source",
-        on_warning: Callable[[str], None] = warnings.warn,
-    ) -> None:
-        self._path, self._warn = Path(path), on_warning
-        self._rate = rate
-        self._first: Picture | None = None
-        self._rest: Iterator[Picture] = iter(())
-        self._container = open_input(self._path)
-        try:
-            self._stream = picture_stream(self._container, self._path)
-            self._stream.thread_type = "AUTO"
-            self._time_base = self._stream.time_base or Fraction(1, 90_000)
-            self._zero = zero_of(self._container)
-            self._start = None if start is None else start + self._zero
-            self._end = None if end is None else end + self._zero
-            self.origin = self._zero if self._start is None else self._start
-            """When delivered times begin, in seconds of the file's own clock."""
-            self._open_info(size)
-        except BaseException:
-            self.close()
-            raise
+    info: VideoInfo
+    origin = Fraction(0)
+    _start: Fraction | None = None
+    _end: Fraction | None = None
+    _rate: Fraction | None = None
+    _first: Picture | None = None
+    _rest: Iterator[Picture] = iter(())
 
-    def _open_info(self, size: str) -> None:
-        self._rest = self._selected()
-        self._first = next(self._rest, None)
-        if self._first is None:
-            raise self._nothing()
-        source = describe(self._container, self._stream, self._first.frame)
-        refuse_hdr(source.colour, self._path)
-        turned = orientation(self._first.frame)
-        self._converter = Converter(source.codec, turned)
-        self.info = self._delivered(source, size)
-        width, height = self.info.width, self.info.height
-        self._coded_size = (height, width) if turned.transposed else (width, height)
+    @abstractmethod
+    def _timed(self) -> Iterator[Picture]:
+        """All pictures, each shown until the next one's time."""
+
+    @abstractmethod
+    def _image(self, frame: av.VideoFrame) -> Tensor:
+        """A decoded picture as float32 (3, H, W), of the size that `info` says."""
 
     def __iter__(self) -> Iterator[Frame]:
         while self._first is not None:
             picture = self._first
-            with media_errors(f"'{self._path}': {picture.frame.format.name} cannot be converted"):
-                image = self._converter.to_tensor(picture.frame, self._coded_size)
+            image = self._image(picture.frame)
             self._first = next(self._rest, None)
             yield Frame(image, picture.time, picture.duration)
 
     def close(self) -> None:
-        """Let go of the file; no more frames come."""
+        """Let go of the source; no more frames come."""
         self._first, self._rest = None, iter(())
-        self._container.close()
 
     def __enter__(self) -> Self:
         return self
@@ -122,7 +87,7 @@ class VideoReader:
     ) -> None:
         self.close()
 
-    # From the file to the frames delivered, each step a generator over the one before.
+    # From the source to the frames delivered, each step a generator over the one before.
 
     def _selected(self) -> Iterator[Picture]:
         """The pictures to deliver, at their delivered times."""
@@ -161,6 +126,98 @@ class VideoReader:
                 index += 1
             if self._end is not None and picture.end >= self._end:
                 return
+
+    def _delivered(self, source: VideoInfo, size: str) -> VideoInfo:
+        """What this reader delivers of `source`."""
+        info, origin = source, self.origin
+        if size != "source":
+            width, height = parse_size(size, source)
+            info = replace(info, width=width, height=height, sample_aspect_ratio=Fraction(1))
+        if origin:
+            info = replace(
+                info,
+                time_base=_common_measure(info.time_base, origin),
+                start_time=max(Fraction(0), info.start_time - origin),
+            )
+        if self._start is not None or self._end is not None:
+            info = replace(
+                info, duration=_remaining(source, self._start, self._end), frame_count=None
+            )
+        if self._rate is not None:
+            info = replace(info, rate=self._rate, time_base=1 / self._rate, frame_count=None)
+        if info.frame_count is None and info.duration and info.rate:
+            info = replace(info, frame_count=math.ceil(info.duration * info.rate))
+        chapters = moved_chapters(info.chapters, origin, self._end)
+        return replace(info, interlaced=False, chapters=chapters)
+
+
+class VideoReader(FrameReader):
+    """The frames of a video file in presentation order, for one pass.
+
+    A frame's time is pts × time_base exactly, less `start` where that is given; those with
+    start ≤ time < end come. Broadcast streams (MPEG-TS and PS), whose clock begins anywhere, count
+    from their own beginning; where the first frame lies before 0 and no `start` is given, 0 is
+    moved there, because not every container can hold it. `origin` tells both. With `rate` they
+    come at k/rate instead, each showing the picture that the source shows at that moment. `size`
+    is "source", "WIDTHxHEIGHT" or "WIDTH", whose height follows the displayed shape; any but
+    "source" gives square pixels.
+
+    Interlaced pictures are made whole, at the same rate; those of another size than the first are
+    scaled to it. `info` describes what is delivered. What is damaged is reported to `on_warning`
+    and left out; the rest keeps its times. No more than two decoded pictures are held, five of an
+    interlaced stream.
+
+    Raises MediaError where the file cannot be read, is HDR, or has no frame between start and end.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+        rate: Fraction | None = None,
+        size: str = "source",
+        on_warning: Callable[[str], None] = warnings.warn,
+    ) -> None:
+        self._path, self._warn = Path(path), on_warning
+        self._rate = rate
+        self._container = open_input(self._path)
+        try:
+            self._stream = picture_stream(self._container, self._path)
+            self._stream.thread_type = "AUTO"
+            self._time_base = self._stream.time_base or Fraction(1, 90_000)
+            self._zero = zero_of(self._container)
+            self._start = None if start is None else start + self._zero
+            self._end = None if end is None else end + self._zero
+            self.origin = self._zero if self._start is None else self._start
+            """When delivered times begin, in seconds of the file's own clock."""
+            self._open_info(size)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_info(self, size: str) -> None:
+        self._rest = self._selected()
+        self._first = next(self._rest, None)
+        if self._first is None:
+            raise self._nothing()
+        source = describe(self._container, self._stream, self._first.frame)
+        refuse_hdr(source.colour, self._path)
+        turned = orientation(self._first.frame)
+        self._converter = Converter(source.codec, turned)
+        self.info = self._delivered(source, size)
+        width, height = self.info.width, self.info.height
+        self._coded_size = (height, width) if turned.transposed else (width, height)
+
+    def _image(self, frame: av.VideoFrame) -> Tensor:
+        with media_errors(f"'{self._path}': {frame.format.name} cannot be converted"):
+            return self._converter.to_tensor(frame, self._coded_size)
+
+    def close(self) -> None:
+        """Let go of the file; no more frames come."""
+        super().close()
+        self._container.close()
 
     def _timed(self) -> Iterator[Picture]:
         """All pictures from the seek on, each shown until the next one's time."""
@@ -324,29 +381,6 @@ class VideoReader:
             "" if claimed is None else f"; allowed: times before {float(claimed - self._zero):g} s"
         )
         return MediaError(f"'{self._path}' has no frame from {start:g} s on{until}{lasts}")
-
-    def _delivered(self, source: VideoInfo, size: str) -> VideoInfo:
-        """What this reader delivers of `source`."""
-        info, origin = source, self.origin
-        if size != "source":
-            width, height = parse_size(size, source)
-            info = replace(info, width=width, height=height, sample_aspect_ratio=Fraction(1))
-        if origin:
-            info = replace(
-                info,
-                time_base=_common_measure(info.time_base, origin),
-                start_time=max(Fraction(0), info.start_time - origin),
-            )
-        if self._start is not None or self._end is not None:
-            info = replace(
-                info, duration=_remaining(source, self._start, self._end), frame_count=None
-            )
-        if self._rate is not None:
-            info = replace(info, rate=self._rate, time_base=1 / self._rate, frame_count=None)
-        if info.frame_count is None and info.duration and info.rate:
-            info = replace(info, frame_count=math.ceil(info.duration * info.rate))
-        chapters = moved_chapters(info.chapters, origin, self._end)
-        return replace(info, interlaced=False, chapters=chapters)
 
 
 def _end_of(packet: Packet[VideoStream]) -> Fraction:

@@ -384,10 +384,11 @@ def test_an_input_that_cannot_be_read_is_told(dreamvid, tmp_path, command):
     text.write_text("no film")
     out = [] if command == "info" else [tmp_path / f"o.{'png' if command == 'image' else 'mp4'}"]
     asked = [] if command == "info" else ROSE
+    no_folder = "gives no picture" if command == "video" else "is a folder; allowed: a file"
     before = sorted(tmp_path.iterdir())
     for path, message in (
         (tmp_path / "none.mp4", f"'{tmp_path / 'none.mp4'}' does not exist; allowed: "),
-        (tmp_path, f"'{tmp_path}' is a folder; allowed: a file"),
+        (tmp_path, f"'{tmp_path}' {no_folder}"),
         (empty, f"'{empty}' is empty; allowed: a file"),
         (text, f"'{text}' cannot be read; allowed: a "),
     ):
@@ -606,3 +607,16 @@ def test_hdr_is_refused_and_leaves_nothing(dreamvid, tmp_path):
     assert (result.status, result.err.count("\n")) == (1, 1)
     assert "is HDR (PQ, colour transfer 16); allowed: SDR; convert it first" in result.err
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_folder_of_pictures_becomes_a_film(dreamvid, picture, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("2.png", "10.png", "1.png"):
+        (tmp_path / "in" / name).write_bytes(picture.read_bytes())
+    out = tmp_path / "out.mp4"
+    told = dreamvid("video", tmp_path / "in", out, *ROSE, *QUICK, "--rate", "12", "--json").json()
+    assert told["frames"] == 3
+    assert frames_of(out)[0] == steady(3, 12)
+    still = tmp_path / "still.mkv"
+    assert dreamvid("video", picture, still, *ROSE, *QUICK, "--seconds", "0.2").status == 0
+    assert len(frames_of(still)[0]) == 5

@@ -1,0 +1,60 @@
+"""Whatever a user names as input, opened by the reader that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from dreamvid.config import ReadConfig
+from dreamvid.errors import ConfigError
+from dreamvid.media.files import check_input
+from dreamvid.media.images import ImageReader, find_images, names_images
+from dreamvid.media.reader import FrameReader, VideoReader
+from dreamvid.media.sound import SoundSource
+
+
+def check_source(source: Path, config: ReadConfig) -> None:
+    """Raise MediaError or ConfigError unless `source` may be opened; quick."""
+    if names_images(source):
+        find_images(source)
+        return
+    check_input(source)
+    if config.seconds is not None:
+        raise ConfigError(
+            f"--seconds {float(config.seconds):g} is for a single picture, which '{source}' is "
+            "not; allowed here: --end"
+        )
+
+
+def open_frames(source: Path, config: ReadConfig, on_warning: Callable[[str], None]) -> FrameReader:
+    """The frames of a video file, or of picture files as `find_images` finds them."""
+    if names_images(source):
+        return ImageReader(
+            find_images(source),
+            rate=config.rate,
+            seconds=config.seconds,
+            start=config.start,
+            end=config.end,
+            fps=config.fps,
+            size=config.size,
+            on_warning=on_warning,
+        )
+    return VideoReader(
+        source,
+        start=config.start,
+        end=config.end,
+        rate=config.fps,
+        size=config.size,
+        on_warning=on_warning,
+    )
+
+
+def open_sound(
+    source: Path, config: ReadConfig, reader: FrameReader, on_warning: Callable[[str], None]
+) -> SoundSource | None:
+    """What stands beside the frames of `reader`; None where nothing can."""
+    if isinstance(reader, ImageReader):
+        return None
+    return SoundSource(
+        source, config.start, config.end, origin=reader.origin, on_warning=on_warning
+    )
