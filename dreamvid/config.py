@@ -287,6 +287,9 @@ class ReadConfig(Section):
         Fraction(25), description="Frames a second of pictures that are read as a film."
     )
     seconds: Seconds | None = Field(None, description="How long a single picture as IN stays.")
+    input_format: str | None = Field(
+        None, description="FFmpeg's name of the format on standard input, where IN is -."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -307,6 +310,9 @@ class WriteConfig(Section):
     )
     pix_fmt: str | None = Field(None, description="Pixel format of the result, as yuv420p.")
     sound: bool = Field(True, description="Copy the source's sound.")
+    output_format: Literal["nut", "rawvideo", "matroska", "mp4"] = Field(
+        "nut", description="Format on standard output, where OUT is -; mp4 is fragmented."
+    )
     subtitles: bool = Field(True, description="Copy its subtitles, where the file can hold them.")
     metadata: bool = Field(True, description="Write prompts and options into the result.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from dreamvid.cli.options import command
 from dreamvid.cli.report import AsJson, Overwrite, Quiet, Report
 from dreamvid.cli.setup import check_dream, load_objectives, metadata, note_similarity, start_device
 from dreamvid.config import VideoConfig
+from dreamvid.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
@@ -28,21 +30,28 @@ def video(
         Path,
         typer.Argument(
             metavar="IN",
-            help="A video, a picture, a folder, a pattern (%04d, *) or a .txt list of pictures.",
+            help="A video, a picture, a folder, pattern (%04d, *) or .txt list of pictures, or - .",
         ),
     ],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The result: .mp4, .mov or .mkv.")],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT", help="The result: .mp4, .mov, .mkv, .webm, .gif, or - for a pipe."
+        ),
+    ],
     config: VideoConfig,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Dream a video clip; its times and sound stay."""
-    from dreamvid.media.files import check_output
+    from dreamvid.media.files import STANDARD, check_output
     from dreamvid.media.source import check_source, open_frames, open_sound
 
     check_source(source, config)
     check_output(out, source, overwrite)
+    if out == STANDARD:
+        _check_standard_output(as_json)
     check_dream(config)
 
     from dreamvid.media.writer import VideoWriter
@@ -63,6 +72,13 @@ def video(
         device = start_device(config, report)
         shots = _dream(reader, writer, device, config, report)
     report.finish(out, shots=shots, guide=config.guide, device=str(device))
+
+
+def _check_standard_output(as_json: bool) -> None:
+    if as_json:
+        raise ConfigError("--json writes to standard output, and so does - as OUT; allowed: one")
+    if sys.stdout.isatty():
+        raise ConfigError("- as OUT: standard output is a terminal; allowed: a pipe or a file")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import itertools
 import math
 import warnings
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -19,7 +20,7 @@ from av.video.stream import VideoStream
 
 from dreamvid.errors import MediaError
 from dreamvid.media.colour import Converter, orientation, refuse_hdr
-from dreamvid.media.files import media_errors, open_input, reason
+from dreamvid.media.files import STANDARD, media_errors, open_input, reason
 from dreamvid.media.info import (
     VideoInfo,
     claimed_end,
@@ -163,9 +164,10 @@ class VideoReader(FrameReader):
     "source" gives square pixels.
 
     Interlaced pictures are made whole, at the same rate; those of another size than the first are
-    scaled to it. `info` describes what is delivered. What is damaged is reported to `on_warning`
-    and left out; the rest keeps its times. No more than two decoded pictures are held, five of an
-    interlaced stream.
+    scaled to it. The path `-` is standard input, in `input_format`; with `beside`, packets of its
+    other tracks wait there, because they can be read only together with the pictures. `info`
+    describes what is delivered. What is damaged is reported to `on_warning` and left out; the rest
+    keeps its times. No more than two decoded pictures are held, five of an interlaced stream.
 
     Raises MediaError where the file cannot be read, is HDR, or has no frame between start and end.
     """
@@ -178,11 +180,16 @@ class VideoReader(FrameReader):
         end: Fraction | None = None,
         rate: Fraction | None = None,
         size: str = "source",
+        input_format: str | None = None,
+        beside: bool = False,
         on_warning: Callable[[str], None] = warnings.warn,
     ) -> None:
         self._path, self._warn = Path(path), on_warning
+        self._is_pipe = self._path == STANDARD
+        self.beside: deque[Packet[Any]] | None = deque() if beside and self._is_pipe else None
+        """Packets of other tracks, where they can be read only together with the pictures."""
         self._rate = rate
-        self._container = open_input(self._path)
+        self.container = self._container = open_input(self._path, input_format)
         try:
             self._stream = picture_stream(self._container, self._path)
             self._stream.thread_type = "AUTO"
@@ -217,6 +224,8 @@ class VideoReader(FrameReader):
     def close(self) -> None:
         """Let go of the file; no more frames come."""
         super().close()
+        if self.beside is not None:
+            self.beside.clear()  # a packet must not outlive its container
         self._container.close()
 
     def _timed(self) -> Iterator[Picture]:
@@ -329,7 +338,8 @@ class VideoReader(FrameReader):
         """Packets from a keyframe that is shown no later than `start`."""
         first = (self._stream.start_time or 0) * self._time_base
         step = _FIRST_STEP_BACK
-        while self._start is not None and self._start - step > first:
+        can_seek = self._start is not None and not self._is_pipe
+        while can_seek and self._start is not None and self._start - step > first:
             packets = self._seek(self._start - step)
             head = next((packet for packet in packets if _is_key(packet, self._stream)), None)
             if head is not None and packet_time(head) <= self._start:
@@ -344,10 +354,19 @@ class VideoReader(FrameReader):
     def _demux(self) -> Iterator[Packet[VideoStream]]:
         # Where the pictures' own duration is unknown, only all streams together tell whether
         # the file is as long as its header says.
-        if self._stream.duration:
+        if self._stream.duration and self.beside is None:
             return self._container.demux(self._stream)
         packets: Iterator[Packet[Any]] = self._container.demux()
-        return packets
+        return packets if self.beside is None else self._setting_aside(packets, self.beside)
+
+    def _setting_aside(
+        self, packets: Iterator[Packet[Any]], beside: deque[Packet[Any]]
+    ) -> Iterator[Packet[VideoStream]]:
+        for packet in packets:
+            if packet.stream_index == self._stream.index:
+                yield packet
+            elif packet.size and packet.stream.type in ("audio", "subtitle"):
+                beside.append(packet)
 
     def _seek(self, time: Fraction) -> Iterator[Packet[VideoStream]]:
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dreamvid.config import ReadConfig
 from dreamvid.errors import ConfigError
-from dreamvid.media.files import check_input
+from dreamvid.media.files import STANDARD, check_input, find_format
 from dreamvid.media.images import ImageReader, find_images, names_images
 from dreamvid.media.reader import FrameReader, VideoReader
 from dreamvid.media.sound import SoundSource
@@ -19,6 +19,13 @@ def check_source(source: Path, config: ReadConfig) -> None:
         find_images(source)
         return
     check_input(source)
+    if config.input_format is not None:
+        if source != STANDARD:
+            raise ConfigError(
+                f"--input-format {config.input_format} is for standard input, which '{source}' is "
+                "not; allowed with - as IN"
+            )
+        find_format(config.input_format, "--input-format")
     if config.seconds is not None:
         raise ConfigError(
             f"--seconds {float(config.seconds):g} is for a single picture, which '{source}' is "
@@ -45,6 +52,8 @@ def open_frames(source: Path, config: ReadConfig, on_warning: Callable[[str], No
         end=config.end,
         rate=config.fps,
         size=config.size,
+        input_format=config.input_format,
+        beside=True,
         on_warning=on_warning,
     )
 
@@ -53,8 +62,13 @@ def open_sound(
     source: Path, config: ReadConfig, reader: FrameReader, on_warning: Callable[[str], None]
 ) -> SoundSource | None:
     """What stands beside the frames of `reader`; None where nothing can."""
-    if isinstance(reader, ImageReader):
+    if not isinstance(reader, VideoReader):
         return None
     return SoundSource(
-        source, config.start, config.end, origin=reader.origin, on_warning=on_warning
+        source,
+        config.start,
+        config.end,
+        origin=reader.origin,
+        pipe=reader if reader.beside is not None else None,
+        on_warning=on_warning,
     )
