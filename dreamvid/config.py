@@ -301,6 +301,26 @@ class ReadConfig(Section):
         return self
 
 
+class DeliveryConfig(Section):
+    title = "Delivery"
+
+    mask: str | None = Field(
+        None, description="Picture or video file: white is dreamed, grey in part, black stays."
+    )
+    mask_invert: bool = Field(False, description="Dream what is black instead.")
+    deliver: Literal["dreamed", "source"] = Field(
+        "dreamed",
+        description="Size of the result: as dreamed, or the source's, onto which the dream's "
+        "difference is scaled up.",
+    )
+
+    @model_validator(mode="after")
+    def _something_to_invert(self) -> Self:
+        if self.mask_invert and self.mask is None:
+            raise ValueError("--mask-invert is given without --mask; allowed with --mask FILE")
+        return self
+
+
 class WriteConfig(Section):
     title = "Writing"
 
@@ -317,7 +337,7 @@ class WriteConfig(Section):
     metadata: bool = Field(True, description="Write prompts and options into the result.")
 
 
-class VideoConfig(WriteConfig, ReadConfig, SequenceConfig, TargetConfig):
+class VideoConfig(WriteConfig, DeliveryConfig, ReadConfig, SequenceConfig, TargetConfig):
     """All options of `dreamvid video`."""
 
 

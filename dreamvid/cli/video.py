@@ -6,22 +6,27 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from dreamvid.cli.options import command
 from dreamvid.cli.report import AsJson, Overwrite, Quiet, Report
 from dreamvid.cli.setup import check_dream, load_objectives, metadata, note_similarity, start_device
-from dreamvid.config import VideoConfig
+from dreamvid.config import ReadConfig, VideoConfig
 from dreamvid.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
 
+    from dreamvid.delivery import Delivery
+    from dreamvid.media.mask import MaskReader
     from dreamvid.media.reader import FrameReader
     from dreamvid.media.sound import SoundSource
     from dreamvid.media.writer import VideoWriter
+
+
+Closable = TypeVar("Closable", bound="SoundSource | MaskReader | None")
 
 
 @command(VideoConfig)
@@ -49,17 +54,24 @@ def video(
     from dreamvid.media.source import check_source, open_frames, open_sound
 
     check_source(source, config)
+    if config.mask is not None:
+        check_source(Path(config.mask), ReadConfig())
     check_output(out, source, overwrite)
     if out == STANDARD:
         _check_standard_output(as_json)
     check_dream(config)
 
+    from dreamvid.delivery import Delivery
     from dreamvid.media.writer import VideoWriter
 
     report = Report(quiet, as_json)
+    reading = (
+        config if config.deliver == "dreamed" else config.model_copy(update={"size": "source"})
+    )
     with (
-        open_frames(source, config, report.warn) as reader,
+        open_frames(source, reading, report.warn) as reader,
         _closing(open_sound(source, config, reader, report.warn)) as sound,
+        _closing(_open_mask(config, reader, report)) as mask,
         VideoWriter(
             out,
             reader.info,
@@ -70,7 +82,8 @@ def video(
         ) as writer,
     ):
         device = start_device(config, report)
-        shots = _dream(reader, writer, device, config, report)
+        delivery = Delivery(_dreamed_size(config, reader), mask.at if mask else None)
+        shots = _dream(reader, writer, delivery, device, config, report)
     report.finish(out, shots=shots, guide=config.guide, device=str(device))
 
 
@@ -81,19 +94,44 @@ def _check_standard_output(as_json: bool) -> None:
         raise ConfigError("- as OUT: standard output is a terminal; allowed: a pipe or a file")
 
 
+def _open_mask(config: VideoConfig, reader: FrameReader, report: Report) -> MaskReader | None:
+    from dreamvid.media.mask import MaskReader
+
+    if config.mask is None:
+        return None
+    return MaskReader(
+        Path(config.mask),
+        (reader.info.width, reader.info.height),
+        config,
+        invert=config.mask_invert,
+        on_warning=report.warn,
+    )
+
+
+def _dreamed_size(config: VideoConfig, reader: FrameReader) -> tuple[int, int] | None:
+    """(height, width) to dream at, where the reader delivers the source's size."""
+    from dreamvid.media.info import parse_size
+
+    if config.deliver == "dreamed" or config.size == "source":
+        return None
+    width, height = parse_size(config.size, reader.info)
+    return height, width
+
+
 @contextmanager
-def _closing(sound: SoundSource | None) -> Iterator[SoundSource | None]:
+def _closing(thing: Closable) -> Iterator[Closable]:
     """Close it at the end, if there is one."""
     try:
-        yield sound
+        yield thing
     finally:
-        if sound is not None:
-            sound.close()
+        if thing is not None:
+            thing.close()
 
 
 def _dream(
     reader: FrameReader,
     writer: VideoWriter,
+    delivery: Delivery,
     device: torch.device,
     config: VideoConfig,
     report: Report,
@@ -107,7 +145,7 @@ def _dream(
     objectives = load_objectives(config, device)
     shots = 0
     dreamed_frames = dream_frames(
-        (frame.with_image(frame.image.to(device)) for frame in reader),
+        delivery.prepare(frame.with_image(frame.image.to(device)) for frame in reader),
         objectives,
         config,
         flow=flow,
@@ -115,7 +153,7 @@ def _dream(
     )
     with report.progress("dreaming", reader.info.frame_count) as progress:
         for dreamed in dreamed_frames:
-            writer.write(dreamed.frame)
+            writer.write(delivery.finish(dreamed.frame, dreamed.source))
             shots += dreamed.begins_shot
             note_similarity(report, objectives, dreamed.source, dreamed.frame.image)
             progress.advance(f"similarity {report.before[-1]:.3f} -> {report.after[-1]:.3f}")

@@ -620,3 +620,40 @@ def test_a_folder_of_pictures_becomes_a_film(dreamvid, picture, tmp_path):
     still = tmp_path / "still.mkv"
     assert dreamvid("video", picture, still, *ROSE, *QUICK, "--seconds", "0.2").status == 0
     assert len(frames_of(still)[0]) == 5
+
+
+def test_outside_the_mask_the_source_stays_exactly(dreamvid, clip, tmp_path):
+    mask = torch.zeros(3, 48, 64)
+    mask[..., 32:] = 1
+    write_image(tmp_path / "mask.png", mask)
+    lossless = ["--codec", "ffv1", "--pix-fmt", "yuv444p"]
+    outs: dict[str, Tensor] = {}
+    masked = ["--mask", tmp_path / "mask.png"]
+    for name, given in {
+        "plain": ["--strength", 0], "in": masked, "out": [*masked, "--mask-invert"]
+    }.items():  # fmt: skip
+        out = tmp_path / f"{name}.mkv"
+        assert dreamvid("video", clip, out, *ROSE, *QUICK, *lossless, *given).status == 0
+        outs[name] = frames_of(out)[1]
+    for name, still, moved in (("in", slice(0, 32), slice(32, 64)),
+                               ("out", slice(32, 64), slice(0, 32))):  # fmt: skip
+        assert torch.equal(outs[name][..., still], outs["plain"][..., still])
+        assert (outs[name] - outs["plain"])[..., moved].abs().mean() > 0.01
+    refused(dreamvid("video", clip, tmp_path / "x.mp4", *ROSE, "--mask-invert"), 2, "--mask-invert")
+    none = tmp_path / "none.png"
+    result = dreamvid("video", clip, tmp_path / "x.mp4", *ROSE, "--mask", none)
+    refused(result, 1, f"'{none}' does not exist")
+
+
+def test_a_small_dream_is_delivered_on_the_full_size_source(dreamvid, clip, tmp_path):
+    small = ["--size", "32", "--deliver", "source"]
+    out, plain = tmp_path / "out.mkv", tmp_path / "plain.mkv"
+    lossless = ["--codec", "ffv1", "--pix-fmt", "yuv444p"]
+    assert dreamvid("video", clip, out, *ROSE, *QUICK, *small, *lossless).status == 0
+    still = ["--strength", 0]
+    assert dreamvid("video", clip, plain, *ROSE, *QUICK, *small, *lossless, *still).status == 0
+    (times, dreamed), (_, source) = frames_of(out), frames_of(plain)
+    assert dreamed.shape == (6, 3, 48, 64)
+    assert len(times) == 6
+    assert (source - frames_of(clip)[1]).abs().max() < 0.02
+    assert (dreamed - source).abs().mean() > 0.01

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -24,11 +25,11 @@ from tests.media.clips import Clip, make, picture, steady
 LIMIT = 10
 """Seconds a file may take."""
 
-_H264 = {"times": steady(8), "sound": "aac"}
+_H264 = Clip(times=steady(8), sound="aac")
 MAKERS: dict[str, Callable[[Path], object]] = {
-    "mp4": lambda path: make(path, Clip(**_H264)),
-    "mov": lambda path: make(path, Clip(**_H264, rotation=90)),
-    "mkv": lambda path: make(path, Clip(**_H264, pix_fmt="yuv422p")),
+    "mp4": lambda path: make(path, _H264),
+    "mov": lambda path: make(path, replace(_H264, rotation=90)),
+    "mkv": lambda path: make(path, replace(_H264, pix_fmt="yuv422p")),
     "webm": lambda path: make(
         path, Clip(steady(8), codec="libvpx-vp9", options={"crf": "30"}, sound="libopus")
     ),
