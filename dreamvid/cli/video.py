@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from dreamvid.delivery import Delivery
+    from dreamvid.media.frames import FrameWriter
     from dreamvid.media.mask import MaskReader
     from dreamvid.media.reader import FrameReader
     from dreamvid.media.sound import SoundSource
@@ -41,7 +42,8 @@ def video(
     out: Annotated[
         Path,
         typer.Argument(
-            metavar="OUT", help="The result: .mp4, .mov, .mkv, .webm, .gif, or - for a pipe."
+            metavar="OUT",
+            help="The result: .mp4, .mov, .mkv, .webm, .gif, pictures (%05d.png, a folder) or -.",
         ),
     ],
     config: VideoConfig,
@@ -50,19 +52,24 @@ def video(
     as_json: AsJson = False,
 ) -> None:
     """Dream a video clip; its times and sound stay."""
-    from dreamvid.media.files import STANDARD, check_output
-    from dreamvid.media.source import check_source, open_frames, open_sound
+    from dreamvid.media.files import STANDARD
+    from dreamvid.media.source import (
+        check_result,
+        check_source,
+        open_frames,
+        open_sound,
+        open_writer,
+    )
 
     check_source(source, config)
     if config.mask is not None:
         check_source(Path(config.mask), ReadConfig())
-    check_output(out, source, overwrite)
+    check_result(out, source, overwrite)
     if out == STANDARD:
         _check_standard_output(as_json)
     check_dream(config)
 
     from dreamvid.delivery import Delivery
-    from dreamvid.media.writer import VideoWriter
 
     report = Report(quiet, as_json)
     reading = (
@@ -72,7 +79,7 @@ def video(
         open_frames(source, reading, report.warn) as reader,
         _closing(open_sound(source, config, reader, report.warn)) as sound,
         _closing(_open_mask(config, reader, report)) as mask,
-        VideoWriter(
+        open_writer(
             out,
             reader.info,
             config,
@@ -130,7 +137,7 @@ def _closing(thing: Closable) -> Iterator[Closable]:
 
 def _dream(
     reader: FrameReader,
-    writer: VideoWriter,
+    writer: VideoWriter | FrameWriter,
     delivery: Delivery,
     device: torch.device,
     config: VideoConfig,

@@ -1,16 +1,19 @@
-"""Whatever a user names as input, opened by the reader that it needs."""
+"""Whatever a user names as IN and OUT, opened by the reader and writer that it needs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from dreamvid.config import ReadConfig
+from dreamvid.config import ReadConfig, WriteConfig
 from dreamvid.errors import ConfigError
-from dreamvid.media.files import STANDARD, check_input, find_format
+from dreamvid.media.files import STANDARD, check_input, check_output, find_format
+from dreamvid.media.frames import FrameWriter, check_frames, frame_pattern
 from dreamvid.media.images import ImageReader, find_images, names_images
+from dreamvid.media.info import VideoInfo
 from dreamvid.media.reader import FrameReader, VideoReader
 from dreamvid.media.sound import SoundSource
+from dreamvid.media.writer import VideoWriter
 
 
 def check_source(source: Path, config: ReadConfig) -> None:
@@ -72,3 +75,30 @@ def open_sound(
         pipe=reader if reader.beside is not None else None,
         on_warning=on_warning,
     )
+
+
+def check_result(out: Path, source: Path, overwrite: bool) -> None:
+    """Raise MediaError unless a result may be written to `out`; quick."""
+    pattern = frame_pattern(out)
+    if pattern is None:
+        check_output(out, source, overwrite)
+    else:
+        check_frames(pattern, overwrite)
+
+
+def open_writer(
+    out: Path,
+    info: VideoInfo,
+    config: WriteConfig,
+    *,
+    overwrite: bool,
+    sound: SoundSource | None,
+    metadata: Mapping[str, str],
+) -> VideoWriter | FrameWriter:
+    """What writes a video file, standard output, or numbered picture files."""
+    pattern = frame_pattern(out)
+    if pattern is None:
+        return VideoWriter(out, info, config, overwrite=overwrite, sound=sound, metadata=metadata)
+    if sound is not None:
+        sound.leave_out("a row of pictures")
+    return FrameWriter(pattern, overwrite=overwrite)

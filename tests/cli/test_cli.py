@@ -657,3 +657,11 @@ def test_a_small_dream_is_delivered_on_the_full_size_source(dreamvid, clip, tmp_
     assert len(times) == 6
     assert (source - frames_of(clip)[1]).abs().max() < 0.02
     assert (dreamed - source).abs().mean() > 0.01
+
+
+def test_a_clip_becomes_a_folder_of_pictures(dreamvid, clip, tmp_path):
+    told = dreamvid("video", clip, tmp_path, *ROSE, *QUICK, "--json").json()
+    assert told["frames"] == 6
+    assert told["warnings"] == [f"'{clip}': a row of pictures holds no sound; it is left out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{k:06}.png" for k in range(1, 7)]
+    refused(dreamvid("video", clip, tmp_path, *ROSE, *QUICK), 1, f"'{tmp_path / '000001.png'}' ex")
