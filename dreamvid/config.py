@@ -283,6 +283,13 @@ class ReadConfig(Section):
     end: Seconds | None = Field(None, description="End before this time.")
     fps: Rate | None = Field(None, description="Frames a second; else the source's own times.")
     size: Size = Field("source", description="Size to dream and deliver at.")
+    rate: Rate = Field(
+        Fraction(25), description="Frames a second of pictures that are read as a film."
+    )
+    seconds: Seconds | None = Field(None, description="How long a single picture as IN stays.")
+    input_format: str | None = Field(
+        None, description="FFmpeg's name of the format on standard input, where IN is -."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -291,6 +298,26 @@ class ReadConfig(Section):
                 f"--end {float(self.end):g} is not after --start {float(self.start):g}; "
                 "allowed: any later time"
             )
+        return self
+
+
+class DeliveryConfig(Section):
+    title = "Delivery"
+
+    mask: str | None = Field(
+        None, description="Picture or video file: white is dreamed, grey in part, black stays."
+    )
+    mask_invert: bool = Field(False, description="Dream what is black instead.")
+    deliver: Literal["dreamed", "source"] = Field(
+        "dreamed",
+        description="Size of the result: as dreamed, or the source's, onto which the dream's "
+        "difference is scaled up.",
+    )
+
+    @model_validator(mode="after")
+    def _something_to_invert(self) -> Self:
+        if self.mask_invert and self.mask is None:
+            raise ValueError("--mask-invert is given without --mask; allowed with --mask FILE")
         return self
 
 
@@ -303,10 +330,14 @@ class WriteConfig(Section):
     )
     pix_fmt: str | None = Field(None, description="Pixel format of the result, as yuv420p.")
     sound: bool = Field(True, description="Copy the source's sound.")
+    output_format: Literal["nut", "rawvideo", "matroska", "mp4"] = Field(
+        "nut", description="Format on standard output, where OUT is -; mp4 is fragmented."
+    )
+    subtitles: bool = Field(True, description="Copy its subtitles, where the file can hold them.")
     metadata: bool = Field(True, description="Write prompts and options into the result.")
 
 
-class VideoConfig(WriteConfig, ReadConfig, SequenceConfig, TargetConfig):
+class VideoConfig(WriteConfig, DeliveryConfig, ReadConfig, SequenceConfig, TargetConfig):
     """All options of `dreamvid video`."""
 
 

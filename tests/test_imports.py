@@ -21,7 +21,19 @@ MAY_IMPORT = {
     "motion": {"motion", "config", "errors", "types"},
     "dream": {"dream", "config", "errors", "types"},
     "sequence": {"dream", "motion", "config", "errors", "types"},
-    "cli": {"cli", "sequence", "dream", "motion", "media", "device", "config", "errors", "types"},
+    "delivery": {"dream", "types"},
+    "cli": {
+        "cli",
+        "delivery",
+        "sequence",
+        "dream",
+        "motion",
+        "media",
+        "device",
+        "config",
+        "errors",
+        "types",
+    },
 }
 """Which parts of dreamvid each part may import."""
 

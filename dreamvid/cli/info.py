@@ -21,7 +21,7 @@ def info(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A video file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Tell what the reader sees: size, rate, times, colour, sound."""
+    """Tell what the reader sees: size, rate, times, colour, sound, subtitles, chapters."""
     from dreamvid.media.info import probe
 
     seen = _described(probe(file))
@@ -42,6 +42,9 @@ def _described(seen: VideoInfo) -> dict[str, Any]:
         "width": seen.width,
         "height": seen.height,
         "rotation": seen.rotation,
+        "scan": "interlaced, read deinterlaced at the same rate"
+        if seen.interlaced
+        else "progressive",
         "sample_aspect_ratio": str(seen.sample_aspect_ratio),
         "rate": _text(seen.rate),
         "time_base": str(seen.time_base),
@@ -52,6 +55,11 @@ def _described(seen: VideoInfo) -> dict[str, Any]:
         "sound": [
             asdict(track) | {"duration": None if track.duration is None else float(track.duration)}
             for track in seen.sound
+        ],
+        "subtitles": [asdict(track) for track in seen.subtitles],
+        "chapters": [
+            asdict(chapter) | {"start": float(chapter.start), "end": float(chapter.end)}
+            for chapter in seen.chapters
         ],
         "metadata": dict(seen.metadata),
     }

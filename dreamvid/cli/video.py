@@ -2,57 +2,85 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from dreamvid.cli.options import command
 from dreamvid.cli.report import AsJson, Overwrite, Quiet, Report
 from dreamvid.cli.setup import check_dream, load_objectives, mean_similarity, metadata
-from dreamvid.config import VideoConfig
+from dreamvid.config import ReadConfig, VideoConfig
+from dreamvid.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
 
-    from dreamvid.media.reader import VideoReader
+    from dreamvid.delivery import Delivery
+    from dreamvid.media.frames import FrameWriter
+    from dreamvid.media.mask import MaskReader
+    from dreamvid.media.reader import FrameReader
+    from dreamvid.media.sound import SoundSource
     from dreamvid.media.writer import VideoWriter
+
+
+Closable = TypeVar("Closable", bound="SoundSource | MaskReader | None")
 
 
 @command(VideoConfig)
 def video(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A video file.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The result: .mp4, .mov or .mkv.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IN",
+            help="A video, a picture, a folder, pattern (%04d, *) or .txt list of pictures, or - .",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT",
+            help="The result: .mp4, .mov, .mkv, .webm, .gif, pictures (%05d.png, a folder) or -.",
+        ),
+    ],
     config: VideoConfig,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Dream a video clip; its times and sound stay."""
-    from dreamvid.media.files import check_input, check_output
+    from dreamvid.media.files import STANDARD
+    from dreamvid.media.source import (
+        check_result,
+        check_source,
+        open_frames,
+        open_sound,
+        open_writer,
+    )
 
-    check_input(source)
-    check_output(out, source, overwrite)
+    check_source(source, config)
+    if config.mask is not None:
+        check_source(Path(config.mask), ReadConfig())
+    check_result(out, source, overwrite)
+    if out == STANDARD:
+        _check_standard_output(as_json)
     check_dream(config)
 
+    from dreamvid.delivery import Delivery
     from dreamvid.device import choose_device
-    from dreamvid.media.reader import VideoReader
-    from dreamvid.media.sound import SoundSource
-    from dreamvid.media.writer import VideoWriter
 
     report = Report(quiet, as_json)
+    reading = (
+        config if config.deliver == "dreamed" else config.model_copy(update={"size": "source"})
+    )
     with (
-        VideoReader(
-            source,
-            start=config.start,
-            end=config.end,
-            rate=config.fps,
-            size=config.size,
-            on_warning=report.warn,
-        ) as reader,
-        closing(SoundSource(source, config.start, config.end)) as sound,
-        VideoWriter(
+        open_frames(source, reading, report.warn) as reader,
+        _closing(open_sound(source, config, reader, report.warn)) as sound,
+        _closing(_open_mask(config, reader, report)) as mask,
+        open_writer(
             out,
             reader.info,
             config,
@@ -62,13 +90,56 @@ def video(
         ) as writer,
     ):
         device = choose_device(config.device)
-        shots = _dream(reader, writer, device, config, report)
+        delivery = Delivery(_dreamed_size(config, reader), mask.at if mask else None)
+        shots = _dream(reader, writer, delivery, device, config, report)
     report.finish(out, shots=shots, guide=config.guide, device=str(device))
 
 
+def _check_standard_output(as_json: bool) -> None:
+    if as_json:
+        raise ConfigError("--json writes to standard output, and so does - as OUT; allowed: one")
+    if sys.stdout.isatty():
+        raise ConfigError("- as OUT: standard output is a terminal; allowed: a pipe or a file")
+
+
+def _open_mask(config: VideoConfig, reader: FrameReader, report: Report) -> MaskReader | None:
+    from dreamvid.media.mask import MaskReader
+
+    if config.mask is None:
+        return None
+    return MaskReader(
+        Path(config.mask),
+        (reader.info.width, reader.info.height),
+        config,
+        invert=config.mask_invert,
+        on_warning=report.warn,
+    )
+
+
+def _dreamed_size(config: VideoConfig, reader: FrameReader) -> tuple[int, int] | None:
+    """(height, width) to dream at, where the reader delivers the source's size."""
+    from dreamvid.media.info import parse_size
+
+    if config.deliver == "dreamed" or config.size == "source":
+        return None
+    width, height = parse_size(config.size, reader.info)
+    return height, width
+
+
+@contextmanager
+def _closing(thing: Closable) -> Iterator[Closable]:
+    """Close it at the end, if there is one."""
+    try:
+        yield thing
+    finally:
+        if thing is not None:
+            thing.close()
+
+
 def _dream(
-    reader: VideoReader,
-    writer: VideoWriter,
+    reader: FrameReader,
+    writer: VideoWriter | FrameWriter,
+    delivery: Delivery,
     device: torch.device,
     config: VideoConfig,
     report: Report,
@@ -82,7 +153,7 @@ def _dream(
     objectives = load_objectives(config, device, report)
     shots = 0
     dreamed_frames = dream_frames(
-        (frame.with_image(frame.image.to(device)) for frame in reader),
+        delivery.prepare(frame.with_image(frame.image.to(device)) for frame in reader),
         objectives,
         config,
         flow=flow,
@@ -90,7 +161,7 @@ def _dream(
     )
     with report.progress("dreaming", reader.info.frame_count) as progress:
         for dreamed in dreamed_frames:
-            writer.write(dreamed.frame)
+            writer.write(delivery.finish(dreamed.frame, dreamed.source))
             shots += dreamed.begins_shot
             before = mean_similarity(objectives, dreamed.source)
             after = mean_similarity(objectives, dreamed.frame.image)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -28,6 +29,8 @@ UNSPECIFIED = 2
 BT709_MATRIX, BT601_MATRIX = 1, 6
 FLOAT_DEPTH = 32
 UNSPECIFIED_RANGE, LIMITED_RANGE, FULL_RANGE = 0, 1, 2
+_HDR = {16: "PQ", 18: "HLG"}
+"""By FFmpeg's AVColorTransferCharacteristic."""
 
 _BT709, _BT601 = (0.2126, 0.0722), (0.299, 0.114)
 _LUMA_WEIGHTS = {  # by FFmpeg's AVColorSpace: Kr and Kb
@@ -75,6 +78,19 @@ def tags_of(frame: av.VideoFrame) -> ColourTags:
         int(frame.colorspace),
         FULL_RANGE if full else int(frame.color_range),
     )
+
+
+def refuse_hdr(tags: ColourTags, path: Path) -> None:
+    """Raise MediaError for pictures in high dynamic range.
+
+    Guides, flow and the strength of a dream are made for SDR code values; PQ's and HLG's mean
+    other brightnesses, and a dream on them would be silently wrong.
+    """
+    if tags.transfer in _HDR:
+        raise MediaError(
+            f"'{path}' is HDR ({_HDR[tags.transfer]}, colour transfer {tags.transfer}); "
+            "allowed: SDR; convert it first with a tone mapper (FFmpeg's zscale and tonemap)"
+        )
 
 
 def tags_for(tags: ColourTags, pix_fmt: str, height: int) -> ColourTags:
@@ -186,13 +202,13 @@ class Converter:
         """The same picture, marked as having its chroma on the left; a filter alone can do it."""
         key = (frame.width, frame.height, frame.format.name)
         if self._siting is None or self._siting[0] != key:
-            self._siting = key, _filter_graph(frame, ("setparams", "chroma_location=left"))
+            self._siting = key, filter_graph(frame, ("setparams", "chroma_location=left"))
         graph = self._siting[1]
         graph.vpush(frame)
         return graph.vpull()
 
 
-def _filter_graph(frame: av.VideoFrame, *filters: tuple[str, str]) -> Graph:
+def filter_graph(frame: av.VideoFrame, *filters: tuple[str, str]) -> Graph:
     """FFmpeg's filters (name, arguments) one after another, for pictures like `frame`."""
     graph = Graph()
     graph.threads = 1
@@ -335,7 +351,7 @@ def _side_data(frame: av.VideoFrame) -> Any:
         return frame.side_data
     except ValueError:
         unknown = [("sidedata", f"mode=delete:type={number}") for number in _UNKNOWN_SIDE_DATA]
-        graph = _filter_graph(frame, *unknown)
+        graph = filter_graph(frame, *unknown)
         graph.vpush(frame)
         return graph.vpull().side_data
 

@@ -16,9 +16,11 @@ from dreamvid.errors import MediaError
 os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 would write to stderr by itself, below errors
 
 DEFAULT_CODEC = "libx264"
+_OWN_DEFAULT = {"webm": "libvpx-vp9", "gif": "gif", "nut": "ffv1", "rawvideo": "rawvideo"}
+"""By FFmpeg's name of the format, where it cannot hold H.264 or is a link between programs."""
 DEFAULT_PIX_FMT = "yuv420p"
-_PIX_FMT = {"mjpeg": "yuvj420p"}
-"""Where an encoder lists the default and refuses it."""
+_PIX_FMT = {"mjpeg": "yuvj420p", "rawvideo": "rgb24", "gif": "pal8"}
+"""Where an encoder lists the default and refuses it, or another is expected."""
 
 THREADS = 4
 """Fixed, because the result of x264 depends on it."""
@@ -26,7 +28,8 @@ THREADS = 4
 _DEFAULT_CRF = {"libx264": 17, "libx264rgb": 17, "libx265": 19, "libsvtav1": 24, "libvpx-vp9": 24}
 _HIGHEST_CRF = {"libx264": 51, "libx264rgb": 51, "libx265": 51}  # beyond, they cut it silently
 _FIXED_QUANTISER = {"mpeg4": 3, "mpeg2video": 3, "mjpeg": 3}  # starved at their default bit rate
-_COMMON_CODECS = (*_DEFAULT_CRF, "ffv1", "prores_ks", *_FIXED_QUANTISER)
+_HARDWARE = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
+_COMMON_CODECS = (*_DEFAULT_CRF, "ffv1", "prores_ks", *_FIXED_QUANTISER, *_HARDWARE)
 _OPTIONS = {
     "libx264": {"x264-params": "mbtree=0"},  # with it, no two runs give the same
     "libx264rgb": {"x264-params": "mbtree=0"},
@@ -38,7 +41,7 @@ LAMBDA_PER_QUANTISER = 118
 
 def find_codec(config: WriteConfig, container: OutputContainer) -> Codec:
     """The video encoder asked for. Raises MediaError where there is none, or none that fits."""
-    name = config.codec or DEFAULT_CODEC
+    name = config.codec or _OWN_DEFAULT.get(container.format.name, DEFAULT_CODEC)
     try:
         codec = Codec(name, "w")
     except UnknownCodecError:

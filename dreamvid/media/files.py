@@ -14,7 +14,17 @@ from av.container import InputContainer
 
 from dreamvid.errors import MediaError
 
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
+FORMATS = {
+    ".mp4": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+    ".gif": "gif",
+}
+"""FFmpeg's names of the formats, by extension."""
+VIDEO_SUFFIXES = tuple(FORMATS)
+STANDARD = Path("-")
+"""Standard input or output instead of a file."""
 
 _serial = itertools.count()
 
@@ -35,7 +45,9 @@ def reason(error: BaseException) -> str:
 
 
 def check_input(path: Path) -> None:
-    """Raise MediaError unless `path` is there, no folder and not empty."""
+    """Raise MediaError unless `path` is there, no folder and not empty, or standard input."""
+    if path == STANDARD:
+        return
     if not path.exists():
         raise MediaError(f"'{path}' does not exist; allowed: an existing file")
     if path.is_dir():
@@ -54,13 +66,42 @@ def silence() -> None:
     av.logging.set_level(None)
 
 
-def open_input(path: Path) -> InputContainer:
-    """Open a video or sound file. Raises MediaError where it cannot be read."""
+def open_input(path: Path, input_format: str | None = None) -> InputContainer:
+    """Open a video or sound file, or standard input, whose format may be named.
+
+    Raises MediaError where it cannot be read.
+    """
     check_input(path)
     silence()
+    if path == STANDARD:
+        return _open_standard_input(input_format)
     with media_errors(f"'{path}' cannot be read; allowed: a file that FFmpeg can read"):
         # Without the prefix a colon in the name would make it a protocol's address.
         return av.open(f"file:{path}", metadata_errors="replace")
+
+
+def _open_standard_input(input_format: str | None) -> InputContainer:
+    known = None if input_format is None else find_format(input_format, "--input-format")
+    named = "" if known is None else f" as {known}"
+    with media_errors(
+        f"standard input cannot be read{named}; allowed: a stream that FFmpeg can read, its "
+        "format named by --input-format where it does not tell it"
+    ):
+        return av.open("pipe:0", "r", format=known, metadata_errors="replace")
+
+
+def find_format(name: str, option: str) -> str:
+    """The name of a format that FFmpeg reads. Raises MediaError where there is none."""
+    try:
+        readable = av.ContainerFormat(name, "r").is_input
+    except ValueError:
+        readable = False
+    if not readable:
+        raise MediaError(
+            f"{option} '{name}' is no format that is read here; allowed: nut, matroska, mp4, "
+            "mpegts, yuv4mpegpipe, image2pipe, or another of FFmpeg's"
+        )
+    return name
 
 
 def check_output(
@@ -74,6 +115,8 @@ def check_output(
     Looks at the extension, the folder, what stands there already, and whether that is `source`.
     Quick and without side effects: to be called before anything heavy.
     """
+    if path == STANDARD and suffixes == VIDEO_SUFFIXES:
+        return
     if path.suffix.lower() not in suffixes:
         raise MediaError(
             f"'{path}': unknown extension '{path.suffix}'; allowed: {', '.join(suffixes)}"

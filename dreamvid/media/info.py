@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,27 @@ from av.video.stream import VideoStream
 from dreamvid.errors import MediaError
 from dreamvid.media.colour import ColourTags, orientation, tags_of
 from dreamvid.media.files import media_errors, open_input
+
+_BROADCAST = {"mpeg", "mpegts"}
+_BROADCAST_CLOCK = 90_000
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A named part of a film; times in seconds."""
+
+    start: Fraction
+    end: Fraction
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """As `title`."""
+
+
+@dataclass(frozen=True)
+class SubtitleTrack:
+    """One track of subtitles."""
+
+    codec: str
+    language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,8 +78,12 @@ class VideoInfo:
     """Width over height of a pixel, as displayed."""
     rotation: int = 0
     """Degrees clockwise that the pixels are turned for display."""
+    interlaced: bool = False
+    """Whether the picture is two fields of different moments; the reader makes it whole."""
     colour: ColourTags = field(default_factory=ColourTags)
     sound: tuple[SoundTrack, ...] = ()
+    subtitles: tuple[SubtitleTrack, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
     container: str = ""
     """FFmpeg's name of the container's format."""
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -123,8 +148,15 @@ def describe(container: InputContainer, stream: VideoStream, frame: av.VideoFram
         pix_fmt=frame.format.name,
         sample_aspect_ratio=aspect,
         rotation=turned.rotation,
+        interlaced=frame.interlaced_frame,
         colour=tags_of(frame),
         sound=tuple(_sound_track(container, track) for track in container.streams.audio),
+        subtitles=tuple(
+            SubtitleTrack(track.codec_context.codec.canonical_name, track.language)
+            for track in container.streams.subtitles
+            if has_decoder(track)
+        ),
+        chapters=tuple(_chapter(chapter) for chapter in container.chapters()),
         container=container.format.name,
         metadata={key.lower(): value for key, value in container.metadata.items()},
     )
@@ -139,6 +171,31 @@ def claimed_end(container: InputContainer, stream: VideoStream | AudioStream) ->
     # Matroska's duration counts from 0, that of other containers from where they start.
     begin = 0 if "matroska" in container.format.name else container.start_time or 0
     return Fraction(begin + container.duration, av.time_base)
+
+
+def zero_of(container: InputContainer) -> Fraction:
+    """The moment that users call 0: where broadcast streams begin, whose clock starts anywhere."""
+    if container.format.name in _BROADCAST and container.start_time is not None:
+        ticks = round(Fraction(container.start_time * _BROADCAST_CLOCK, av.time_base))
+        return Fraction(ticks, _BROADCAST_CLOCK)
+    return Fraction(0)
+
+
+def moved_chapters(
+    chapters: Sequence[Chapter], origin: Fraction, end: Fraction | None
+) -> tuple[Chapter, ...]:
+    """Those that lie between `origin` and `end`, cut to it and moved to begin at 0."""
+    last = max((chapter.end for chapter in chapters), default=origin)
+    stop = last if end is None else min(last, end)
+    return tuple(
+        replace(
+            chapter,
+            start=max(chapter.start, origin) - origin,
+            end=min(chapter.end, stop) - origin,
+        )
+        for chapter in chapters
+        if chapter.start < stop and chapter.end > origin
+    )
 
 
 def _duration(container: InputContainer, stream: VideoStream | AudioStream) -> Fraction | None:
@@ -160,6 +217,12 @@ def _sound_track(container: InputContainer, stream: AudioStream) -> SoundTrack:
         duration=duration,
         language=stream.language,
     )
+
+
+def _chapter(chapter: Any) -> Chapter:
+    time_base = chapter["time_base"]
+    metadata = {key.lower(): value for key, value in chapter["metadata"].items()}
+    return Chapter(chapter["start"] * time_base, chapter["end"] * time_base, metadata)
 
 
 def has_decoder(stream: Stream) -> bool:

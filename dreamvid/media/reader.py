@@ -2,113 +2,80 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
+from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import av
 from av.packet import Packet
 from av.video.stream import VideoStream
 
 from dreamvid.errors import MediaError
-from dreamvid.media.colour import Converter, orientation
-from dreamvid.media.files import media_errors, open_input, reason, silence
+from dreamvid.media.colour import Converter, orientation, refuse_hdr
+from dreamvid.media.files import STANDARD, media_errors, open_input, reason, silence
 from dreamvid.media.info import (
     VideoInfo,
     claimed_end,
     describe,
+    moved_chapters,
     no_picture,
     packet_time,
     parse_size,
     picture_stream,
+    zero_of,
 )
+from dreamvid.media.interlace import Picture, progressive
 from dreamvid.types import Frame
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _FIRST_STEP_BACK = Fraction(1)
 """Seconds before the target of a seek; more than the delay that B-frames bring."""
 
 
-@dataclass(frozen=True)
-class _Picture:
-    """A decoded picture and when it is shown."""
+class FrameReader(ABC):
+    """Frames in presentation order, for one pass, from anywhere.
 
-    frame: av.VideoFrame
-    time: Fraction
-    duration: Fraction
-
-    @property
-    def end(self) -> Fraction:
-        return self.time + self.duration
-
-
-class VideoReader:
-    """The frames of a video file in presentation order, for one pass.
-
-    A frame's time is pts × time_base exactly, less `start` where that is given; those with
-    start ≤ time < end come. With `rate` they come at k/rate instead, each showing the picture
-    that the source shows at that moment. `size` is "source", "WIDTHxHEIGHT" or "WIDTH", whose
-    height follows the displayed shape; any but "source" gives square pixels.
-
-    `info` describes what is delivered. What is damaged is reported to `on_warning` and left
-    out; the rest keeps its times. No more than two decoded pictures are held.
-
-    Raises MediaError where the file cannot be read, or has no frame between start and end.
+    Those of `_timed` from `start` to `end`, or what it shows at the moments k/rate. `info`
+    describes what is delivered, and `origin` is when delivered times begin, on the source's own
+    clock.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        start: Fraction | None = None,
-        end: Fraction | None = None,
-        rate: Fraction | None = None,
-        size: str = "source",
-        on_warning: Callable[[str], None] = warnings.warn,
-    ) -> None:
-        self._path, self._warn = Path(path), on_warning
-        self._start, self._end, self._rate = start, end, rate
-        self._first: _Picture | None = None
-        self._rest: Iterator[_Picture] = iter(())
-        self._container = open_input(self._path)
-        try:
-            self._stream = picture_stream(self._container, self._path)
-            self._stream.thread_type = "AUTO"
-            self._time_base = self._stream.time_base or Fraction(1, 90_000)
-            self._open_info(size)
-        except BaseException:
-            self.close()
-            raise
+    info: VideoInfo
+    origin = Fraction(0)
+    _start: Fraction | None = None
+    _end: Fraction | None = None
+    _rate: Fraction | None = None
+    _first: Picture | None = None
+    _rest: Iterator[Picture] = iter(())
 
-    def _open_info(self, size: str) -> None:
-        self._rest = self._selected()
-        self._first = next(self._rest, None)
-        if self._first is None:
-            raise self._nothing()
-        source = describe(self._container, self._stream, self._first.frame)
-        turned = orientation(self._first.frame)
-        self._converter = Converter(source.codec, turned)
-        self.info = _delivered(source, self._start, self._end, self._rate, size)
-        width, height = self.info.width, self.info.height
-        self._coded_size = (height, width) if turned.transposed else (width, height)
+    @abstractmethod
+    def _timed(self) -> Iterator[Picture]:
+        """All pictures, each shown until the next one's time."""
+
+    @abstractmethod
+    def _image(self, frame: av.VideoFrame) -> Tensor:
+        """A decoded picture as float32 (3, H, W), of the size that `info` says."""
 
     def __iter__(self) -> Iterator[Frame]:
         while self._first is not None:
             picture = self._first
-            with media_errors(f"'{self._path}': {picture.frame.format.name} cannot be converted"):
-                image = self._converter.to_tensor(picture.frame, self._coded_size)
+            image = self._image(picture.frame)
             self._first = next(self._rest, None)
             yield Frame(image, picture.time, picture.duration)
 
     def close(self) -> None:
-        """Let go of the file; no more frames come."""
+        """Let go of the source; no more frames come."""
         self._first, self._rest = None, iter(())
-        silence()  # the decoder's threads end here
-        self._container.close()
 
     def __enter__(self) -> Self:
         return self
@@ -121,17 +88,22 @@ class VideoReader:
     ) -> None:
         self.close()
 
-    # From the file to the frames delivered, each step a generator over the one before.
+    # From the source to the frames delivered, each step a generator over the one before.
 
-    def _selected(self) -> Iterator[_Picture]:
+    def _selected(self) -> Iterator[Picture]:
         """The pictures to deliver, at their delivered times."""
-        origin = self._start or Fraction(0)
-        shown = self._at_rate(origin) if self._rate else self._in_range()
-        for picture in shown:
-            yield replace(picture, time=picture.time - origin)
+        pictures = self._timed()
+        first = next(pictures, None)
+        if first is None:
+            return
+        if self._start is None:
+            self.origin = min(self.origin, first.time)
+        pictures = itertools.chain((first,), pictures)
+        for picture in self._at_rate(pictures) if self._rate else self._in_range(pictures):
+            yield replace(picture, time=picture.time - self.origin)
 
-    def _in_range(self) -> Iterator[_Picture]:
-        for picture in self._timed():
+    def _in_range(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
+        for picture in pictures:
             if self._end is not None and picture.time >= self._end:
                 return
             if self._start is not None and picture.time < self._start:
@@ -141,43 +113,144 @@ class VideoReader:
             else:
                 yield picture
 
-    def _at_rate(self, origin: Fraction) -> Iterator[_Picture]:
+    def _at_rate(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
         """Each moment origin + k/rate, with what is shown then."""
         assert self._rate
-        step = 1 / self._rate
+        origin, step = self.origin, 1 / self._rate
         index: int | None = None
-        for picture in self._timed():
+        for picture in pictures:
             if index is None:
                 index = max(0, math.ceil((picture.time - origin) * self._rate))
             until = picture.end if self._end is None else min(picture.end, self._end)
             while origin + index * step < until:
-                yield _Picture(picture.frame, origin + index * step, step)
+                yield Picture(picture.frame, origin + index * step, step)
                 index += 1
             if self._end is not None and picture.end >= self._end:
                 return
 
-    def _timed(self) -> Iterator[_Picture]:
-        """All pictures from the seek on, each shown until the next one's time."""
-        held: tuple[av.VideoFrame, Fraction] | None = None
-        step = 1 / (self._stream.average_rate or Fraction(25))
-        for frame, time in self._increasing():
-            if held is not None:
-                step = time - held[1]
-                yield _Picture(*held, duration=step)
-            held = frame, time
-        if held is not None:
-            yield _Picture(*held, duration=self._last_duration(*held, step))
+    def _delivered(self, source: VideoInfo, size: str) -> VideoInfo:
+        """What this reader delivers of `source`."""
+        info, origin = source, self.origin
+        if size != "source":
+            width, height = parse_size(size, source)
+            info = replace(info, width=width, height=height, sample_aspect_ratio=Fraction(1))
+        if origin:
+            info = replace(
+                info,
+                time_base=_common_measure(info.time_base, origin),
+                start_time=max(Fraction(0), info.start_time - origin),
+            )
+        if self._start is not None or self._end is not None:
+            info = replace(
+                info, duration=_remaining(source, self._start, self._end), frame_count=None
+            )
+        if self._rate is not None:
+            info = replace(info, rate=self._rate, time_base=1 / self._rate, frame_count=None)
+        if info.frame_count is None and info.duration and info.rate:
+            info = replace(info, frame_count=math.ceil(info.duration * info.rate))
+        chapters = moved_chapters(info.chapters, origin, self._end)
+        return replace(info, interlaced=False, chapters=chapters)
 
-    def _last_duration(self, frame: av.VideoFrame, time: Fraction, step: Fraction) -> Fraction:
+
+class VideoReader(FrameReader):
+    """The frames of a video file in presentation order, for one pass.
+
+    A frame's time is pts × time_base exactly, less `start` where that is given; those with
+    start ≤ time < end come. Broadcast streams (MPEG-TS and PS), whose clock begins anywhere, count
+    from their own beginning; where the first frame lies before 0 and no `start` is given, 0 is
+    moved there, because not every container can hold it. `origin` tells both. With `rate` they
+    come at k/rate instead, each showing the picture that the source shows at that moment. `size`
+    is "source", "WIDTHxHEIGHT" or "WIDTH", whose height follows the displayed shape; any but
+    "source" gives square pixels.
+
+    Interlaced pictures are made whole, at the same rate; those of another size than the first are
+    scaled to it. The path `-` is standard input, in `input_format`; with `beside`, packets of its
+    other tracks wait there, because they can be read only together with the pictures. `info`
+    describes what is delivered. What is damaged is reported to `on_warning` and left out; the rest
+    keeps its times. No more than two decoded pictures are held, five of an interlaced stream.
+
+    Raises MediaError where the file cannot be read, is HDR, or has no frame between start and end.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+        rate: Fraction | None = None,
+        size: str = "source",
+        input_format: str | None = None,
+        beside: bool = False,
+        on_warning: Callable[[str], None] = warnings.warn,
+    ) -> None:
+        self._path, self._warn = Path(path), on_warning
+        self._is_pipe = self._path == STANDARD
+        self.beside: deque[Packet[Any]] | None = deque() if beside and self._is_pipe else None
+        """Packets of other tracks, where they can be read only together with the pictures."""
+        self._rate = rate
+        self.container = self._container = open_input(self._path, input_format)
+        try:
+            self._stream = picture_stream(self._container, self._path)
+            self._stream.thread_type = "AUTO"
+            self._time_base = self._stream.time_base or Fraction(1, 90_000)
+            self._zero = zero_of(self._container)
+            self._start = None if start is None else start + self._zero
+            self._end = None if end is None else end + self._zero
+            self.origin = self._zero if self._start is None else self._start
+            """When delivered times begin, in seconds of the file's own clock."""
+            self._open_info(size)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_info(self, size: str) -> None:
+        self._rest = self._selected()
+        self._first = next(self._rest, None)
+        if self._first is None:
+            raise self._nothing()
+        source = describe(self._container, self._stream, self._first.frame)
+        refuse_hdr(source.colour, self._path)
+        turned = orientation(self._first.frame)
+        self._converter = Converter(source.codec, turned)
+        self.info = self._delivered(source, size)
+        width, height = self.info.width, self.info.height
+        self._coded_size = (height, width) if turned.transposed else (width, height)
+
+    def _image(self, frame: av.VideoFrame) -> Tensor:
+        with media_errors(f"'{self._path}': {frame.format.name} cannot be converted"):
+            return self._converter.to_tensor(frame, self._coded_size)
+
+    def close(self) -> None:
+        """Let go of the file; no more frames come."""
+        super().close()
+        if self.beside is not None:
+            self.beside.clear()  # a packet must not outlive its container
+        silence()  # the decoder's threads end here
+        self._container.close()
+
+    def _timed(self) -> Iterator[Picture]:
+        """All pictures from the seek on, each shown until the next one's time."""
+        held: Picture | None = None
+        step = 1 / (self._stream.average_rate or Fraction(25))
+        for picture in progressive(self._noting_sizes(self._increasing())):
+            if held is not None:
+                step = picture.time - held.time
+                yield replace(held, duration=step)
+            held = picture
+        if held is not None:
+            yield replace(held, duration=self._last_duration(held, step))
+
+    def _last_duration(self, picture: Picture, step: Fraction) -> Fraction:
         """From the stream's end where the file reaches it; else what the packet said."""
         claimed = self._claimed_end()
         if self._stream.duration and claimed is not None and not self._is_short():
-            remaining = claimed - time
+            remaining = claimed - picture.time
             if remaining > 0:
                 return remaining
-        return frame.duration * self._time_base or step
+        return picture.duration or step
 
-    def _increasing(self) -> Iterator[tuple[av.VideoFrame, Fraction]]:
+    def _increasing(self) -> Iterator[Picture]:
         """Pictures with their times; one that is not after the picture before it is left out."""
         last: Fraction | None = None
         for frame in self._decoded():
@@ -195,7 +268,22 @@ class VideoReader:
                 )
                 continue
             last = time
-            yield frame, time
+            yield Picture(frame, time, frame.duration * self._time_base)
+
+    def _noting_sizes(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
+        """The same, with a warning at the first that has another size than the one before."""
+        size: tuple[int, int] | None = None
+        warned = False
+        for picture in pictures:
+            frame = picture.frame
+            if size not in (None, (frame.width, frame.height)) and not warned:
+                warned = True
+                self._warn(
+                    f"'{self._path}': the size changes to {frame.width}x{frame.height} at "
+                    f"{float(picture.time):.3f} s; all is scaled to that of the first frame"
+                )
+            size = frame.width, frame.height
+            yield picture
 
     def _guessed_step(self, frame: av.VideoFrame) -> Fraction:
         return frame.duration * self._time_base or 1 / (self._stream.average_rate or Fraction(25))
@@ -251,7 +339,8 @@ class VideoReader:
         """Packets from a keyframe that is shown no later than `start`."""
         first = (self._stream.start_time or 0) * self._time_base
         step = _FIRST_STEP_BACK
-        while self._start is not None and self._start - step > first:
+        can_seek = self._start is not None and not self._is_pipe
+        while can_seek and self._start is not None and self._start - step > first:
             packets = self._seek(self._start - step)
             head = next((packet for packet in packets if _is_key(packet, self._stream)), None)
             if head is not None and packet_time(head) <= self._start:
@@ -266,10 +355,19 @@ class VideoReader:
     def _demux(self) -> Iterator[Packet[VideoStream]]:
         # Where the pictures' own duration is unknown, only all streams together tell whether
         # the file is as long as its header says.
-        if self._stream.duration:
+        if self._stream.duration and self.beside is None:
             return self._container.demux(self._stream)
         packets: Iterator[Packet[Any]] = self._container.demux()
-        return packets
+        return packets if self.beside is None else self._setting_aside(packets, self.beside)
+
+    def _setting_aside(
+        self, packets: Iterator[Packet[Any]], beside: deque[Packet[Any]]
+    ) -> Iterator[Packet[VideoStream]]:
+        for packet in packets:
+            if packet.stream_index == self._stream.index:
+                yield packet
+            elif packet.size and packet.stream.type in ("audio", "subtitle"):
+                beside.append(packet)
 
     def _seek(self, time: Fraction) -> Iterator[Packet[VideoStream]]:
         try:
@@ -297,9 +395,11 @@ class VideoReader:
         if self._start is None and self._end is None:
             return no_picture(self._path)
         claimed = self._claimed_end()
-        start = float(self._start or 0)
-        until = "" if self._end is None else f" and before {float(self._end):g} s"
-        lasts = "" if claimed is None else f"; allowed: times before {float(claimed):g} s"
+        start = float((self._start or self._zero) - self._zero)
+        until = "" if self._end is None else f" and before {float(self._end - self._zero):g} s"
+        lasts = (
+            "" if claimed is None else f"; allowed: times before {float(claimed - self._zero):g} s"
+        )
         return MediaError(f"'{self._path}' has no frame from {start:g} s on{until}{lasts}")
 
 
@@ -309,33 +409,6 @@ def _end_of(packet: Packet[VideoStream]) -> Fraction:
 
 def _is_key(packet: Packet[VideoStream], stream: VideoStream) -> bool:
     return packet.stream_index == stream.index and packet.is_keyframe and packet.size > 0
-
-
-def _delivered(
-    source: VideoInfo,
-    start: Fraction | None,
-    end: Fraction | None,
-    rate: Fraction | None,
-    size: str,
-) -> VideoInfo:
-    """What a reader with these options delivers of `source`."""
-    info = source
-    if size != "source":
-        width, height = parse_size(size, source)
-        info = replace(info, width=width, height=height, sample_aspect_ratio=Fraction(1))
-    if start is not None:
-        info = replace(
-            info,
-            time_base=_common_measure(info.time_base, start) if start else info.time_base,
-            start_time=max(Fraction(0), info.start_time - start),
-        )
-    if start is not None or end is not None:
-        info = replace(info, duration=_remaining(source, start, end), frame_count=None)
-    if rate is not None:
-        info = replace(info, rate=rate, time_base=1 / rate, frame_count=None)
-    if info.frame_count is None and info.duration and info.rate:
-        info = replace(info, frame_count=math.ceil(info.duration * info.rate))
-    return info
 
 
 def _remaining(source: VideoInfo, start: Fraction | None, end: Fraction | None) -> Fraction | None:

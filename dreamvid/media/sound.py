@@ -1,14 +1,15 @@
-"""Sound copied packet by packet beside the pictures; nothing is decoded."""
+"""Sound and subtitles beside the pictures, copied packet by packet where that can be."""
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 from av.audio.stream import AudioStream
@@ -18,44 +19,98 @@ from av.stream import Stream
 
 from dreamvid.errors import MediaError
 from dreamvid.media.files import open_input
-from dreamvid.media.info import has_decoder, packet_time
+from dreamvid.media.info import has_decoder, packet_time, zero_of
+from dreamvid.media.recode import SOUND_ENCODERS, Recoder
+
+if TYPE_CHECKING:
+    from dreamvid.media.reader import VideoReader
+
+_ONLY_MP4 = {"flac", "opus", "truehd"}
+"""Which FFmpeg's list promises for .mov as well, and its header then refuses."""
 
 _KEPT_TAGS = ("language", "title", "handler_name")
 
 
 class SoundSource:
-    """The sound of `path` from `start` to `end` (seconds), all tracks, moved to begin at 0.
+    """The sound and subtitles of `path` from `start` to `end` (seconds), moved to begin at 0.
 
-    A file without sound has no tracks, which is no error. Packets are read as they are asked
-    for, so that memory does not grow. Raises MediaError where the file cannot be read.
+    `origin` is the reader's, in the file's own clock; without it, 0 is at `start`. From standard
+    input they come through `pipe`, its reader, made with `beside`. A file without such tracks has
+    none, which is no error. Packets are read as they are asked for, so that
+    memory does not grow. What is left out is told to `on_warning`. Raises MediaError where the
+    file cannot be read.
     """
 
     def __init__(
-        self, path: Path, start: Fraction | None = None, end: Fraction | None = None
+        self,
+        path: Path,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+        *,
+        origin: Fraction | None = None,
+        pipe: VideoReader | None = None,
+        on_warning: Callable[[str], None] = warnings.warn,
     ) -> None:
-        self._path, self._start, self._end = Path(path), start, end
-        self._container: InputContainer = open_input(self._path)
+        self._path, self._warn, self._pipe = Path(path), on_warning, pipe
+        self._container: InputContainer = open_input(self._path) if pipe is None else pipe.container
+        zero = zero_of(self._container)
+        self._start = None if start is None else start + zero
+        self._end = None if end is None else end + zero
+        self._origin = origin
+        if origin is None:
+            self._origin = zero if self._start is None else self._start
         self._tracks: tuple[AudioStream, ...] = self._container.streams.audio
         self._outputs: dict[int, Stream] = {}
         self._pending: Packet[Stream] | None = None
-        self._packets: Iterator[Packet[Stream]] = iter(())
+        self._packets: Iterator[Packet[Stream] | None] = iter(())
+        self._recoders: dict[int, Recoder] = {}
 
-    def attach(self, output: OutputContainer, path: Path) -> None:
-        """Add a stream to `output` for each track.
+    def attach(
+        self, output: OutputContainer, path: Path, *, sound: bool = True, subtitles: bool = True
+    ) -> None:
+        """Add a stream to `output` for each track of the kinds wanted.
 
-        Raises MediaError where the container cannot hold a track's codec.
+        Sound that the container cannot hold is encoded anew, subtitles are left out, each with a
+        warning. Raises MediaError where the sound cannot be decoded either.
         """
-        for track in self._tracks:
+        for track in self._tracks if sound else ():
+            name = track.codec_context.codec.canonical_name if has_decoder(track) else ""
             try:
-                stream = output.add_stream_from_template(track)
+                if output.format.name == "mov" and name in _ONLY_MP4:
+                    raise ValueError
+                self._add(output, track)
             except ValueError:
-                raise _refusal(track, output, path) from None
-            kept = {key: track.metadata[key] for key in _KEPT_TAGS if key in track.metadata}
-            stream.metadata.update(kept)
-            stream.disposition = track.disposition
-            self._outputs[track.index] = stream
+                self._recode(output, track, path)
+        for text in self._container.streams.subtitles if subtitles else ():
+            try:
+                self._add(output, text)
+            except ValueError:
+                name = text.codec_context.name if has_decoder(text) else "unknown"
+                self._warn(f"'{path}': {output.format.name} cannot hold {name} subtitles, left out")
+        # NUT would shift the pictures too, lest the first packet begin before 0.
+        self._hides_priming = output.format.name != "nut"
         self._has_edit_list = output.format.name in ("mp4", "mov")
         self._packets = self._selected()
+
+    def leave_out(self, container: str) -> None:
+        """Warn of what a container that holds pictures alone cannot take."""
+        if self._tracks:
+            self._warn(f"'{self._path}': {container} holds no sound; it is left out")
+
+    def _recode(self, output: OutputContainer, track: AudioStream, path: Path) -> None:
+        encoder = SOUND_ENCODERS.get(output.format.name)
+        if encoder is None or not has_decoder(track):
+            raise _refusal(track, output, path)
+        name = track.codec_context.name
+        self._warn(f"'{path}': {output.format.name} cannot hold {name} sound; encoded as {encoder}")
+        recoder = Recoder(output, track, encoder)
+        keep_tags(track, recoder.stream)
+        self._outputs[track.index], self._recoders[track.index] = recoder.stream, recoder
+
+    def _add(self, output: OutputContainer, track: Stream) -> None:
+        stream = output.add_stream_from_template(track)
+        keep_tags(track, stream)
+        self._outputs[track.index] = stream
 
     @property
     def sample_rates(self) -> list[int]:
@@ -70,6 +125,9 @@ class SoundSource:
                 with suppress(av.FFmpegError):  # a file cut short: the sound ends there
                     self._pending = next(self._packets, None)
             packet = self._pending
+            if packet is None and time is None:
+                for recoder in self._recoders.values():
+                    yield from recoder.finish()
             if packet is None or (time is not None and packet_time(packet) > time):
                 return
             self._pending = None
@@ -79,44 +137,84 @@ class SoundSource:
         """Let go of the file; no more packets come."""
         self._tracks, self._pending = (), None
         self._packets = iter(())
-        self._container.close()
+        if self._pipe is None:
+            self._container.close()
 
-    def _selected(self) -> Iterator[Packet[Stream]]:
-        """Packets of the time range, moved and given to their output stream."""
-        if not self._tracks:
+    def _selected(self) -> Iterator[Packet[Stream] | None]:
+        """Packets of the time range, moved and given to their output stream; None for none yet."""
+        tracks = [stream for stream in self._container.streams if stream.index in self._outputs]
+        if not tracks:
             return
-        if self._start:
+        if self._start and self._pipe is None:
             with suppress(av.FFmpegError):  # else it is read from the beginning
                 self._container.seek(math.floor((self._start - 1) * av.time_base))
-        running = {track.index for track in self._tracks}
+        # Subtitles are few and far between: where there is sound, that tells when all is read.
+        running = {track.index for track in tracks if track.type == "audio"}
+        running = running or {track.index for track in tracks}
         last: dict[int, int] = {}
-        packets: Iterator[Packet[Any]] = self._container.demux(self._tracks)
-        for packet in packets:
+        for packet in self._source(tracks):
+            if packet is None:
+                yield None
+                continue
+            if packet.stream_index not in self._outputs:
+                continue
             if not packet.size or packet.is_corrupt or not self._is_wanted(packet, running):
                 if not running:
                     return
                 continue
-            shift = round((self._start or 0) / packet.time_base)
-            packet.pts = None if packet.pts is None else packet.pts - shift
-            packet.dts = packet.pts if packet.dts is None else packet.dts - shift
+            self._move(packet)
             stamp, index = packet.dts or 0, packet.stream_index
             if stamp <= last.get(index, stamp - 1):  # damaged; no container takes it
                 continue
             last[index] = stamp
+            if index in self._recoders:
+                yield from self._recoders[index].recode(packet)
+                continue
             packet.stream = self._outputs[index]
             yield packet
 
-    def _is_wanted(self, packet: Packet[AudioStream], running: set[int]) -> bool:
+    def _source(self, tracks: list[Stream]) -> Iterator[Packet[Any] | None]:
+        """Packets of the file as it holds them; from a pipe None where none waits."""
+        if self._pipe is None:
+            yield from self._container.demux(tracks)
+            return
+        waiting = self._pipe.beside
+        while waiting is not None:
+            yield waiting.popleft() if waiting else None
+
+    def _move(self, packet: Packet[Any]) -> None:
+        """Put it at its delivered time; a subtitle shown before the start is shown from there."""
+        shift = round((self._origin or 0) / packet.time_base)
+        packet.pts = None if packet.pts is None else packet.pts - shift
+        packet.dts = packet.pts if packet.dts is None else packet.dts - shift
+        if packet.stream.type == "subtitle" and packet.pts is not None and packet.pts < 0:
+            packet.duration = max(1, (packet.duration or 0) + packet.pts)
+            packet.pts = packet.dts = 0
+
+    def _is_wanted(self, packet: Packet[Any], running: set[int]) -> bool:
         """Whether it lies in the range; a track that has passed the end leaves `running`."""
         time = packet_time(packet)
         if self._end is not None and time >= self._end:
             running.discard(packet.stream_index)
             return False
-        begin = self._start or Fraction(0)
+        begin = self._origin or Fraction(0)
+        end = time + (packet.duration or 0) * packet.time_base
+        if packet.stream.type == "subtitle":
+            return end > begin
         if self._has_edit_list:  # which hides what lies before 0
             whole = self._start is None
-            return whole or time + (packet.duration or 0) * packet.time_base > begin
-        return time >= begin - _priming(packet.stream)
+            return whole or end > begin
+        if not self._hides_priming:
+            return time >= begin
+        # A clock of milliseconds may put the first packet up to a tick before its due.
+        return time > begin - _priming(packet.stream) - packet.time_base
+
+
+def keep_tags(track: Stream, stream: Stream) -> None:
+    """Give `stream` the language, names and disposition of `track`."""
+    kept = {key: track.metadata[key] for key in _KEPT_TAGS if key in track.metadata}
+    stream.metadata.update(kept)
+    stream.disposition = track.disposition
 
 
 def _refusal(track: AudioStream, output: OutputContainer, path: Path) -> MediaError:

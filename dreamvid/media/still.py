@@ -20,7 +20,10 @@ from dreamvid.media.colour import (
     UNSPECIFIED,
     ColourTags,
     Converter,
+    Orientation,
     orientation,
+    refuse_hdr,
+    tags_of,
 )
 from dreamvid.media.encoders import LAMBDA_PER_QUANTISER
 from dreamvid.media.files import check_input, check_output, media_errors, partial_path, publish
@@ -64,6 +67,8 @@ _FORMATS = {
 }
 
 IMAGE_SUFFIXES = tuple(_FORMATS)
+READABLE_SUFFIXES = (*IMAGE_SUFFIXES, ".avif", ".jp2", ".ppm", ".tga")
+"""Of the files that a folder of pictures is taken to hold."""
 
 
 def read_image(path: Path, *, size: str = "source") -> Tensor:
@@ -71,22 +76,41 @@ def read_image(path: Path, *, size: str = "source") -> Tensor:
 
     Anything FFmpeg reads; of several pictures the first. It is turned as its EXIF data say, and
     alpha is dropped. `size` is "source", "WIDTHxHEIGHT" or "WIDTH". Raises MediaError where the
-    file cannot be read.
+    file cannot be read or is HDR.
     """
     path = Path(path)
-    frame = _decode_first(path)
-    if frame.colorspace == UNSPECIFIED:
-        frame.colorspace = BT601_MATRIX  # what JPEG and WebP mean by silence, at any size
-    width, height = frame.width, frame.height
+    frame = decode_image(path)
     turned = orientation(frame)
-    if turned.transposed:
-        width, height = height, width
+    width, height = displayed_size(frame, turned)
     if size != "source":
         width, height = parse_size(size, VideoInfo(width, height))
+    return convert_image(frame, path, turned, (width, height))
+
+
+def convert_image(
+    frame: av.VideoFrame, path: Path, turned: Orientation, size: tuple[int, int]
+) -> Tensor:
+    """A picture file's pixels as float32 (3, H, W); `size` is (width, height) as displayed."""
     # All kinds of picture file that subsample have their chroma in the middle, as JPEG does.
     with media_errors(f"'{path}': {frame.format.name} cannot be converted"):
-        coded = (height, width) if turned.transposed else (width, height)
+        coded = size[::-1] if turned.transposed else size
         return Converter("mjpeg", turned).to_tensor(frame, coded)
+
+
+def displayed_size(frame: av.VideoFrame, turned: Orientation) -> tuple[int, int]:
+    """(width, height) after it is turned."""
+    if turned.transposed:
+        return frame.height, frame.width
+    return frame.width, frame.height
+
+
+def decode_image(path: Path) -> av.VideoFrame:
+    """The first picture of a file. Raises MediaError where it cannot be read or is HDR."""
+    frame = _decode_first(path)
+    refuse_hdr(tags_of(frame), path)
+    if frame.colorspace == UNSPECIFIED:
+        frame.colorspace = BT601_MATRIX  # what JPEG and WebP mean by silence, at any size
+    return frame
 
 
 def _decode_first(path: Path) -> av.VideoFrame:

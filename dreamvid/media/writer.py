@@ -21,7 +21,16 @@ from dreamvid.config import WriteConfig
 from dreamvid.errors import MediaError
 from dreamvid.media import encoders
 from dreamvid.media.colour import Converter, tags_for
-from dreamvid.media.files import check_output, media_errors, partial_path, publish, reason
+from dreamvid.media.files import (
+    FORMATS,
+    STANDARD,
+    check_output,
+    media_errors,
+    partial_path,
+    publish,
+    reason,
+)
+from dreamvid.media.gif import GIF_CLOCK, Palette
 from dreamvid.media.info import VideoInfo
 from dreamvid.media.sound import SoundSource
 from dreamvid.types import Frame
@@ -32,15 +41,20 @@ if TYPE_CHECKING:
 _MAX_TIMESCALE = 2**31 - 1
 _FALLBACK_CLOCK = Fraction(1, 705_600_000)
 """A multiple of every common frame and sample rate."""
+_FRAGMENTED = "use_metadata_tags+frag_keyframe+delay_moov+default_base_moof"
+_SILENT = {"gif", "rawvideo"}
+_NOT_COPIED = {"compatible_brands", "dreamvid", "encoder", "major_brand", "minor_version"}
+"""Metadata that tell of the source's file, or of how the source was dreamed."""
 
 
 class VideoWriter:
-    """A video file being written: pictures encoded, sound copied beside them.
+    """A video file being written: pictures encoded, sound and subtitles copied beside them.
 
-    `info` gives size, rate, time base, colour tags and pixel shape. Times are kept exactly in
-    .mp4 and .mov, to the nearest millisecond in .mkv. Where the encoder takes only even sides,
-    the last row or column is repeated. Until `close` the result has a hidden name beside
-    `path`; leaving the `with` block by an exception removes it, as `abort` does.
+    `info` gives size, rate, time base, colour tags, pixel shape, metadata and chapters. Times are
+    kept exactly in .mp4 and .mov, to the nearest millisecond in .mkv and .webm, to the nearest
+    hundredth of a second in .gif. The path `-` is standard output. Where the encoder takes only
+    even sides, the last row or column is repeated. Until `close` the result has a hidden name
+    beside `path`; leaving the `with` block by an exception removes it, as `abort` does.
 
     Raises MediaError, before any frame, for a path that may not be written, an unknown codec, or
     a codec, pixel format, quality or sound that do not go together; later, where writing fails.
@@ -57,11 +71,17 @@ class VideoWriter:
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         self._path, self._info, self._overwrite = Path(path), info, overwrite
-        self._sound = sound if config.sound else None
+        self._config = config
         check_output(self._path, overwrite=overwrite)
-        self._partial = partial_path(self._path)
-        self._is_isom = self._path.suffix.lower() != ".mkv"
-        self._clock = _clock(info.time_base)
+        self._is_pipe = self._path == STANDARD
+        self._partial = None if self._is_pipe else partial_path(self._path)
+        self._format = config.output_format if self._is_pipe else FORMATS[self._path.suffix.lower()]
+        self._sound = sound
+        if sound is not None and self._format in _SILENT:
+            sound.leave_out(self._format)
+            self._sound = None
+        self._is_isom = self._format in ("mp4", "mov")
+        self._clock = GIF_CLOCK if self._format == "gif" else _clock(info.time_base)
         self._waiting: Frame | None = None  # until the next one tells how long it is shown
         self._step = 1 / (info.rate or Fraction(25))
         self._durations: dict[int, int] = {}  # by pts, of pictures inside the encoder
@@ -72,7 +92,7 @@ class VideoWriter:
         self._is_open = True
         self._container = self._create()
         try:
-            self._container.metadata.update(metadata or {})
+            self._describe(metadata or {})
             self._stream = self._add_stream(config)
             self._start_encoding()
         except BaseException:
@@ -84,7 +104,10 @@ class VideoWriter:
     def _create(self) -> OutputContainer:
         with media_errors(f"'{self._path}' cannot be written"):
             return av.open(
-                f"file:{self._partial}", "w", container_options=self._container_options()
+                "pipe:1" if self._is_pipe else f"file:{self._partial}",
+                "w",
+                format=self._format,
+                container_options=self._container_options(),
             )
 
     def _container_options(self) -> dict[str, str]:
@@ -93,18 +116,39 @@ class VideoWriter:
         timescale = self._clock.denominator
         while timescale < 10_000:  # as FFmpeg does by itself where none is named
             timescale *= 2
-        common = math.lcm(timescale, *(self._sound.sample_rates if self._sound else ()))
+        common = math.lcm(timescale, *self._sample_rates())
         return {
-            "movflags": "use_metadata_tags",
+            "movflags": _FRAGMENTED if self._is_pipe else "use_metadata_tags",
             "video_track_timescale": str(timescale),
             # Edit lists count in it: a coarser one would move the start of pictures or sound.
             "movie_timescale": str(common if common <= _MAX_TIMESCALE else timescale),
         }
 
+    def _sample_rates(self) -> list[int]:
+        return self._sound.sample_rates if self._sound and self._config.sound else []
+
+    def _describe(self, metadata: Mapping[str, str]) -> None:
+        """What the source said of itself, `metadata` over it, and its chapters."""
+        copied = {key: text for key, text in self._info.metadata.items() if key not in _NOT_COPIED}
+        self._container.metadata.update({**copied, **metadata})
+        self._container.set_chapters(
+            [
+                {
+                    "id": number,
+                    "start": round(chapter.start * av.time_base),
+                    "end": round(chapter.end * av.time_base),
+                    "time_base": Fraction(1, av.time_base),
+                    "metadata": dict(chapter.metadata),
+                }
+                for number, chapter in enumerate(self._info.chapters, 1)
+            ]
+        )
+
     def _add_stream(self, config: WriteConfig) -> VideoStream:
         codec = encoders.find_codec(config, self._container)
         options = encoders.encoder_options(codec, config)
         pix_fmt = encoders.choose_pix_fmt(codec, config)
+        self._palette = Palette() if pix_fmt == "pal8" else None
         rate = self._info.rate or Fraction(25)
         stream = self._container.add_stream(codec.name, rate=rate, options=options)
         assert isinstance(stream, VideoStream)
@@ -121,6 +165,8 @@ class VideoWriter:
         context.sample_aspect_ratio = self._info.sample_aspect_ratio
         context.thread_count = encoders.THREADS
         context.thread_type = "AUTO"
+        if self._format == "nut":
+            context.max_b_frames = 0  # it would shift all times by their delay
         encoders.set_quality(context)
         if codec.canonical_name == "hevc" and self._is_isom:
             context.codec_tag = "hvc1"  # Apple's players know no other
@@ -140,7 +186,12 @@ class VideoWriter:
                 "allowed: another --codec, --pix-fmt or --size"
             ) from error
         if self._sound is not None:
-            self._sound.attach(self._container, self._path)
+            self._sound.attach(
+                self._container,
+                self._path,
+                sound=self._config.sound,
+                subtitles=self._config.subtitles,
+            )
         self._write_header()
 
     def _write_header(self) -> None:
@@ -151,7 +202,7 @@ class VideoWriter:
             if isinstance(error.__cause__, OSError):
                 raise
             # What FFmpeg's list of codecs for the container had promised.
-            sound = "" if self._sound is None else " and this sound"
+            sound = " and this sound" if self._sound and self._config.sound else ""
             raise MediaError(
                 f"'{self._path}': {self._container.format.name} cannot hold "
                 f"{self._stream.codec_context.name}{sound}; "
@@ -185,7 +236,8 @@ class VideoWriter:
             self.abort()
             raise
         self._is_open = False
-        publish(self._partial, self._path, self._overwrite)
+        if self._partial is not None:
+            publish(self._partial, self._path, self._overwrite)
 
     def abort(self) -> None:
         """Give up and leave no file; without effect after `close`."""
@@ -195,7 +247,8 @@ class VideoWriter:
         with suppress(av.FFmpegError, OSError):
             self._container.close()
         with suppress(OSError):
-            self._partial.unlink(missing_ok=True)
+            if self._partial is not None:
+                self._partial.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -230,7 +283,10 @@ class VideoWriter:
         image = frame.image
         if columns or rows:
             image = _padded(image, columns, rows)
-        picture = self._converter.to_frame(image, self._pix_fmt, self._tags)
+        if self._palette is None:
+            picture = self._converter.to_frame(image, self._pix_fmt, self._tags)
+        else:
+            picture = self._palette.apply(self._converter.to_frame(image, "rgb24", self._tags))
         pts = max(round(frame.time / self._clock), self._end_pts)
         ticks = max(1, round((frame.time + duration) / self._clock) - pts)
         picture.pts, picture.time_base = pts, self._clock

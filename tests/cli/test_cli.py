@@ -24,7 +24,7 @@ from dreamvid.cli.app import run
 from dreamvid.config import ImageConfig, Section, VideoConfig, options
 from dreamvid.dream import guide, optimise
 from dreamvid.errors import DreamvidError, MediaError
-from dreamvid.media import VideoReader, probe, read_image, write_image
+from dreamvid.media import ColourTags, VideoReader, probe, read_image, write_image
 from tests.media.clips import Clip, make, steady
 
 ROSE = ["-p", "a red rose"]
@@ -384,10 +384,11 @@ def test_an_input_that_cannot_be_read_is_told(dreamvid, tmp_path, command):
     text.write_text("no film")
     out = [] if command == "info" else [tmp_path / f"o.{'png' if command == 'image' else 'mp4'}"]
     asked = [] if command == "info" else ROSE
+    no_folder = "gives no picture" if command == "video" else "is a folder; allowed: a file"
     before = sorted(tmp_path.iterdir())
     for path, message in (
         (tmp_path / "none.mp4", f"'{tmp_path / 'none.mp4'}' does not exist; allowed: "),
-        (tmp_path, f"'{tmp_path}' is a folder; allowed: a file"),
+        (tmp_path, f"'{tmp_path}' {no_folder}"),
         (empty, f"'{empty}' is empty; allowed: a file"),
         (text, f"'{text}' cannot be read; allowed: a "),
     ):
@@ -590,3 +591,77 @@ def test_the_program_itself_dreams(clip, tmp_path):
     done = program("video", clip, out, *ROSE, *QUICK, "--end", "0.09", "--device", "cpu", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["frames"] == len(frames_of(out)[0]) == 3
+
+
+def test_a_name_that_begins_with_a_dash(dreamvid, clip, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("-in 🍄.mp4").write_bytes(clip.read_bytes())
+    assert dreamvid("video", *ROSE, *QUICK, "--", "-in 🍄.mp4", "-out's.mp4").status == 0
+    assert len(frames_of(Path("./-out's.mp4"))[0]) == 6
+
+
+def test_hdr_is_refused_and_leaves_nothing(dreamvid, tmp_path):
+    tags = ColourTags(9, 16, 9, 1)
+    source = make(tmp_path / "a.mkv", Clip(times=steady(2), pix_fmt="yuv420p10le", tags=tags))
+    result = dreamvid("video", source, tmp_path / "b.mp4", *ROSE, *QUICK)
+    assert (result.status, result.err.count("\n")) == (1, 1)
+    assert "is HDR (PQ, colour transfer 16); allowed: SDR; convert it first" in result.err
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_folder_of_pictures_becomes_a_film(dreamvid, picture, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("2.png", "10.png", "1.png"):
+        (tmp_path / "in" / name).write_bytes(picture.read_bytes())
+    out = tmp_path / "out.mp4"
+    told = dreamvid("video", tmp_path / "in", out, *ROSE, *QUICK, "--rate", "12", "--json").json()
+    assert told["frames"] == 3
+    assert frames_of(out)[0] == steady(3, 12)
+    still = tmp_path / "still.mkv"
+    assert dreamvid("video", picture, still, *ROSE, *QUICK, "--seconds", "0.2").status == 0
+    assert len(frames_of(still)[0]) == 5
+
+
+def test_outside_the_mask_the_source_stays_exactly(dreamvid, clip, tmp_path):
+    mask = torch.zeros(3, 48, 64)
+    mask[..., 32:] = 1
+    write_image(tmp_path / "mask.png", mask)
+    lossless = ["--codec", "ffv1", "--pix-fmt", "yuv444p"]
+    outs: dict[str, Tensor] = {}
+    masked = ["--mask", tmp_path / "mask.png"]
+    for name, given in {
+        "plain": ["--strength", 0], "in": masked, "out": [*masked, "--mask-invert"]
+    }.items():  # fmt: skip
+        out = tmp_path / f"{name}.mkv"
+        assert dreamvid("video", clip, out, *ROSE, *QUICK, *lossless, *given).status == 0
+        outs[name] = frames_of(out)[1]
+    for name, still, moved in (("in", slice(0, 32), slice(32, 64)),
+                               ("out", slice(32, 64), slice(0, 32))):  # fmt: skip
+        assert torch.equal(outs[name][..., still], outs["plain"][..., still])
+        assert (outs[name] - outs["plain"])[..., moved].abs().mean() > 0.01
+    refused(dreamvid("video", clip, tmp_path / "x.mp4", *ROSE, "--mask-invert"), 2, "--mask-invert")
+    none = tmp_path / "none.png"
+    result = dreamvid("video", clip, tmp_path / "x.mp4", *ROSE, "--mask", none)
+    refused(result, 1, f"'{none}' does not exist")
+
+
+def test_a_small_dream_is_delivered_on_the_full_size_source(dreamvid, clip, tmp_path):
+    small = ["--size", "32", "--deliver", "source"]
+    out, plain = tmp_path / "out.mkv", tmp_path / "plain.mkv"
+    lossless = ["--codec", "ffv1", "--pix-fmt", "yuv444p"]
+    assert dreamvid("video", clip, out, *ROSE, *QUICK, *small, *lossless).status == 0
+    still = ["--strength", 0]
+    assert dreamvid("video", clip, plain, *ROSE, *QUICK, *small, *lossless, *still).status == 0
+    (times, dreamed), (_, source) = frames_of(out), frames_of(plain)
+    assert dreamed.shape == (6, 3, 48, 64)
+    assert len(times) == 6
+    assert (source - frames_of(clip)[1]).abs().max() < 0.02
+    assert (dreamed - source).abs().mean() > 0.01
+
+
+def test_a_clip_becomes_a_folder_of_pictures(dreamvid, clip, tmp_path):
+    told = dreamvid("video", clip, tmp_path, *ROSE, *QUICK, "--json").json()
+    assert told["frames"] == 6
+    assert told["warnings"] == [f"'{clip}': a row of pictures holds no sound; it is left out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{k:06}.png" for k in range(1, 7)]
+    refused(dreamvid("video", clip, tmp_path, *ROSE, *QUICK), 1, f"'{tmp_path / '000001.png'}' ex")

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from dreamvid.config import WriteConfig
-from dreamvid.errors import MediaError
 from dreamvid.media import SoundSource, VideoReader, VideoWriter, probe
 from tests.media.clips import Clip, make, packets_of, samples_of, steady, tone
 
@@ -129,22 +128,46 @@ def test_pictures_and_sound_are_interleaved(source, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("codec", "first", "suffix", "message"),
+    ("codec", "first", "suffix", "encoder"),
     [
-        ("libopus", "mkv", "mov", r"a\.mov': mov cannot hold .*; allowed: .*\.mkv, .*--no-sound"),
-        ("pcm_u8", "mkv", "mp4", r"a\.mp4': mp4 cannot hold pcm_u8 sound; allowed: .*\.mkv, or"),
-        ("wmav2", "wmv", "mkv", r"a\.mkv': matroska cannot hold wmav2 sound; allowed: --no-sound"),
+        ("libopus", "mkv", "mov", "aac"),
+        ("pcm_u8", "mkv", "mp4", "aac"),
+        ("wmav2", "wmv", "mkv", "opus"),
+        ("aac", "mp4", "webm", "opus"),
     ],
 )
-def test_sound_that_the_container_cannot_hold(tmp_path, codec, first, suffix, message):
+def test_sound_that_the_container_cannot_hold_is_encoded(tmp_path, codec, first, suffix, encoder):
     clip = Clip(codec="wmv2", options={}, sound=codec) if first == "wmv" else Clip(sound=codec)
     source = make(tmp_path / f"source.{first}", clip)
-    with pytest.raises(MediaError, match=message):
-        copy(source, tmp_path / f"a.{suffix}")
-    assert not (tmp_path / f"a.{suffix}").exists()
+    with pytest.warns(UserWarning, match=rf"a\.{suffix}': \w+ cannot hold \w+ sound; encoded as"):
+        path = copy(source, tmp_path / f"a.{suffix}")
+    (track,) = probe(path).sound
+    assert (track.codec, track.layout, track.rate) == (encoder, "stereo", 48_000)
     assert probe(copy(source, tmp_path / f"b.{suffix}", sound=False)).sound == ()
-    if suffix != "mkv":
-        assert len(probe(copy(source, tmp_path / "a.mkv")).sound) == 1
+
+
+@pytest.mark.parametrize("suffix", ["webm"])
+@pytest.mark.parametrize(("start", "end"), [(None, None), ("1/7", "3/2"), ("1", "5/2")])
+@pytest.mark.filterwarnings("ignore:.*encoded as")
+def test_encoded_sound_is_aligned(source, tmp_path, suffix, start, end):
+    begin, finish = Fraction(start or 0), Fraction(end or 3)
+    path = copy(source, tmp_path / f"a.{suffix}", start and begin, end and finish)
+    count = round((finish - begin) * RATE)
+    heard = samples_of(path, count)
+    wanted = tone(np.arange(count) + round(begin * RATE))
+    assert abs(lag(heard, wanted)) <= 2 * TICK
+    assert probe(path).sound[0].codec == "opus"
+
+
+def test_opus_is_copied_into_webm(tmp_path):
+    source = make(tmp_path / "source.mkv", Clip(sound="libopus"))
+    path = copy(source, tmp_path / "a.webm")
+    assert packets_of(path, "audio") == packets_of(source, "audio")
+
+
+def test_a_format_without_sound_says_so(source, tmp_path):
+    with pytest.warns(UserWarning, match="gif holds no sound; it is left out"):
+        copy(source, tmp_path / "a.gif")
 
 
 def test_a_clip_without_sound(tmp_path):

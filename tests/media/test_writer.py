@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -59,10 +60,12 @@ TIMES = {
 CODECS = [
     ("libx264", ["mp4", "mov", "mkv"]),
     ("libx265", ["mp4", "mov", "mkv"]),
-    ("libsvtav1", ["mp4", "mkv"]),
+    ("libsvtav1", ["mp4", "mkv", "webm"]),
+    ("libvpx-vp9", ["webm", "mkv", "mp4"]),
     ("mpeg4", ["mp4", "mov", "mkv"]),
     ("ffv1", ["mkv"]),
     ("prores_ks", ["mov", "mkv"]),
+    ("gif", ["gif"]),
     ("mjpeg", ["mov"]),
 ]
 
@@ -94,6 +97,18 @@ def test_codecs(tmp_path, capfd, codec, suffix):
         back = list(reader)
     assert [index_of(frame.image) for frame in back] == list(range(12))
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("rate", [24, 60])
+def test_gif_has_its_nearest_ticks_and_each_its_palette(tmp_path, rate):
+    times = steady(12, rate)
+    info = dataclasses.replace(INFO, rate=Fraction(rate), time_base=Fraction(1, rate))
+    path = write(tmp_path / "a.gif", times, info)
+    with VideoReader(path) as reader:
+        back = list(reader)
+    assert [index_of(frame.image) for frame in back] == list(range(12))
+    assert all(abs(a.time - b) <= Fraction(1, 200) for a, b in zip(back, times, strict=True))
+    assert max((f.image - picture(i)).abs().mean() * 255 for i, f in enumerate(back)) < 6
 
 
 def test_default_is_h264_yuv420p_at_the_header_s_rate(tmp_path):
@@ -175,6 +190,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"codec": "prores_ks"},
         r"--codec prores_ks: mp4 cannot hold it; allowed: libx264, ",
     ),
+    "webm": (
+        {"codec": "libx264"},
+        r"--codec libx264: webm cannot hold it; allowed: libsvtav1, libvpx-vp9, .*or another",
+    ),
     "header": ({"codec": "libsvtav1"}, r"a\.mov': mov cannot hold libsvtav1; allowed: .*\.mkv"),
     "pix_fmt": ({"pix_fmt": "rgb24"}, r"--pix-fmt 'rgb24' is not for libx264; allowed: yuv420p"),
     "crf": (
@@ -187,7 +206,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused_options(tmp_path, name):
     options, message = REFUSED[name]
-    suffix = "mov" if name == "header" else "mp4"
+    suffix = {"header": "mov", "webm": "webm"}.get(name, "mp4")
     with pytest.raises(MediaError, match=message) as caught:
         VideoWriter(tmp_path / f"a.{suffix}", INFO, WriteConfig(**options))
     assert "\n" not in str(caught.value)
@@ -219,7 +238,7 @@ def test_paths_that_may_not_be_written(tmp_path):
     (tmp_path / "link.mp4").symlink_to(source)
     (tmp_path / "folder.mp4").mkdir()
     table = [
-        (tmp_path / "a.gif", r"unknown extension '\.gif'; allowed: \.mp4, \.mov, \.mkv"),
+        (tmp_path / "a.avi", r"unknown extension '\.avi'; allowed: \.mp4, .*, \.gif"),
         (tmp_path / "a", r"unknown extension ''; allowed: \.mp4"),
         (tmp_path / "none" / "a.mp4", r"folder '.*none' does not exist"),
         (source / "a.mp4", r"folder '.*source.mp4' does not exist"),

@@ -1,0 +1,45 @@
+"""What of a dream is delivered: a region of it, or its difference on the full-size source."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+
+from torch import Tensor
+
+from dreamvid.dream.octaves import resize
+from dreamvid.types import Frame
+
+Mask = Callable[[Fraction], Tensor]
+"""Time of a frame → (1, H, W) in [0, 1], of the delivered size: 1 where the dream is shown."""
+
+
+class Delivery:
+    """Frames made small for dreaming, and dreams put back on their full-size sources.
+
+    `size` is (height, width) to dream at; None leaves frames alone. What is delivered is
+    `full + mask · up(dream − small)`: where the mask is 0, the source's pixels exactly. Holds as
+    many frames as are inside the loop.
+    """
+
+    def __init__(self, size: tuple[int, int] | None = None, mask: Mask | None = None) -> None:
+        self._size, self._mask = size, mask
+        self._inside: deque[Tensor] = deque()
+
+    def prepare(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The frames to dream, in order."""
+        for frame in frames:
+            self._inside.append(frame.image)
+            small = frame.image if self._size is None else resize(frame.image, self._size)
+            yield frame.with_image(small)
+
+    def finish(self, dream: Frame, source: Tensor) -> Frame:
+        """The result for the next frame in order; `source` (3, H, W) is what was dreamed on."""
+        full = self._inside.popleft()
+        if full is source and self._mask is None:
+            return dream
+        difference = resize(dream.image - source, full.shape[1:])
+        if self._mask is not None:
+            difference = difference * self._mask(dream.time).to(difference)
+        return dream.with_image((full + difference).clamp(0, 1))

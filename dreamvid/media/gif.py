@@ -1,0 +1,43 @@
+"""Pictures of 256 colours for GIF, each with the palette that suits it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+from av.filter import Graph
+
+GIF_CLOCK = Fraction(1, 100)
+
+
+class Palette:
+    """FFmpeg's palettegen and paletteuse, one palette a picture; keeps the filters."""
+
+    def __init__(self) -> None:
+        self._graph: Graph | None = None
+
+    def apply(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """An rgb24 picture as pal8, dithered."""
+        self._graph = self._graph or _palette_graph(frame)
+        self._graph.vpush(frame)
+        return self._graph.vpull()
+
+
+def _palette_graph(frame: av.VideoFrame) -> Graph:
+    graph = Graph()
+    graph.threads = 1
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=GIF_CLOCK
+    )
+    split = graph.add("split")
+    # A full-size dither that does not move keeps still parts still.
+    generate = graph.add("palettegen", "stats_mode=single:reserve_transparent=0")
+    use = graph.add("paletteuse", "new=1:dither=bayer:bayer_scale=3")
+    sink = graph.add("buffersink")
+    source.link_to(split)
+    split.link_to(generate, 0, 0)
+    split.link_to(use, 1, 0)
+    generate.link_to(use, 0, 1)
+    use.link_to(sink)
+    graph.configure()
+    return graph

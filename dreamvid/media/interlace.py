@@ -1,0 +1,81 @@
+"""Whole pictures from interlaced ones."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import av
+from av.error import BlockingIOError as NothingYetError
+from av.filter import Graph
+
+from dreamvid.media.colour import filter_graph
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture, when it is shown, and for how long (0 where nobody says)."""
+
+    frame: av.VideoFrame
+    time: Fraction
+    duration: Fraction
+
+    @property
+    def end(self) -> Fraction:
+        return self.time + self.duration
+
+
+def progressive(pictures: Iterator[Picture]) -> Iterator[Picture]:
+    """The same pictures at the same times, each interlaced one made whole by FFmpeg's bwdif.
+
+    The filter looks one picture back and one ahead, and holds no more. What is flagged as
+    progressive passes unchanged.
+    """
+    weave: _Weave | None = None
+    for picture in pictures:
+        if weave is not None and not weave.takes(picture.frame):
+            yield from weave.finish()
+            weave = None
+        if weave is None and picture.frame.interlaced_frame:
+            weave = _Weave(picture.frame)
+        if weave is None:
+            yield picture
+        else:
+            yield from weave.push(picture)
+    if weave is not None:
+        yield from weave.finish()
+
+
+class _Weave:
+    """bwdif for pictures of one size and format; gives one for each that it takes, in order."""
+
+    def __init__(self, frame: av.VideoFrame) -> None:
+        self._key = _key(frame)
+        self._graph: Graph = filter_graph(frame, ("bwdif", "mode=send_frame:deint=interlaced"))
+        self._inside: deque[Picture] = deque()
+
+    def takes(self, frame: av.VideoFrame) -> bool:
+        return _key(frame) == self._key
+
+    def push(self, picture: Picture) -> Iterator[Picture]:
+        # The filter changes time stamps and durations, so they go round it.
+        self._inside.append(picture)
+        self._graph.vpush(picture.frame)
+        return self._ready()
+
+    def finish(self) -> Iterator[Picture]:
+        self._graph.vpush(None)
+        return self._ready()
+
+    def _ready(self) -> Iterator[Picture]:
+        with suppress(NothingYetError, EOFError):
+            while self._inside:
+                whole = self._graph.vpull()
+                yield replace(self._inside.popleft(), frame=whole)
+
+
+def _key(frame: av.VideoFrame) -> tuple[int, int, str]:
+    return frame.width, frame.height, frame.format.name

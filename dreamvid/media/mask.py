@@ -1,0 +1,62 @@
+"""Where a clip is dreamed: a picture or a film in grey."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dreamvid.config import ReadConfig
+from dreamvid.media.images import names_images
+from dreamvid.media.source import open_frames
+from dreamvid.types import Frame
+
+if TYPE_CHECKING:
+    from torch import Tensor
+_TICK = Fraction(1, 1000)
+"""Matroska's clock may put a picture so much later than another container's."""
+
+
+class MaskReader:
+    """Masks (1, H, W) in [0, 1], for rising times: white 1, black 0, colours by their mean.
+
+    Of a film, what it shows at the time asked for, and after its end its last picture. `config`
+    gives where it starts, `size` is (width, height) to scale to. Raises MediaError where it cannot
+    be read.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        config: ReadConfig,
+        *,
+        invert: bool,
+        on_warning: Callable[[str], None],
+    ) -> None:
+        # A picture has but one moment, and stays from wherever the clip starts.
+        is_still = path.is_file() and names_images(path)
+        asked = {
+            "start": None if is_still else config.start,
+            "size": f"{size[0]}x{size[1]}",
+            **dict.fromkeys(("end", "fps", "seconds", "input_format")),
+        }
+        self._invert = invert
+        self._reader = open_frames(path, config.model_copy(update=asked), on_warning)
+        self._frames: Iterator[Frame] = iter(self._reader)
+        self._next = next(self._frames, None)
+        self._mask: Tensor | None = None
+
+    def at(self, time: Fraction) -> Tensor:
+        """The mask shown at `time`, no earlier than the time asked for before."""
+        while self._next is not None and (self._mask is None or self._next.time <= time + _TICK):
+            grey = self._next.image.mean(0, keepdim=True)
+            self._mask = 1 - grey if self._invert else grey
+            self._next = next(self._frames, None)
+        assert self._mask is not None  # a reader has at least one frame
+        return self._mask
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._reader.close()

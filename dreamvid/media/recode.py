@@ -1,0 +1,59 @@
+"""Sound encoded anew, for containers that cannot hold the source's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import av
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.packet import Packet
+
+SOUND_ENCODERS = {"webm": "libopus", "mp4": "aac", "mov": "aac", "matroska": "libopus"}
+"""By the container's format."""
+
+_RATE = 48_000
+_BITS_A_CHANNEL = 96_000
+
+
+class Recoder:
+    """One track of sound decoded, resampled to 48 kHz and encoded; its times stay."""
+
+    def __init__(self, output: OutputContainer, track: AudioStream, encoder: str) -> None:
+        self._decoder = track.codec_context
+        layout = self._decoder.layout.name
+        known = layout in ("mono", "stereo", "5.1", "7.1")
+        stream = output.add_stream(encoder, rate=_RATE, layout=layout if known else "stereo")
+        assert isinstance(stream, AudioStream)
+        self.stream = stream
+        context = stream.codec_context
+        context.bit_rate = _BITS_A_CHANNEL * max(1, context.channels)
+        context.open()
+        self._resampler = AudioResampler(
+            context.format, context.layout, _RATE, frame_size=context.frame_size or None
+        )
+
+    def recode(self, packet: Packet[Any]) -> Iterator[Packet[Any]]:
+        """The encoded packets that come of one of the source's; a damaged one gives none."""
+        try:
+            frames = self._decoder.decode(packet)
+        except av.FFmpegError:
+            return
+        for frame in frames:
+            yield from self._encode(frame)
+
+    def finish(self) -> Iterator[Packet[Any]]:
+        """What decoder, resampler and encoder still hold."""
+        try:
+            for frame in self._decoder.decode(None):
+                yield from self._encode(frame)
+        except av.FFmpegError:
+            pass
+        yield from self._encode(None)
+        yield from self.stream.encode(None)
+
+    def _encode(self, frame: av.AudioFrame | None) -> Iterator[Packet[Any]]:
+        for block in self._resampler.resample(frame):
+            yield from self.stream.encode(block)

@@ -1,0 +1,104 @@
+"""Whatever a user names as IN and OUT, opened by the reader and writer that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from dreamvid.config import ReadConfig, WriteConfig
+from dreamvid.errors import ConfigError
+from dreamvid.media.files import STANDARD, check_input, check_output, find_format
+from dreamvid.media.frames import FrameWriter, check_frames, frame_pattern
+from dreamvid.media.images import ImageReader, find_images, names_images
+from dreamvid.media.info import VideoInfo
+from dreamvid.media.reader import FrameReader, VideoReader
+from dreamvid.media.sound import SoundSource
+from dreamvid.media.writer import VideoWriter
+
+
+def check_source(source: Path, config: ReadConfig) -> None:
+    """Raise MediaError or ConfigError unless `source` may be opened; quick."""
+    if names_images(source):
+        find_images(source)
+        return
+    check_input(source)
+    if config.input_format is not None:
+        if source != STANDARD:
+            raise ConfigError(
+                f"--input-format {config.input_format} is for standard input, which '{source}' is "
+                "not; allowed with - as IN"
+            )
+        find_format(config.input_format, "--input-format")
+    if config.seconds is not None:
+        raise ConfigError(
+            f"--seconds {float(config.seconds):g} is for a single picture, which '{source}' is "
+            "not; allowed here: --end"
+        )
+
+
+def open_frames(source: Path, config: ReadConfig, on_warning: Callable[[str], None]) -> FrameReader:
+    """The frames of a video file, or of picture files as `find_images` finds them."""
+    if names_images(source):
+        return ImageReader(
+            find_images(source),
+            rate=config.rate,
+            seconds=config.seconds,
+            start=config.start,
+            end=config.end,
+            fps=config.fps,
+            size=config.size,
+            on_warning=on_warning,
+        )
+    return VideoReader(
+        source,
+        start=config.start,
+        end=config.end,
+        rate=config.fps,
+        size=config.size,
+        input_format=config.input_format,
+        beside=True,
+        on_warning=on_warning,
+    )
+
+
+def open_sound(
+    source: Path, config: ReadConfig, reader: FrameReader, on_warning: Callable[[str], None]
+) -> SoundSource | None:
+    """What stands beside the frames of `reader`; None where nothing can."""
+    if not isinstance(reader, VideoReader):
+        return None
+    return SoundSource(
+        source,
+        config.start,
+        config.end,
+        origin=reader.origin,
+        pipe=reader if reader.beside is not None else None,
+        on_warning=on_warning,
+    )
+
+
+def check_result(out: Path, source: Path, overwrite: bool) -> None:
+    """Raise MediaError unless a result may be written to `out`; quick."""
+    pattern = frame_pattern(out)
+    if pattern is None:
+        check_output(out, source, overwrite)
+    else:
+        check_frames(pattern, overwrite)
+
+
+def open_writer(
+    out: Path,
+    info: VideoInfo,
+    config: WriteConfig,
+    *,
+    overwrite: bool,
+    sound: SoundSource | None,
+    metadata: Mapping[str, str],
+) -> VideoWriter | FrameWriter:
+    """What writes a video file, standard output, or numbered picture files."""
+    pattern = frame_pattern(out)
+    if pattern is None:
+        return VideoWriter(out, info, config, overwrite=overwrite, sound=sound, metadata=metadata)
+    if sound is not None:
+        sound.leave_out("a row of pictures")
+    return FrameWriter(pattern, overwrite=overwrite)

@@ -1,0 +1,63 @@
+"""Between two other programs: standard input and standard output."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from dreamvid.media import VideoReader, probe
+from tests.media.clips import Clip, make, steady
+
+QUICK = ["-p", "a red rose", "-q", "--steps", "1", "--first-steps", "1", "--cutouts", "2"]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("pipe") / "in.mkv", Clip(times=steady(6), sound="aac"))
+
+
+def piped(data: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the program with `data` on a pipe, as another program would give it."""
+    command = [sys.executable, "-c", "from dreamvid.cli import main; main()", "video", *arguments]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [*command, *QUICK], input=data, capture_output=True, env=environment, timeout=120
+    )
+
+
+@pytest.mark.parametrize("output", ["nut", "mp4"])
+def test_a_pipe_on_both_sides_keeps_times_and_sound(clip, tmp_path, output):
+    result = piped(clip.read_bytes(), "-", "-", "--output-format", output)
+    assert (result.returncode, result.stderr) == (0, b"")
+    path = tmp_path / f"out.{output}"
+    path.write_bytes(result.stdout)
+    with VideoReader(path) as reader:
+        times = [frame.time for frame in reader]
+    with VideoReader(clip) as reader:
+        wanted = [frame.time for frame in reader]
+    assert all(abs(a - b) <= Fraction(1, 2000) for a, b in zip(times, wanted, strict=True))
+    assert [track.codec for track in probe(path).sound] == ["aac"]
+
+
+def test_raw_pictures(clip):
+    result = piped(clip.read_bytes(), "-", "-", "--output-format", "rawvideo", "--no-sound")
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert len(result.stdout) == 6 * 64 * 48 * 3
+
+
+def test_what_cannot_be_read_from_a_pipe_is_told_in_one_line(tmp_path):
+    for data, arguments, message in [
+        (b"", [], b"standard input cannot be read; allowed: a stream that FFmpeg can read"),
+        (b"no film" * 99, ["--input-format", "nut"], b"standard input cannot be read as nut"),
+        (b"", ["--input-format", "noise"], b"--input-format 'noise' is no format"),
+    ]:
+        result = piped(data, "-", str(tmp_path / "out.mp4"), *arguments)
+        assert result.returncode == 1
+        assert result.stderr.startswith(b"dreamvid: " + message)
+        assert result.stderr.count(b"\n") == 1
+        assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,59 @@
+"""Numbered picture files: whole or not at all."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from dreamvid.errors import MediaError
+from dreamvid.media.frames import FrameWriter, frame_pattern, numbered
+from dreamvid.media.images import find_images
+from dreamvid.media.still import read_image
+from dreamvid.types import Frame
+from tests.media.clips import index_of, picture
+
+
+def write(pattern: Path, count: int = 12, **options: bool) -> None:
+    with FrameWriter(pattern, **options) as writer:
+        for index in range(count):
+            writer.write(Frame(picture(index), Fraction(index, 24)))
+            assert not numbered(pattern, 1).exists() or options
+
+
+def test_names_and_order(tmp_path):
+    write(tmp_path / "a%03d.png")
+    assert sorted(path.name for path in tmp_path.iterdir())[::11] == ["a001.png", "a012.png"]
+    images = [read_image(path) for path in find_images(tmp_path / "a%03d.png")]
+    assert [index_of(image) for image in images] == list(range(12))
+
+
+def test_what_names_pictures(tmp_path):
+    assert frame_pattern(tmp_path) == tmp_path / "%06d.png"
+    assert frame_pattern(tmp_path / "%d.jpg") == tmp_path / "%d.jpg"
+    for name in ("a.mp4", "%d.mp4", "%d-%d.png", "none"):
+        assert frame_pattern(tmp_path / name) is None
+
+
+def test_an_exception_leaves_nothing(tmp_path):
+    with pytest.raises(KeyError), FrameWriter(tmp_path / "%d.png") as writer:
+        writer.write(Frame(picture(0), Fraction(0)))
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(MediaError, match="no frame has come"):
+        FrameWriter(tmp_path / "%d.png").close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_is_not_replaced_unasked(tmp_path):
+    (tmp_path / "1.png").write_bytes(b"precious")
+    with pytest.raises(MediaError, match=r"1\.png' exists; --overwrite replaces it"):
+        FrameWriter(tmp_path / "%d.png")
+    write(tmp_path / "%d.png", 3, overwrite=True)
+    (tmp_path / "1.png").unlink()
+    with pytest.raises(MediaError, match=r"2\.png' exists; --overwrite replaces it"):
+        write(tmp_path / "%d.png", 3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2.png", "3.png"]
+    with pytest.raises(MediaError, match=r"folder .* does not exist"):
+        FrameWriter(tmp_path / "none" / "%d.png")

@@ -1,0 +1,145 @@
+"""Files damaged at random: each ends soon, in frames or in one line; a crash ends the test run."""
+
+from __future__ import annotations
+
+import faulthandler
+import random
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from dreamvid.cli.app import run
+from dreamvid.config import VideoConfig
+from dreamvid.errors import DreamvidError
+from dreamvid.media import VideoWriter
+from dreamvid.media.source import check_source, open_frames, open_sound
+from dreamvid.media.still import write_image
+from tests.media.clips import Clip, make, picture, steady
+
+LIMIT = 10
+"""Seconds a file may take."""
+
+_H264 = Clip(times=steady(8), sound="aac")
+MAKERS: dict[str, Callable[[Path], object]] = {
+    "mp4": lambda path: make(path, _H264),
+    "mov": lambda path: make(path, replace(_H264, rotation=90)),
+    "mkv": lambda path: make(path, replace(_H264, pix_fmt="yuv422p")),
+    "webm": lambda path: make(
+        path, Clip(steady(8), codec="libvpx-vp9", options={"crf": "30"}, sound="libopus")
+    ),
+    "ts": lambda path: make(path, Clip(times=steady(8), sound="mp2")),
+    "nut": lambda path: make(path, Clip(times=steady(8), codec="ffv1", options={})),
+    "avi": lambda path: make(path, Clip(times=steady(8), codec="mpeg4", options={})),
+    "gif": lambda path: make(path, Clip(steady(8), Fraction(1, 24), codec="gif",
+                                        pix_fmt="rgb8", options={})),
+    "png": lambda path: write_image(path, picture(1)),
+    "jpg": lambda path: write_image(path, picture(1)),
+    "webp": lambda path: write_image(path, picture(1)),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A sound file of each kind."""
+    folder = tmp_path_factory.mktemp("whole")
+    for suffix, maker in MAKERS.items():
+        maker(folder / f"a.{suffix}")
+    return {suffix: (folder / f"a.{suffix}").read_bytes() for suffix in MAKERS}
+
+
+def mutant(whole: dict[str, bytes], seed: int) -> tuple[str, bytes]:
+    """A suffix and what stands in the file: cut short, bits flipped, or pieces exchanged."""
+    dice = random.Random(seed)
+    suffix = list(MAKERS)[seed % len(MAKERS)]
+    data = bytearray(whole[suffix])
+    kind = dice.choice(("cut", "flip", "flip", "head", "splice"))
+    if kind == "cut":
+        del data[dice.randrange(1, len(data)) :]
+    elif kind == "splice":
+        other = whole[dice.choice(list(MAKERS))]
+        begin, size = dice.randrange(len(other)), dice.randint(1, len(other) // 2)
+        at = dice.randrange(len(data))
+        data[at : at + dice.choice((0, size))] = other[begin : begin + size]
+    else:
+        reach = len(data) if kind == "flip" else min(len(data), 600)
+        for _ in range(dice.choice((1, 3, 10, 100))):
+            data[dice.randrange(reach)] ^= 1 << dice.randrange(8)
+    return suffix, bytes(data)
+
+
+def copy(source: Path, out: Path) -> None:
+    """The path of `dreamvid video` without the dream."""
+    config = VideoConfig()
+
+    def ignore(message: str) -> None:
+        assert "\n" not in message
+
+    check_source(source, config)
+    with open_frames(source, config, ignore) as reader:
+        sound = open_sound(source, config, reader, ignore)
+        try:
+            with VideoWriter(out, reader.info, config, sound=sound) as writer:
+                for frame in islice(reader, 40):
+                    writer.write(frame)
+        finally:
+            if sound is not None:
+                sound.close()
+
+
+def endure(whole: dict[str, bytes], seeds: range, folder: Path) -> None:
+    for seed in seeds:
+        suffix, data = mutant(whole, seed)
+        source, out = folder / f"in.{suffix}", folder / "out.mkv"
+        source.write_bytes(data)
+        began = time.monotonic()
+        faulthandler.dump_traceback_later(3 * LIMIT, exit=True)
+        try:
+            copy(source, out)
+        except DreamvidError as error:
+            assert "\n" not in str(error), seed
+            assert not out.exists(), seed
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+        assert time.monotonic() - began < LIMIT, f"seed {seed} took too long"
+        source.unlink()
+        out.unlink(missing_ok=True)
+        assert list(folder.iterdir()) == [], seed
+
+
+def test_two_hundred_damaged_files(whole, tmp_path, capfd):
+    endure(whole, range(200), tmp_path)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("begin", range(200, 2000, 200))
+def test_the_rest_of_two_thousand(whole, tmp_path, capfd, begin):
+    endure(whole, range(begin, begin + 200), tmp_path)
+    assert capfd.readouterr().err == ""
+
+
+def test_twenty_through_the_command_line(whole, tmp_path, capfd):
+    quick = ["-p", "a rose", "-q", "--steps", "0", "--first-steps", "0", "--end", "0.1"]
+    for seed in range(5000, 5020):
+        suffix, data = mutant(whole, seed)
+        source, out = tmp_path / f"in.{suffix}", tmp_path / "out.mkv"
+        source.write_bytes(data)
+        status: object = None
+        try:
+            run(["video", str(source), str(out), *quick])
+        except SystemExit as stopped:
+            status = stopped.code
+        told = capfd.readouterr().err
+        assert status in (0, 1), (seed, told)
+        assert "Traceback" not in told and "this is a bug" not in told, (seed, told)
+        assert out.exists() == (status == 0), seed
+        with suppress(FileNotFoundError):
+            out.unlink()
+        source.unlink()
+        assert list(tmp_path.iterdir()) == []
