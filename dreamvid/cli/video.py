@@ -88,6 +88,11 @@ def video(
             metadata=metadata(config, str(source)),
         ) as writer,
     ):
+        if reader.info.alpha and not writer.keeps_alpha:
+            report.warn(
+                f"'{out}' does not keep the alpha of '{source}'; --codec prores_ks in .mov, ffv1 "
+                "in .mkv, libvpx-vp9 in .webm and PNG pictures do"
+            )
         device = start_device(config, report)
         delivery = Delivery(_dreamed_size(config, reader), mask.at if mask else None)
         shots = _dream(reader, writer, delivery, device, config, report)

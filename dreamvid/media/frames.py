@@ -11,7 +11,7 @@ from typing import Self
 
 from dreamvid.errors import MediaError
 from dreamvid.media.files import media_errors, partial_path
-from dreamvid.media.still import IMAGE_SUFFIXES, write_image
+from dreamvid.media.still import ALPHA_SUFFIXES, IMAGE_SUFFIXES, write_image
 from dreamvid.types import Frame
 
 _NUMBER = re.compile(r"%(?:0(\d+))?d")
@@ -58,10 +58,16 @@ class FrameWriter:
         with media_errors(f"'{pattern}' cannot be written"):
             self._partial.mkdir()
 
+    @property
+    def keeps_alpha(self) -> bool:
+        """Whether the alpha of frames arrives in the result."""
+        return self._pattern.suffix in ALPHA_SUFFIXES
+
     def write(self, frame: Frame) -> None:
         """Add a frame: (3, H, W) as 8 bits, in the format of the extension."""
         self._count += 1
-        write_image(self._partial / numbered(self._pattern, self._count).name, frame.image)
+        path = self._partial / numbered(self._pattern, self._count).name
+        write_image(path, frame.image, alpha=frame.alpha)
 
     def close(self) -> None:
         """Give the files their names. Raises MediaError where that fails or no frame has come."""
