@@ -52,24 +52,10 @@ def video(
     as_json: AsJson = False,
 ) -> None:
     """Dream a video clip; its times and sound stay."""
-    from dreamvid.media.files import STANDARD
-    from dreamvid.media.source import (
-        check_result,
-        check_source,
-        open_frames,
-        open_sound,
-        open_writer,
-    )
-
-    check_source(source, config)
-    if config.mask is not None:
-        check_source(Path(config.mask), ReadConfig())
-    check_result(out, source, overwrite)
-    if out == STANDARD:
-        _check_standard_output(as_json)
-    check_dream(config)
+    _check(source, out, config, overwrite, as_json)
 
     from dreamvid.delivery import Delivery
+    from dreamvid.media.source import open_frames, open_sound, open_writer
 
     report = Report(quiet, as_json)
     reading = (
@@ -99,11 +85,20 @@ def video(
     report.finish(out, shots=shots, guide=config.guide, device=str(device))
 
 
-def _check_standard_output(as_json: bool) -> None:
-    if as_json:
+def _check(source: Path, out: Path, config: VideoConfig, overwrite: bool, as_json: bool) -> None:
+    """Find what is wrong with files and options before anything heavy is loaded."""
+    from dreamvid.media.files import STANDARD
+    from dreamvid.media.source import check_result, check_source
+
+    check_source(source, config)
+    if config.mask is not None:
+        check_source(Path(config.mask), ReadConfig())
+    check_result(out, source, overwrite)
+    if out == STANDARD and as_json:
         raise ConfigError("--json writes to standard output, and so does - as OUT; allowed: one")
-    if sys.stdout.isatty():
+    if out == STANDARD and sys.stdout.isatty():
         raise ConfigError("- as OUT: standard output is a terminal; allowed: a pipe or a file")
+    check_dream(config)
 
 
 def _open_mask(config: VideoConfig, reader: FrameReader, report: Report) -> MaskReader | None:
