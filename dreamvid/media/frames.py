@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -50,10 +51,16 @@ class FrameWriter:
     exception removes all, as `abort` does. Raises MediaError where a file cannot be written.
     """
 
-    def __init__(self, pattern: Path, *, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        pattern: Path,
+        *,
+        overwrite: bool = False,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
         check_frames(pattern, overwrite)
         self._pattern, self._overwrite = pattern, overwrite
-        self._count = 0
+        self._metadata, self._count = metadata, 0
         self._partial = partial_path(pattern.with_name("frames"))
         with media_errors(f"'{pattern}' cannot be written"):
             self._partial.mkdir()
@@ -67,7 +74,7 @@ class FrameWriter:
         """Add a frame: (3, H, W) as 8 bits, in the format of the extension."""
         self._count += 1
         path = self._partial / numbered(self._pattern, self._count).name
-        write_image(path, frame.image, alpha=frame.alpha)
+        write_image(path, frame.image, metadata=self._metadata, alpha=frame.alpha)
 
     def close(self) -> None:
         """Give the files their names. Raises MediaError where that fails or no frame has come."""
