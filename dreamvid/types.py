@@ -27,6 +27,8 @@ class Frame:
     """Presentation time in seconds: pts × time_base."""
     duration: Fraction | None = None
     """How long it is shown, in seconds, where the container says so."""
+    alpha: Tensor | None = None
+    """float32 (1, H, W) in [0, 1], straight, not multiplied into the image; None where opaque."""
 
     def __post_init__(self) -> None:
         check_image(self.image)

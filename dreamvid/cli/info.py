@@ -41,6 +41,7 @@ def _described(seen: VideoInfo) -> dict[str, Any]:
         "pix_fmt": seen.pix_fmt,
         "width": seen.width,
         "height": seen.height,
+        "alpha": seen.alpha,
         "rotation": seen.rotation,
         "scan": "interlaced, read deinterlaced at the same rate"
         if seen.interlaced

@@ -52,25 +52,11 @@ def video(
     as_json: AsJson = False,
 ) -> None:
     """Dream a video clip; its times and sound stay."""
-    from dreamvid.media.files import STANDARD
-    from dreamvid.media.source import (
-        check_result,
-        check_source,
-        open_frames,
-        open_sound,
-        open_writer,
-    )
-
-    check_source(source, config)
-    if config.mask is not None:
-        check_source(Path(config.mask), ReadConfig())
-    check_result(out, source, overwrite)
-    if out == STANDARD:
-        _check_standard_output(as_json)
-    check_dream(config)
+    _check(source, out, config, overwrite, as_json)
 
     from dreamvid.delivery import Delivery
     from dreamvid.device import choose_device
+    from dreamvid.media.source import open_frames, open_sound, open_writer
 
     report = Report(quiet, as_json)
     reading = (
@@ -89,17 +75,31 @@ def video(
             metadata=metadata(config, str(source)),
         ) as writer,
     ):
+        if reader.info.alpha and not writer.keeps_alpha:
+            report.warn(
+                f"'{out}' does not keep the alpha of '{source}'; --codec prores_ks in .mov, ffv1 "
+                "in .mkv, libvpx-vp9 in .webm and PNG pictures do"
+            )
         device = choose_device(config.device)
         delivery = Delivery(_dreamed_size(config, reader), mask.at if mask else None)
         shots = _dream(reader, writer, delivery, device, config, report)
     report.finish(out, shots=shots, guide=config.guide, device=str(device))
 
 
-def _check_standard_output(as_json: bool) -> None:
-    if as_json:
+def _check(source: Path, out: Path, config: VideoConfig, overwrite: bool, as_json: bool) -> None:
+    """Find what is wrong with files and options before anything heavy is loaded."""
+    from dreamvid.media.files import STANDARD
+    from dreamvid.media.source import check_result, check_source
+
+    check_source(source, config)
+    if config.mask is not None:
+        check_source(Path(config.mask), ReadConfig())
+    check_result(out, source, overwrite)
+    if out == STANDARD and as_json:
         raise ConfigError("--json writes to standard output, and so does - as OUT; allowed: one")
-    if sys.stdout.isatty():
+    if out == STANDARD and sys.stdout.isatty():
         raise ConfigError("- as OUT: standard output is a terminal; allowed: a pipe or a file")
+    check_dream(config)
 
 
 def _open_mask(config: VideoConfig, reader: FrameReader, report: Report) -> MaskReader | None:

@@ -115,6 +115,11 @@ def bit_depth(pix_fmt: str) -> int:
     return max(8, *(component.bits for component in form.components))
 
 
+def has_alpha(pix_fmt: str) -> bool:
+    """Whether pictures of the format may be transparent."""
+    return any(component.is_alpha for component in av.VideoFormat(pix_fmt).components)
+
+
 @dataclass(frozen=True)
 class Orientation:
     """How a coded picture becomes the displayed one: transposed first, then mirrored."""
@@ -131,6 +136,19 @@ class Orientation:
         return 180 if self.mirrored_y else 0
 
 
+def is_transparent(frame: av.VideoFrame) -> bool:
+    """Whether a stream that begins with this picture has alpha.
+
+    GIF's decoder always gives alpha; there, the first picture must use it.
+    """
+    if not has_alpha(frame.format.name):
+        return False
+    if frame.format.name != "bgra":
+        return True
+    alpha = Converter("png").to_alpha(frame)
+    return alpha is not None and float(alpha.min()) < 1
+
+
 class Converter:
     """Turns the pictures of one stream into tensors and back; keeps swscale's state.
 
@@ -145,7 +163,7 @@ class Converter:
         self._siting: tuple[object, Graph] | None = None
 
     def to_tensor(self, frame: av.VideoFrame, size: tuple[int, int] | None = None) -> Tensor:
-        """A decoded picture as float32 (3, H, W), R'G'B' as coded, in [0, 1]; alpha is dropped.
+        """A decoded picture as float32 (3, H, W), R'G'B' as coded, in [0, 1], without alpha.
 
         `size` is (width, height) as coded, before the orientation is applied. Raises MediaError
         for a colour matrix that is none of the known ones.
@@ -162,8 +180,29 @@ class Converter:
             image = _mix(planes, *_decoding(weights, tags.range, depth))
         return orient(image, self._turned).clamp_(0, 1)
 
-    def to_frame(self, image: Tensor, pix_fmt: str, tags: ColourTags) -> av.VideoFrame:
-        """float32 (3, H, W), R'G'B' in [0, 1], as a picture in `pix_fmt`, coded as `tags` say."""
+    def to_alpha(self, frame: av.VideoFrame, size: tuple[int, int] | None = None) -> Tensor | None:
+        """The alpha of a decoded picture as float32 (1, H, W) in [0, 1]; None where it has none."""
+        if not has_alpha(frame.format.name):
+            return None
+        import torch
+
+        graph = filter_graph(frame, ("alphaextract", ""))
+        graph.vpush(frame)
+        grey = graph.vpull()
+        depth = bit_depth(grey.format.name)
+        grey = self._reformat(grey, grey.format.name, size)
+        alpha = torch.from_numpy(_view(grey, 0).astype(np.float32))[None] / _top(depth)
+        return orient(alpha, self._turned).clamp_(0, 1)
+
+    def to_frame(
+        self, image: Tensor, pix_fmt: str, tags: ColourTags, alpha: Tensor | None = None
+    ) -> av.VideoFrame:
+        """float32 (3, H, W), R'G'B' in [0, 1], as a picture in `pix_fmt`, coded as `tags` say.
+
+        `alpha` is (1, H, W) in [0, 1]; a format that has it is opaque without.
+        """
+        import torch
+
         depth = bit_depth(pix_fmt)
         rgb = av.VideoFormat(pix_fmt).is_rgb
         image = image.detach().float().clamp(0, 1)
@@ -172,7 +211,11 @@ class Converter:
         else:
             weights = luma_weights(tags.matrix, image.shape[1])
             planes = _mix(image, *_encoding(weights, tags.range, depth))
-        frame = _write_planes(planes, _working_format(rgb, depth))
+        clear = has_alpha(pix_fmt)
+        if clear:
+            shown = image.new_ones(1, *image.shape[1:]) if alpha is None else alpha.to(image)
+            planes = torch.cat([planes, shown.clamp(0, 1) * _top(depth)])
+        frame = _write_planes(planes, _working_format(rgb, depth, clear))
         if not rgb and self._codec not in _CENTRED:
             frame = self._left_sited(frame)
         frame = self._reformat(frame, pix_fmt)
@@ -243,11 +286,12 @@ def _top(depth: int) -> int:
     return 1 if depth == FLOAT_DEPTH else 2**depth - 1
 
 
-def _working_format(rgb: bool, depth: int) -> str:
+def _working_format(rgb: bool, depth: int, alpha: bool = False) -> str:
     """The planar 4:4:4 format of the same depth; the same depth keeps swscale exact."""
     if depth == FLOAT_DEPTH:
-        return "gbrpf32le"
-    return ("gbrp" if rgb else "yuv444p") + ("" if depth == 8 else f"{depth}le")
+        return "gbrapf32le" if alpha else "gbrpf32le"
+    name = ("gbrap" if rgb else "yuva444p") if alpha else ("gbrp" if rgb else "yuv444p")
+    return name + ("" if depth == 8 else f"{depth}le")
 
 
 _Matrix = tuple[tuple[float, ...], ...]
@@ -305,7 +349,7 @@ def _read_planes(frame: av.VideoFrame) -> Tensor:
 
 
 def _write_planes(planes: Tensor, pix_fmt: str) -> av.VideoFrame:
-    """(3, H, W) code values, rounded, as a picture of a planar 4:4:4 format."""
+    """(3 or 4, H, W) code values, rounded, as a picture of a planar 4:4:4 format."""
     import torch
 
     _, height, width = planes.shape

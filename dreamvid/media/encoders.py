@@ -22,6 +22,9 @@ DEFAULT_PIX_FMT = "yuv420p"
 _PIX_FMT = {"mjpeg": "yuvj420p", "rawvideo": "rgb24", "gif": "pal8"}
 """Where an encoder lists the default and refuses it, or another is expected."""
 
+_WITH_ALPHA = ("yuva444p10le", "yuva420p", "rgba", "argb", "bgra")
+"""Best first, for each encoder that knows alpha at all."""
+
 THREADS = 4
 """Fixed, because the result of x264 depends on it."""
 
@@ -65,14 +68,17 @@ def _fitting(container: OutputContainer) -> str:
     return ", ".join(names) + ", or another of FFmpeg's"
 
 
-def choose_pix_fmt(codec: Codec, config: WriteConfig) -> str:
-    """The pixel format asked for, or the encoder's nearest to yuv420p.
+def choose_pix_fmt(codec: Codec, config: WriteConfig, alpha: bool = False) -> str:
+    """The pixel format asked for, or the encoder's nearest to yuv420p, with alpha if it can.
 
     Raises MediaError where the encoder does not take what was asked for.
     """
     formats = [form.name for form in codec.video_formats or [] if form.components]
     if config.pix_fmt is None:
         wanted = _PIX_FMT.get(codec.name, DEFAULT_PIX_FMT)
+        clear = [name for name in _WITH_ALPHA if name in formats] if alpha else []
+        if clear:
+            return clear[0]
         if not formats or wanted in formats:
             return wanted
         best, _ = find_best_pix_fmt_of_list(formats, wanted)

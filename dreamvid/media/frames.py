@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import Self
 
 from dreamvid.errors import MediaError
 from dreamvid.media.files import media_errors, partial_path
-from dreamvid.media.still import IMAGE_SUFFIXES, write_image
+from dreamvid.media.still import ALPHA_SUFFIXES, IMAGE_SUFFIXES, write_image
 from dreamvid.types import Frame
 
 _NUMBER = re.compile(r"%(?:0(\d+))?d")
@@ -50,18 +51,30 @@ class FrameWriter:
     exception removes all, as `abort` does. Raises MediaError where a file cannot be written.
     """
 
-    def __init__(self, pattern: Path, *, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        pattern: Path,
+        *,
+        overwrite: bool = False,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
         check_frames(pattern, overwrite)
         self._pattern, self._overwrite = pattern, overwrite
-        self._count = 0
+        self._metadata, self._count = metadata, 0
         self._partial = partial_path(pattern.with_name("frames"))
         with media_errors(f"'{pattern}' cannot be written"):
             self._partial.mkdir()
 
+    @property
+    def keeps_alpha(self) -> bool:
+        """Whether the alpha of frames arrives in the result."""
+        return self._pattern.suffix in ALPHA_SUFFIXES
+
     def write(self, frame: Frame) -> None:
         """Add a frame: (3, H, W) as 8 bits, in the format of the extension."""
         self._count += 1
-        write_image(self._partial / numbered(self._pattern, self._count).name, frame.image)
+        path = self._partial / numbered(self._pattern, self._count).name
+        write_image(path, frame.image, metadata=self._metadata, alpha=frame.alpha)
 
     def close(self) -> None:
         """Give the files their names. Raises MediaError where that fails or no frame has come."""

@@ -13,12 +13,18 @@ from typing import TYPE_CHECKING
 import av
 
 from dreamvid.errors import MediaError
-from dreamvid.media.colour import orientation, tags_of
+from dreamvid.media.colour import is_transparent, orientation, tags_of
 from dreamvid.media.files import check_input, media_errors
 from dreamvid.media.info import VideoInfo
 from dreamvid.media.interlace import Picture
 from dreamvid.media.reader import FrameReader
-from dreamvid.media.still import READABLE_SUFFIXES, convert_image, decode_image, displayed_size
+from dreamvid.media.still import (
+    READABLE_SUFFIXES,
+    convert_alpha,
+    convert_image,
+    decode_image,
+    displayed_size,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,6 +86,7 @@ class ImageReader(FrameReader):
             duration=self._count / self._image_rate,
             codec=self._paths[0].suffix.lower().removeprefix("."),
             pix_fmt=frame.format.name,
+            alpha=is_transparent(frame),
             colour=tags_of(frame),
             container="pictures",
         )
@@ -99,6 +106,11 @@ class ImageReader(FrameReader):
         # Side data and their frame hold each other; see `orientation`.
         gc.collect(0)
         return image
+
+    def _alpha(self, frame: av.VideoFrame) -> Tensor | None:
+        if not self.info.alpha:
+            return None
+        return convert_alpha(frame, orientation(frame), (self.info.width, self.info.height))
 
     def _note_size(self, size: tuple[int, int]) -> None:
         if self._shape not in (None, size) and not self._warned:

@@ -13,12 +13,14 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from dreamvid.errors import MediaError
-from dreamvid.media.colour import ColourTags, orientation, tags_of
+from dreamvid.media.colour import ColourTags, is_transparent, orientation, tags_of
 from dreamvid.media.files import media_errors, open_input
 
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _BROADCAST = {"mpeg", "mpegts"}
 _BROADCAST_CLOCK = 90_000
 
@@ -80,6 +82,8 @@ class VideoInfo:
     """Degrees clockwise that the pixels are turned for display."""
     interlaced: bool = False
     """Whether the picture is two fields of different moments; the reader makes it whole."""
+    alpha: bool = False
+    """Whether frames may be transparent."""
     colour: ColourTags = field(default_factory=ColourTags)
     sound: tuple[SoundTrack, ...] = ()
     subtitles: tuple[SubtitleTrack, ...] = ()
@@ -98,9 +102,10 @@ def probe(path: Path) -> VideoInfo:
     with open_input(path) as container:
         stream = picture_stream(container, path)
         with media_errors(f"'{path}' cannot be decoded"):
+            decoder = create_decoder(stream)
             for packet in container.demux(stream):
                 try:
-                    frames = packet.decode()
+                    frames = decoder.decode(packet)
                 except av.InvalidDataError:
                     continue
                 if frames:
@@ -126,6 +131,16 @@ def picture_stream(container: InputContainer, path: Path) -> VideoStream:
     return streams[0]
 
 
+def create_decoder(stream: VideoStream) -> VideoStream | VideoCodecContext:
+    """The stream's own, but for VP8 and VP9 with alpha, which FFmpeg's own decoders drop."""
+    name = _ALPHA_DECODERS.get(stream.codec_context.name)
+    if name is None or stream.metadata.get("alpha_mode") != "1":
+        return stream
+    decoder = av.CodecContext.create(name, "r")
+    assert isinstance(decoder, VideoCodecContext)
+    return decoder
+
+
 def describe(container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> VideoInfo:
     """What `stream` and its first decoded picture say."""
     turned = orientation(frame)
@@ -149,6 +164,7 @@ def describe(container: InputContainer, stream: VideoStream, frame: av.VideoFram
         sample_aspect_ratio=aspect,
         rotation=turned.rotation,
         interlaced=frame.interlaced_frame,
+        alpha=is_transparent(frame),
         colour=tags_of(frame),
         sound=tuple(_sound_track(container, track) for track in container.streams.audio),
         subtitles=tuple(

@@ -24,6 +24,7 @@ from dreamvid.media.files import STANDARD, media_errors, open_input, reason, sil
 from dreamvid.media.info import (
     VideoInfo,
     claimed_end,
+    create_decoder,
     describe,
     moved_chapters,
     no_picture,
@@ -66,12 +67,16 @@ class FrameReader(ABC):
     def _image(self, frame: av.VideoFrame) -> Tensor:
         """A decoded picture as float32 (3, H, W), of the size that `info` says."""
 
+    @abstractmethod
+    def _alpha(self, frame: av.VideoFrame) -> Tensor | None:
+        """Its alpha as float32 (1, H, W), where `info` says that there may be some."""
+
     def __iter__(self) -> Iterator[Frame]:
         while self._first is not None:
             picture = self._first
-            image = self._image(picture.frame)
+            image, alpha = self._image(picture.frame), self._alpha(picture.frame)
             self._first = next(self._rest, None)
-            yield Frame(image, picture.time, picture.duration)
+            yield Frame(image, picture.time, picture.duration, alpha)
 
     def close(self) -> None:
         """Let go of the source; no more frames come."""
@@ -221,6 +226,9 @@ class VideoReader(FrameReader):
         with media_errors(f"'{self._path}': {frame.format.name} cannot be converted"):
             return self._converter.to_tensor(frame, self._coded_size)
 
+    def _alpha(self, frame: av.VideoFrame) -> Tensor | None:
+        return self._converter.to_alpha(frame, self._coded_size) if self.info.alpha else None
+
     def close(self) -> None:
         """Let go of the file; no more frames come."""
         super().close()
@@ -290,13 +298,14 @@ class VideoReader(FrameReader):
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """Every picture from the seek on; the decoder is drained at the end."""
+        decoder = create_decoder(self._stream)
         for packet in self._packets():
             try:
-                yield from self._stream.decode(packet)
+                yield from decoder.decode(packet)
             except av.FFmpegError as error:
                 self._warn_of_packet(packet, reason(error))
         try:
-            yield from self._stream.decode(None)
+            yield from decoder.decode(None)
         except av.FFmpegError as error:
             self._warn(f"'{self._path}': the last packets are damaged: {reason(error)}")
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dreamvid.config import ReadConfig, WriteConfig
-from dreamvid.errors import ConfigError
+from dreamvid.errors import ConfigError, MediaError
 from dreamvid.media.files import STANDARD, check_input, check_output, find_format
-from dreamvid.media.frames import FrameWriter, check_frames, frame_pattern
+from dreamvid.media.frames import FrameWriter, check_frames, frame_pattern, numbered
 from dreamvid.media.images import ImageReader, find_images, names_images
 from dreamvid.media.info import VideoInfo
 from dreamvid.media.reader import FrameReader, VideoReader
@@ -82,8 +82,13 @@ def check_result(out: Path, source: Path, overwrite: bool) -> None:
     pattern = frame_pattern(out)
     if pattern is None:
         check_output(out, source, overwrite)
-    else:
-        check_frames(pattern, overwrite)
+        return
+    check_frames(pattern, overwrite)
+    if names_images(source):
+        own = find_images(source)
+        results = {numbered(pattern, number + 1).resolve() for number in range(len(own))}
+        if results & {path.resolve() for path in own}:
+            raise MediaError(f"'{out}' names the input itself; allowed: other names")
 
 
 def open_writer(
@@ -101,4 +106,4 @@ def open_writer(
         return VideoWriter(out, info, config, overwrite=overwrite, sound=sound, metadata=metadata)
     if sound is not None:
         sound.leave_out("a row of pictures")
-    return FrameWriter(pattern, overwrite=overwrite)
+    return FrameWriter(pattern, overwrite=overwrite, metadata=metadata)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,6 +67,7 @@ _FORMATS = {
 }
 
 IMAGE_SUFFIXES = tuple(_FORMATS)
+ALPHA_SUFFIXES = (".png", ".tif", ".tiff")
 READABLE_SUFFIXES = (*IMAGE_SUFFIXES, ".avif", ".jp2", ".ppm", ".tga")
 """Of the files that a folder of pictures is taken to hold."""
 
@@ -95,6 +96,13 @@ def convert_image(
     with media_errors(f"'{path}': {frame.format.name} cannot be converted"):
         coded = size[::-1] if turned.transposed else size
         return Converter("mjpeg", turned).to_tensor(frame, coded)
+
+
+def convert_alpha(
+    frame: av.VideoFrame, turned: Orientation, size: tuple[int, int]
+) -> Tensor | None:
+    """Its alpha as float32 (1, H, W); None where it has none."""
+    return Converter("mjpeg", turned).to_alpha(frame, size[::-1] if turned.transposed else size)
 
 
 def displayed_size(frame: av.VideoFrame, turned: Orientation) -> tuple[int, int]:
@@ -133,9 +141,11 @@ def write_image(
     *,
     overwrite: bool = False,
     metadata: Mapping[str, str] | None = None,
+    alpha: Tensor | None = None,
 ) -> None:
     """Write float32 (3, H, W), R'G'B' in [0, 1], as 8 bits, in the format of the extension.
 
+    `alpha`, (1, H, W) in [0, 1], goes into PNG and TIFF, nowhere else.
     `metadata` goes into PNG (as text chunks) and JPEG (as comments `key=value`), nowhere else.
     The file appears when it is whole. Raises MediaError where it cannot be written, ValueError
     for what is no image.
@@ -144,7 +154,7 @@ def write_image(
     check_image(image)
     check_output(path, overwrite=overwrite, suffixes=IMAGE_SUFFIXES)
     with media_errors(f"'{path}' cannot be written"):
-        data = _with_metadata(_encode(image, _FORMATS[path.suffix.lower()]), metadata or {})
+        data = _with_metadata(_encode(image, _FORMATS[path.suffix.lower()], alpha), metadata or {})
         partial = partial_path(path)
         try:
             partial.write_bytes(data)
@@ -154,8 +164,10 @@ def write_image(
     publish(partial, path, overwrite)
 
 
-def _encode(image: Tensor, form: _Format) -> bytes:
-    frame = Converter("mjpeg").to_frame(image, form.pix_fmt, form.tags)
+def _encode(image: Tensor, form: _Format, alpha: Tensor | None) -> bytes:
+    if alpha is not None and form.codec in ("png", "tiff"):
+        form = replace(form, pix_fmt="rgba")
+    frame = Converter("mjpeg").to_frame(image, form.pix_fmt, form.tags, alpha)
     context = av.CodecContext.create(form.codec, "w")
     assert isinstance(context, VideoCodecContext)
     context.width, context.height, context.pix_fmt = frame.width, frame.height, form.pix_fmt

@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from dreamvid.config import WriteConfig
 from dreamvid.errors import MediaError
 from dreamvid.media import encoders
-from dreamvid.media.colour import Converter, tags_for
+from dreamvid.media.colour import Converter, has_alpha, tags_for
 from dreamvid.media.files import (
     FORMATS,
     STANDARD,
@@ -99,6 +99,11 @@ class VideoWriter:
             self.abort()
             raise
 
+    @property
+    def keeps_alpha(self) -> bool:
+        """Whether the alpha of frames arrives in the result."""
+        return has_alpha(self._pix_fmt)
+
     # Setting up
 
     def _create(self) -> OutputContainer:
@@ -147,7 +152,7 @@ class VideoWriter:
     def _add_stream(self, config: WriteConfig) -> VideoStream:
         codec = encoders.find_codec(config, self._container)
         options = encoders.encoder_options(codec, config)
-        pix_fmt = encoders.choose_pix_fmt(codec, config)
+        pix_fmt = encoders.choose_pix_fmt(codec, config, self._info.alpha)
         self._palette = Palette() if pix_fmt == "pal8" else None
         rate = self._info.rate or Fraction(25)
         stream = self._container.add_stream(codec.name, rate=rate, options=options)
@@ -280,11 +285,12 @@ class VideoWriter:
 
     def _encode(self, frame: Frame, duration: Fraction) -> None:
         columns, rows = self._padding
-        image = frame.image
+        image, alpha = frame.image, frame.alpha
         if columns or rows:
             image = _padded(image, columns, rows)
+            alpha = None if alpha is None else _padded(alpha, columns, rows)
         if self._palette is None:
-            picture = self._converter.to_frame(image, self._pix_fmt, self._tags)
+            picture = self._converter.to_frame(image, self._pix_fmt, self._tags, alpha)
         else:
             picture = self._palette.apply(self._converter.to_frame(image, "rgb24", self._tags))
         pts = max(round(frame.time / self._clock), self._end_pts)
@@ -332,7 +338,7 @@ def _clock(time_base: Fraction) -> Fraction:
 
 
 def _padded(image: Tensor, columns: int, rows: int) -> Tensor:
-    """(3, H, W) with its last column and row repeated."""
+    """(C, H, W) with its last column and row repeated."""
     import torch.nn.functional as F
 
     return F.pad(image[None], (0, columns, 0, rows), mode="replicate")[0]

@@ -665,3 +665,10 @@ def test_a_clip_becomes_a_folder_of_pictures(dreamvid, clip, tmp_path):
     assert told["warnings"] == [f"'{clip}': a row of pictures holds no sound; it is left out"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{k:06}.png" for k in range(1, 7)]
     refused(dreamvid("video", clip, tmp_path, *ROSE, *QUICK), 1, f"'{tmp_path / '000001.png'}' ex")
+
+
+def test_alpha_that_is_lost_is_told(dreamvid, tmp_path):
+    source, out = tmp_path / "a.png", tmp_path / "b.mp4"
+    write_image(source, torch.rand(3, 48, 64), alpha=torch.rand(1, 48, 64))
+    told = dreamvid("video", source, out, *ROSE, *QUICK, "--json").json()
+    assert told["warnings"][0].startswith(f"'{out}' does not keep the alpha of '{source}'; --codec")

@@ -18,8 +18,18 @@ from torch import Tensor
 
 from dreamvid.config import VideoConfig
 from dreamvid.errors import MediaError
-from dreamvid.media import ColourTags, SoundSource, VideoReader, VideoWriter, probe, read_image
+from dreamvid.media import (
+    ColourTags,
+    SoundSource,
+    VideoInfo,
+    VideoReader,
+    VideoWriter,
+    probe,
+    read_image,
+)
 from dreamvid.media.colour import Converter, filter_graph
+from dreamvid.media.frames import FrameWriter
+from dreamvid.media.images import ImageReader
 from dreamvid.sequence import dream_frames
 from dreamvid.types import Frame
 from tests.fakes import KnownFlow, TowardsColour
@@ -509,3 +519,64 @@ def test_names(tmp_path, name):
     (tmp_path / "out").mkdir()
     dream(source, tmp_path / "out" / name)
     assert len(read(tmp_path / "out" / name)) == COUNT
+
+
+# Alpha
+
+RAMP = torch.linspace(0, 1, 96).expand(1, 72, 96)
+
+
+def make_clear(path: Path, codec: str | None = None) -> Path:
+    info = VideoInfo(96, 72, rate=Fraction(24), time_base=Fraction(1, 24), alpha=True, colour=BT709)
+    with VideoWriter(path, info, VideoConfig(codec=codec)) as writer:
+        for index in range(COUNT):
+            writer.write(Frame(picture(index, 96, 72), Fraction(index, 24), alpha=RAMP))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.mov", "prores_ks"), ("a.mkv", "ffv1"), ("a.webm", None), ("a.mov", "qtrle"),
+     ("a.mov", "png")],
+)  # fmt: skip
+def test_alpha_is_kept_beside_the_dream(tmp_path, name, codec):
+    source = make_clear(tmp_path / name, codec)
+    out = tmp_path / f"out-{name}"
+    assert probe(source).alpha
+    dream(source, out, codec=codec)
+    assert probe(out).alpha
+    for index, frame in enumerate(read(out)):
+        assert index_of(frame.image) == index
+        assert frame.alpha is not None
+        assert (frame.alpha - RAMP).abs().max() * 255 < 1
+        assert (frame.image - picture(index, 96, 72)).abs().mean() * 255 < 3
+
+
+def test_alpha_is_scaled_and_turned_with_the_picture(tmp_path):
+    source = make_clear(tmp_path / "a.mkv", "ffv1")
+    with VideoReader(source, size="48") as reader:
+        frame = next(iter(reader))
+    assert frame.alpha is not None
+    assert frame.alpha.shape == (1, 36, 48)
+    assert (frame.alpha - RAMP[:, ::2, ::2]).abs().max() < 0.02
+
+
+def test_opaque_footage_has_no_alpha(clip, tmp_path):
+    assert not probe(clip()).alpha
+    info = VideoInfo(64, 48, rate=Fraction(24), time_base=Fraction(1, 24))
+    with VideoWriter(tmp_path / "a.gif", info, VideoConfig()) as writer:
+        writer.write(Frame(picture(0), Fraction(0)))
+        assert not writer.keeps_alpha
+    assert not probe(tmp_path / "a.gif").alpha
+    assert all(frame.alpha is None for frame in read(tmp_path / "a.gif"))
+
+
+def test_pictures_keep_alpha(tmp_path):
+    with FrameWriter(tmp_path / "%d.png") as writer:
+        assert writer.keeps_alpha
+        writer.write(Frame(picture(3, 96, 72), Fraction(0), alpha=RAMP))
+    with ImageReader([tmp_path / "1.png"]) as reader:
+        (frame,) = reader
+    assert index_of(frame.image) == 3
+    assert frame.alpha is not None
+    assert (frame.alpha - RAMP).abs().max() * 255 <= 0.51

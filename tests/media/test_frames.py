@@ -10,16 +10,17 @@ import pytest
 from dreamvid.errors import MediaError
 from dreamvid.media.frames import FrameWriter, frame_pattern, numbered
 from dreamvid.media.images import find_images
+from dreamvid.media.source import check_result
 from dreamvid.media.still import read_image
 from dreamvid.types import Frame
 from tests.media.clips import index_of, picture
 
 
-def write(pattern: Path, count: int = 12, **options: bool) -> None:
-    with FrameWriter(pattern, **options) as writer:
+def write(pattern: Path, count: int = 12, overwrite: bool = False) -> None:
+    with FrameWriter(pattern, overwrite=overwrite) as writer:
         for index in range(count):
             writer.write(Frame(picture(index), Fraction(index, 24)))
-            assert not numbered(pattern, 1).exists() or options
+            assert not numbered(pattern, 1).exists() or overwrite
 
 
 def test_names_and_order(tmp_path):
@@ -57,3 +58,12 @@ def test_what_is_there_is_not_replaced_unasked(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2.png", "3.png"]
     with pytest.raises(MediaError, match=r"folder .* does not exist"):
         FrameWriter(tmp_path / "none" / "%d.png")
+
+
+def test_the_input_itself_is_never_replaced(tmp_path):
+    write(tmp_path / "%06d.png", 2)
+    for source in (tmp_path, tmp_path / "*.png", tmp_path / "000001.png"):
+        for out in (tmp_path, tmp_path / "%06d.png"):
+            with pytest.raises(MediaError, match="names the input itself; allowed: other names"):
+                check_result(out, source, overwrite=True)
+        check_result(tmp_path / "new%d.png", source, overwrite=False)
