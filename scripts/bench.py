@@ -14,7 +14,6 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -175,7 +174,7 @@ def wall_over_steps(device: torch.device) -> dict[str, Any]:
         patch("dreamvid.sequence.dream_image", clock.timed("steps", dream_image)),
         tempfile.TemporaryDirectory() as folder,
         VideoReader(SAMPLE, end=config.end) as reader,
-        closing(SoundSource(SAMPLE, end=config.end)) as sound,
+        SoundSource(SAMPLE, end=config.end) as sound,
         VideoWriter(Path(folder) / "out.mp4", reader.info, config, sound=sound) as writer,
     ):
         write = clock.timed("encode", writer.write)

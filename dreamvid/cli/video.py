@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,11 +22,7 @@ if TYPE_CHECKING:
     from dreamvid.media.frames import FrameWriter
     from dreamvid.media.mask import MaskReader
     from dreamvid.media.reader import FrameReader
-    from dreamvid.media.sound import SoundSource
     from dreamvid.media.writer import VideoWriter
-
-
-Closable = TypeVar("Closable", bound="SoundSource | MaskReader | None")
 
 
 @command(VideoConfig)
@@ -64,8 +59,8 @@ def video(
     )
     with (
         open_frames(source, reading, report.warn) as reader,
-        _closing(open_sound(source, config, reader, report.warn)) as sound,
-        _closing(_open_mask(config, reader, report)) as mask,
+        open_sound(source, config, reader, report.warn) or nullcontext() as sound,
+        _open_mask(config, reader, report) or nullcontext() as mask,
         open_writer(
             out,
             reader.info,
@@ -124,16 +119,6 @@ def _dreamed_size(config: VideoConfig, reader: FrameReader) -> tuple[int, int] |
         return None
     width, height = parse_size(config.size, reader.info)
     return height, width
-
-
-@contextmanager
-def _closing(thing: Closable) -> Iterator[Closable]:
-    """Close it at the end, if there is one."""
-    try:
-        yield thing
-    finally:
-        if thing is not None:
-            thing.close()
 
 
 def _dream(

@@ -7,10 +7,9 @@ import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from dreamvid.errors import MediaError
+from dreamvid.media.closing import Finishes
 from dreamvid.media.files import media_errors, partial_path
 from dreamvid.media.still import ALPHA_SUFFIXES, IMAGE_SUFFIXES, write_image
 from dreamvid.types import Frame
@@ -44,7 +43,7 @@ def numbered(pattern: Path, number: int) -> Path:
     return pattern.with_name(name)
 
 
-class FrameWriter:
+class FrameWriter(Finishes):
     """Picture files being written, numbered from 1, in a hidden folder beside them until `close`.
 
     What lies under their names is replaced only with `overwrite`. Leaving the `with` block by an
@@ -95,17 +94,3 @@ class FrameWriter:
         """Leave no file that is not under its name already."""
         with suppress(OSError):
             shutil.rmtree(self._partial)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dreamvid.config import ReadConfig
+from dreamvid.media.closing import Closes
 from dreamvid.media.images import names_images
 from dreamvid.media.source import open_frames
 from dreamvid.types import Frame
@@ -18,7 +19,7 @@ _TICK = Fraction(1, 1000)
 """Matroska's clock may put a picture so much later than another container's."""
 
 
-class MaskReader:
+class MaskReader(Closes):
     """Masks (1, H, W) in [0, 1], for rising times: white 1, black 0, colours by their mean.
 
     Of a film, what it shows at the time asked for, and after its end its last picture. `config`

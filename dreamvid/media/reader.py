@@ -5,20 +5,20 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import av
 from av.packet import Packet
 from av.video.stream import VideoStream
 
 from dreamvid.errors import MediaError
+from dreamvid.media.closing import Closes
 from dreamvid.media.colour import Converter, orientation, refuse_hdr
 from dreamvid.media.files import STANDARD, media_errors, open_input, reason, silence
 from dreamvid.media.info import (
@@ -43,7 +43,7 @@ _FIRST_STEP_BACK = Fraction(1)
 """Seconds before the target of a seek; more than the delay that B-frames bring."""
 
 
-class FrameReader(ABC):
+class FrameReader(Closes):
     """Frames in presentation order, for one pass, from anywhere.
 
     Those of `_timed` from `start` to `end`, or what it shows at the moments k/rate. `info`
@@ -81,17 +81,6 @@ class FrameReader(ABC):
     def close(self) -> None:
         """Let go of the source; no more frames come."""
         self._first, self._rest = None, iter(())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # From the source to the frames delivered, each step a generator over the one before.
 

@@ -18,6 +18,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from dreamvid.errors import MediaError
+from dreamvid.media.closing import Closes
 from dreamvid.media.files import open_input
 from dreamvid.media.info import has_decoder, packet_time, zero_of
 from dreamvid.media.recode import SOUND_ENCODERS, Recoder
@@ -31,7 +32,7 @@ _ONLY_MP4 = {"flac", "opus", "truehd"}
 _KEPT_TAGS = ("language", "title", "handler_name")
 
 
-class SoundSource:
+class SoundSource(Closes):
     """The sound and subtitles of `path` from `start` to `end` (seconds), moved to begin at 0.
 
     `origin` is the reader's, in the file's own clock; without it, 0 is at `start`. From standard

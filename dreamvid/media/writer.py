@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import av
 from av.codec.codec import Codec
@@ -20,6 +19,7 @@ from av.video.stream import VideoStream
 from dreamvid.config import WriteConfig
 from dreamvid.errors import MediaError
 from dreamvid.media import encoders
+from dreamvid.media.closing import Finishes
 from dreamvid.media.colour import Converter, has_alpha, tags_for
 from dreamvid.media.files import (
     FORMATS,
@@ -47,7 +47,7 @@ _NOT_COPIED = {"compatible_brands", "dreamvid", "encoder", "major_brand", "minor
 """Metadata that tell of the source's file, or of how the source was dreamed."""
 
 
-class VideoWriter:
+class VideoWriter(Finishes):
     """A video file being written: pictures encoded, sound and subtitles copied beside them.
 
     `info` gives size, rate, time base, colour tags, pixel shape, metadata and chapters. Times are
@@ -254,20 +254,6 @@ class VideoWriter:
         with suppress(OSError):
             if self._partial is not None:
                 self._partial.unlink(missing_ok=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
 
     def _writing(self) -> AbstractContextManager[None]:
         return media_errors(f"'{self._path}' cannot be written")
