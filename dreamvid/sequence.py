@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+import torch
 from torch import Tensor
 
 from dreamvid.config import SequenceConfig
-from dreamvid.dream.optimise import Objective, OnStep, constrain, dream_image, frame_generator
+from dreamvid.dream.optimise import (
+    Chunks,
+    Objective,
+    OnStep,
+    constrain,
+    dream_image,
+    frame_generator,
+)
+from dreamvid.errors import GradientError
 from dreamvid.motion.warp import trust as trust_in
 from dreamvid.motion.warp import warp
 from dreamvid.types import CutDetector, FlowEstimator, Frame
@@ -25,6 +35,15 @@ class Carry:
     dream: Tensor
     """What was made of it, (3, H, W)."""
 
+    def to(self, device: torch.device) -> Carry:
+        """The same on `device`."""
+        return Carry(self.index, self.source.to(device), self.dream.to(device))
+
+
+Outcome = Literal["dreamed", "retried", "kept"]
+"""Of a frame: as asked; at half the step size, after a gradient that was no number or dead; or
+left at its warm start, where that failed too."""
+
 
 @dataclass(frozen=True, eq=False)
 class DreamedFrame:
@@ -36,6 +55,7 @@ class DreamedFrame:
     begins_shot: bool
     carry: Carry
     """Handed to `dream_frames`, goes on after this frame as if it had never stopped."""
+    outcome: Outcome = "dreamed"
 
 
 def dream_frames(
@@ -46,30 +66,67 @@ def dream_frames(
     flow: FlowEstimator,
     is_cut: CutDetector,
     carry: Carry | None = None,
+    chunks: Chunks | None = None,
     on_step: OnStep | None = None,
 ) -> Iterator[DreamedFrame]:
     """Dream `frames` one after the other, each warm-started from the one before.
 
-    Remembers one frame, however many there are. `carry` resumes after an earlier frame.
+    Remembers one frame, however many there are. `carry` resumes after an earlier frame, `chunks`
+    remembers how many cutouts the device's memory takes.
     """
+    chunks = chunks or Chunks()
     for frame in frames:
         begins_shot = carry is None or (config.cuts and is_cut(frame.image, carry.source))
         index = 0 if carry is None else carry.index + 1
         start, trust = frame.image, None
         if carry is not None and not begins_shot:
             start, trust = warm_start(frame.image, carry, flow, config)
-        dream = dream_image(
+        dream, outcome = _dream_or_keep(
             frame.image,
+            start,
+            trust,
             objectives,
             config,
-            generator=frame_generator(config.seed, index),
-            start=start,
-            trust=trust,
+            index=index,
             steps=config.first_steps if begins_shot else config.steps,
+            chunks=chunks,
             on_step=on_step,
         )
         carry = Carry(index, frame.image, dream)
-        yield DreamedFrame(frame.with_image(dream), frame.image, begins_shot, carry)
+        yield DreamedFrame(frame.with_image(dream), frame.image, begins_shot, carry, outcome)
+
+
+def _dream_or_keep(
+    source: Tensor,
+    start: Tensor,
+    trust: Tensor | None,
+    objectives: Sequence[Objective],
+    config: SequenceConfig,
+    *,
+    index: int,
+    steps: int,
+    chunks: Chunks,
+    on_step: OnStep | None,
+) -> tuple[Tensor, Outcome]:
+    """The dream of one frame; where its gradients fail twice, its warm start."""
+    attempts: list[tuple[Outcome, float]] = [("dreamed", config.lr), ("retried", config.lr / 2)]
+    for outcome, lr in attempts:
+        try:
+            dream = dream_image(
+                source,
+                objectives,
+                config.model_copy(update={"lr": lr}),
+                generator=frame_generator(config.seed, index),
+                start=start,
+                trust=trust,
+                steps=steps,
+                chunks=chunks,
+                on_step=on_step,
+            )
+        except GradientError:
+            continue
+        return dream, outcome
+    return start, "kept"
 
 
 def warm_start(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ from dreamvid.config import DreamConfig
 from dreamvid.dream.cutouts import Cutouts, cut, draw_cutouts
 from dreamvid.dream.losses import detail_mask, masked_total_variation, steadiness
 from dreamvid.dream.octaves import octave_sizes, resize, split_steps
+from dreamvid.errors import GradientError
 
 
 class Objective(Protocol):
@@ -40,11 +42,66 @@ class Step:
     octaves: int
     loss: Tensor
     """The guides' loss before the step; a scalar on the device."""
-    image: Tensor
-    """The frame so far, at full size: (3, H, W) in [0, 1]."""
+    seen: Callable[[], Tensor]
+
+    @cached_property
+    def image(self) -> Tensor:
+        """The frame so far, at full size: (3, H, W) in [0, 1]. Made when first asked for."""
+        return self.seen()
 
 
 OnStep = Callable[[Step], None]
+
+
+class Chunks:
+    """How many cutouts pass through a guide at once: all, until the device's memory is too small.
+
+    Losses are means over cutouts, so that the gradients of parts, weighted by their sizes, add up
+    to that of the whole. `on_halved` is told each new size.
+    """
+
+    def __init__(self, on_halved: Callable[[int], None] | None = None) -> None:
+        self.size: int | None = None
+        self._on_halved = on_halved
+
+    def gradient(
+        self, objective: Objective, cutouts: Tensor, source_cutouts: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The objective's gradient by its cutouts (N, 3, S, S), and its loss.
+
+        Raises torch.OutOfMemoryError where even one cutout is too much.
+        """
+        while True:
+            try:
+                return self._in_parts(objective, cutouts, source_cutouts)
+            except torch.OutOfMemoryError:
+                size = min(self.size or len(cutouts), len(cutouts))
+                if size == 1:
+                    raise
+            # Not above: the exception's traceback holds what is to be freed.
+            self._halve(size)
+
+    def _halve(self, size: int) -> None:
+        self.size = size // 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if self._on_halved is not None:
+            self._on_halved(self.size)
+
+    def _in_parts(
+        self, objective: Objective, cutouts: Tensor, source_cutouts: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        count = self.size or len(cutouts)
+        gradients: list[Tensor] = []
+        total = torch.zeros((), device=cutouts.device)
+        for begin in range(0, len(cutouts), count):
+            part = cutouts[begin : begin + count].detach().requires_grad_()
+            before = None if source_cutouts is None else source_cutouts[begin : begin + count]
+            with torch.enable_grad():
+                loss = objective(part, before) * (len(part) / len(cutouts))
+            gradients += torch.autograd.grad(loss, part)
+            total = total + loss.detach()
+        return (gradients[0] if len(gradients) == 1 else torch.cat(gradients)), total
 
 
 def frame_generator(seed: int, index: int) -> Generator:
@@ -62,16 +119,20 @@ def dream_image(
     start: Tensor | None = None,
     trust: Tensor | None = None,
     steps: int | None = None,
+    chunks: Chunks | None = None,
     on_step: OnStep | None = None,
 ) -> Tensor:
     """Change `source` until it means what the objectives ask: `I = W + Σ_k up(Δ_k)`.
 
     `start` is the warm start W (the source where absent), `trust` (1, H, W) says where it can be
     believed, `steps` overrides `config.steps`, `generator` the one seeded by `config.seed` and
-    frame 0. Images are (3, H, W) in [0, 1] on one device. With
-    no steps the result is W itself; otherwise its RMS distance from the source is at most
-    `config.strength`.
+    frame 0, `chunks` remembers how many cutouts the device's memory takes. Images are (3, H, W)
+    in [0, 1] on one device. With no steps the result is W itself; otherwise its RMS distance from
+    the source is at most `config.strength`.
+
+    Raises GradientError where a gradient is not a number, or where all of them are zero.
     """
+    chunks = chunks or Chunks()
     generator = frame_generator(config.seed, 0) if generator is None else generator
     start = source if start is None else start
     steps = config.steps if steps is None else steps
@@ -80,18 +141,32 @@ def dream_image(
         config, steps, sizes[-1], {objective.size for objective in objectives}, generator
     ).to(source.device)
     image, done = start, 0
+    alive = torch.tensor(steps == 0, device=source.device)
     for octave, count in enumerate(split_steps(steps, len(sizes))):
         if count == 0:
             continue
         scene = _Scene.at(sizes[octave], source, start, image, trust)
         delta = torch.zeros_like(scene.base)
-        for loss in _descend(delta, scene, objectives, config, cutouts, range(done, done + count)):
+        turns = range(done, done + count)
+        for loss, moves in _descend(delta, scene, objectives, config, cutouts, turns, chunks):
+            alive = alive | moves
             if on_step is not None:
-                dreamed = _add(image, delta, source, config)
-                on_step(Step(done, steps, octave, len(sizes), loss, dreamed))
+                seen = partial(_add, image, delta.clone(), source, config)
+                on_step(Step(done, steps, octave, len(sizes), loss, seen))
             done += 1
         image = _add(image, delta, source, config)
+    _check_gradients(image, alive)
     return image
+
+
+def _check_gradients(image: Tensor, alive: Tensor) -> None:
+    """Once a frame, as a look at the device waits for it: what is no number stays in the image."""
+    if not bool(image.isfinite().all()):
+        raise GradientError("a guide's gradient is not a number; a smaller --lr may help")
+    if not bool(alive):
+        raise GradientError(
+            "the guides' gradient is zero at every step; another prompt or guide may help"
+        )
 
 
 def _add(image: Tensor, delta: Tensor, source: Tensor, config: DreamConfig) -> Tensor:
@@ -142,17 +217,21 @@ def _descend(
     config: DreamConfig,
     cutouts: Cutouts,
     steps: range,
-) -> Iterator[Tensor]:
-    """Optimise one octave's `delta` in place; yields the guides' loss after each of `steps`."""
+    chunks: Chunks,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Optimise one octave's `delta` in place.
+
+    Yields after each of `steps` the guides' loss, and whether their gradient was not all zero.
+    """
     optimizer = _optimizer(delta, config)
     for step in steps:
         image = scene.base + delta
-        gradient, loss = _guide_gradient(image, scene, objectives, config, cutouts, step)
+        gradient, loss = _guide_gradient(image, scene, objectives, config, cutouts, step, chunks)
         delta.grad = gradient + _look_gradient(image, scene, config)
         optimizer.param_groups[0]["lr"] = config.lr * cosine(step - steps.start, len(steps))
         optimizer.step()
         delta.copy_(constrain(scene.base + delta, scene.source, config.strength) - scene.base)
-        yield loss
+        yield loss, gradient.any()
 
 
 def _optimizer(delta: Tensor, config: DreamConfig) -> torch.optim.Optimizer:
@@ -173,6 +252,7 @@ def _guide_gradient(
     config: DreamConfig,
     cutouts: Cutouts,
     step: int,
+    chunks: Chunks,
 ) -> tuple[Tensor, Tensor]:
     """The gradient of what the image shall mean, and the summed loss.
 
@@ -183,10 +263,11 @@ def _guide_gradient(
     for objective in objectives:
         leaf = image.detach().requires_grad_()
         with torch.enable_grad():
-            loss = objective(*_show(leaf, scene.source, objective, cutouts, step))
-        (gradient,) = torch.autograd.grad(loss, leaf)
+            shown, of_source = _show(leaf, scene.source, objective, cutouts, step)
+        by_cutouts, loss = chunks.gradient(objective, shown, of_source)
+        (gradient,) = torch.autograd.grad(shown, leaf, by_cutouts)
         total += unit_rms(gradient) if config.normalize_gradient else gradient * gradient.numel()
-        losses.append(loss.detach())
+        losses.append(loss)
     return unit_rms(total) if config.normalize_gradient else total, torch.stack(losses).sum()
 
 

@@ -12,6 +12,7 @@ from dreamvid.config import DreamConfig
 from dreamvid.dream.losses import masked_total_variation
 from dreamvid.dream.octaves import split_steps
 from dreamvid.dream.optimise import (
+    Chunks,
     Objective,
     Step,
     constrain,
@@ -20,6 +21,7 @@ from dreamvid.dream.optimise import (
     frame_generator,
     unit_rms,
 )
+from dreamvid.errors import GradientError
 from tests.fakes import AwayFromSource, TowardsColour
 
 HEIGHT, WIDTH = 56, 72
@@ -266,9 +268,70 @@ def test_trust_alone_changes_nothing():
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "momentum"])
-def test_no_gradient_is_no_change(optimizer):
-    source = texture()
-    assert torch.equal(dream(source, [TowardsColour(RED, scale=0)], optimizer=optimizer), source)
+def test_one_dead_guide_of_two_changes_nothing(optimizer):
+    live, dead = TowardsColour(RED), TowardsColour(RED, scale=0)
+    both = dream(texture(), [live, dead], optimizer=optimizer)
+    assert torch.equal(both, dream(texture(), [live], optimizer=optimizer))
+
+
+@pytest.mark.parametrize(
+    ("scale", "message"),
+    [(0, "zero at every step"), (float("nan"), "not a number"), (float("inf"), "not a number")],
+)
+def test_a_gradient_that_leads_nowhere_is_told(scale, message):
+    with pytest.raises(GradientError, match=message):
+        dream(texture(), [TowardsColour(RED), TowardsColour(RED, scale=scale)][scale == 0 :])
+
+
+# When memory is short
+
+
+class Cramped:
+    """An objective of a device whose memory takes so many cutouts."""
+
+    def __init__(self, room: int, inner: Objective) -> None:
+        self.room, self.inner = room, inner
+        self.size, self.compares = inner.size, inner.compares
+        self.shown: list[int] = []
+
+    def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
+        if len(cutouts) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        self.shown.append(len(cutouts))
+        return self.inner(cutouts, source_cutouts)
+
+
+@pytest.mark.parametrize("inner", [TowardsColour(RED), AwayFromSource()])
+@pytest.mark.parametrize(("room", "size"), [(11, 11), (5, 5), (2, 2), (1, 1)])
+def test_in_parts_the_gradient_is_the_same(inner, room, size):
+    torch.manual_seed(0)
+    cutouts, before = torch.rand(11, 3, 16, 16), torch.rand(11, 3, 16, 16)
+    told: list[int] = []
+    chunks, whole = Chunks(told.append), Chunks()
+    gradient, loss = chunks.gradient(Cramped(room, inner), cutouts, before)
+    expected, total = whole.gradient(inner, cutouts, before)
+    torch.testing.assert_close(gradient, expected, atol=1e-9, rtol=1e-5)
+    torch.testing.assert_close(loss, total)
+    assert (chunks.size or 11) == size
+    assert told == [part for part in (5, 2, 1) if part >= room and room < 11]
+
+
+def test_what_memory_takes_is_remembered_from_frame_to_frame():
+    cramped, chunks = Cramped(3, TowardsColour(RED)), Chunks()
+    config = options(cutouts=8)
+    first = dream_image(texture(), [cramped], config, chunks=chunks)
+    assert chunks.size == 2
+    cramped.shown.clear()
+    again = dream_image(texture(), [cramped], config, chunks=chunks)
+    assert set(cramped.shown) == {2}
+    assert torch.equal(first, again)
+    whole = dream_image(texture(), [TowardsColour(RED)], config)
+    torch.testing.assert_close(again, whole, atol=1e-4, rtol=0)
+
+
+def test_where_one_cutout_is_too_much_that_is_told():
+    with pytest.raises(torch.OutOfMemoryError):
+        dream(texture(), [Cramped(0, TowardsColour(RED))])
 
 
 def test_a_gradient_is_brought_to_a_root_mean_square_of_one():
