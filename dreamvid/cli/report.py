@@ -5,19 +5,74 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from dreamvid.sequence import DreamedFrame
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only errors.")]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print a summary as one JSON object on standard output.")
 ]
+Force = Annotated[
+    bool, typer.Option("--force", help="Go on although the source, options or version changed.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
+
+
+@dataclass
+class Tally:
+    """Sums over all frames of a result, from however many runs."""
+
+    frames: int = 0
+    before: float = 0.0
+    """Similarity to the prompts, summed."""
+    after: float = 0.0
+    shots: int = 0
+    retried: list[float] = field(default_factory=list)
+    """Seconds of the frames that were dreamed at half the step size."""
+    kept: list[float] = field(default_factory=list)
+    """Seconds of those left at their warm start."""
+
+    def note_similarity(self, before: float, after: float) -> None:
+        """Count a frame."""
+        self.frames += 1
+        self.before += before
+        self.after += after
+
+    def note_frame(self, dreamed: DreamedFrame) -> None:
+        """Count its shot, and what went wrong."""
+        self.shots += dreamed.begins_shot
+        if dreamed.outcome != "dreamed":
+            times = self.retried if dreamed.outcome == "retried" else self.kept
+            times.append(round(float(dreamed.frame.time), 3))
+
+    def facts(self) -> dict[str, Any]:
+        """All of it, for `update`."""
+        return asdict(self)
+
+    def update(self, facts: Mapping[str, Any] | None) -> None:
+        """Go on from the tally of an earlier run."""
+        for name, value in (facts or {}).items():
+            setattr(self, name, value)
+
+    def summary(self) -> dict[str, Any]:
+        """The means, and what is worth naming."""
+        frames = max(self.frames, 1)
+        failures = {"retried": self.retried, "kept": self.kept}
+        return {
+            "frames": self.frames,
+            "similarity_before": round(self.before / frames, 4),
+            "similarity_after": round(self.after / frames, 4),
+            **({"shots": self.shots} if self.shots else {}),
+            **{name: times for name, times in failures.items() if times},
+        }
 
 
 @dataclass
@@ -27,9 +82,11 @@ class Report:
     quiet: bool
     as_json: bool
     started: float = field(default_factory=time.monotonic)
-    before: list[float] = field(default_factory=list)
-    after: list[float] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+    begun_at: int = 0
+    """Frames that an earlier run had finished."""
     warnings: list[str] = field(default_factory=list)
+    _is_cramped: bool = False
 
     def say(self, message: str) -> None:
         """Tell something worth knowing, unless quiet."""
@@ -41,24 +98,40 @@ class Report:
         self.warnings.append(message)
         self.say(f"warning: {message}")
 
+    def note_chunk(self, size: int) -> None:
+        """Tell, once, that the device's memory does not take all cutouts together."""
+        if not self._is_cramped:
+            self._is_cramped = True
+            self.warn(
+                f"the device is out of memory; its guide now sees {size} cutouts at once or "
+                "fewer, to the same effect"
+            )
+
+    def is_settled(self, out: Path) -> bool:
+        """Whether `out` is whole already, though its journal is still there; and say so."""
+        from dreamvid.journal import is_settled
+
+        if not is_settled(out):
+            return False
+        self.say(f"{out} is whole; only its journal was left, and is removed")
+        return True
+
     @contextmanager
-    def progress(self, what: str, total: int | None) -> Iterator[Progress]:
-        """A bar with rate and time left; does nothing where quiet."""
-        bar = Progress(what, total, self.quiet)
+    def progress(self, what: str, total: int | None, done: int = 0) -> Iterator[Progress]:
+        """A bar with rate and time left, `done` of `total` already; does nothing where quiet."""
+        self.begun_at = done
+        bar = Progress(what, total, done, self.quiet)
         with bar:
             yield bar
 
     def finish(self, out: Path, **facts: Any) -> None:
         """Say what was made: one JSON object on standard output, or a line."""
         seconds = time.monotonic() - self.started
-        frames = max(len(self.after), 1)
         summary = {
             "output": str(out),
-            "frames": len(self.after),
             "seconds": round(seconds, 3),
-            "seconds_per_frame": round(seconds / frames, 4),
-            "similarity_before": round(sum(self.before) / frames, 4),
-            "similarity_after": round(sum(self.after) / frames, 4),
+            "seconds_per_frame": round(seconds / max(self.tally.frames - self.begun_at, 1), 4),
+            **self.tally.summary(),
             **facts,
             "warnings": self.warnings,
         }
@@ -69,12 +142,23 @@ class Report:
                 f"{out}: {summary['frames']} frames in {seconds:.0f} s, similarity "
                 f"{summary['similarity_before']:.3f} -> {summary['similarity_after']:.3f}"
             )
+            self._say_failures()
+
+    def _say_failures(self) -> None:
+        for times, what in (
+            (self.tally.retried, "dreamed at half the step size"),
+            (self.tally.kept, "left at their warm start"),
+        ):
+            if times:
+                at = ", ".join(f"{seconds:g}" for seconds in times[:10])
+                more = ", …" if len(times) > 10 else ""
+                self.say(f"{len(times)} frames with a failed gradient {what}: at {at}{more} s")
 
 
 class Progress:
     """A progress bar on standard error; see `Report.progress`."""
 
-    def __init__(self, what: str, total: int | None, quiet: bool) -> None:
+    def __init__(self, what: str, total: int | None, done: int, quiet: bool) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
@@ -89,7 +173,7 @@ class Progress:
             console=Console(stderr=True),
             disable=quiet,
         )
-        self._task = self._bar.add_task(what, total=total, rate="", note="")
+        self._task = self._bar.add_task(what, total=total, completed=done, rate="", note="")
         self._started = time.monotonic()
         self._done = 0
 

@@ -65,7 +65,11 @@ def metadata(config: VideoConfig | ImageConfig, source: str) -> dict[str, str]:
 
 def note_similarity(
     report: Report, objectives: Sequence[ClipObjective], before: Tensor, after: Tensor
-) -> None:
-    """Keep the guides' mean similarity of one frame to the prompts, before and after."""
-    for values, image in ((report.before, before), (report.after, after)):
-        values.append(sum(float(o.similarity(image)) for o in objectives) / len(objectives))
+) -> str:
+    """Count a frame and the guides' mean similarity to the prompts, before and after; in words."""
+    was, became = (
+        sum(float(o.similarity(image)) for o in objectives) / len(objectives)
+        for image in (before, after)
+    )
+    report.tally.note_similarity(was, became)
+    return f"similarity {was:.3f} -> {became:.3f}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import av
 from av.packet import Packet
@@ -28,6 +28,9 @@ from dreamvid.media.info import (
     picture_stream,
 )
 from dreamvid.types import Frame
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _FIRST_STEP_BACK = Fraction(1)
 """Seconds before the target of a seek; more than the delay that B-frames bring."""
@@ -54,7 +57,8 @@ class VideoReader:
     that the source shows at that moment. `size` is "source", "WIDTHxHEIGHT" or "WIDTH", whose
     height follows the displayed shape; any but "source" gives square pixels.
 
-    `info` describes what is delivered. What is damaged is reported to `on_warning` and left
+    `info` describes what is delivered; `is_cut_short` tells, once all have come, whether the file
+    ended before its header said so. What is damaged is reported to `on_warning` and left
     out; the rest keeps its times. No more than two decoded pictures are held.
 
     Raises MediaError where the file cannot be read, or has no frame between start and end.
@@ -72,6 +76,8 @@ class VideoReader:
     ) -> None:
         self._path, self._warn = Path(path), on_warning
         self._start, self._end, self._rate = start, end, rate
+        self._seek_to = start
+        self.is_cut_short = False
         self._first: _Picture | None = None
         self._rest: Iterator[_Picture] = iter(())
         self._container = open_input(self._path)
@@ -103,6 +109,30 @@ class VideoReader:
                 image = self._converter.to_tensor(picture.frame, self._coded_size)
             self._first = next(self._rest, None)
             yield Frame(image, picture.time, picture.duration)
+
+    def skip_past(self, time: Fraction, image: Tensor | None = None) -> None:
+        """Go on after the frame that is delivered at `time` and shows `image` (if given).
+
+        A seek finds it, and where that does not give the same pixels, as in streams that refresh
+        bit by bit, decoding from the beginning. Raises MediaError where it is not there.
+        """
+        for seek_to in (time + (self._start or 0), self._start):
+            self._reopen()
+            self._seek_to = seek_to
+            self._rest = self._selected()
+            found = next((shown for shown in self._rest if shown.time >= time), None)
+            if found is not None and found.time == time and self._shows(found, image):
+                self._first = next(self._rest, None)
+                return
+        raise MediaError(
+            f"'{self._path}' does not show at {float(time):.3f} s what it did; "
+            "allowed: the file that it was"
+        )
+
+    def _shows(self, picture: _Picture, image: Tensor | None) -> bool:
+        return image is None or bool(
+            (self._converter.to_tensor(picture.frame, self._coded_size) == image).all()
+        )
 
     def close(self) -> None:
         """Let go of the file; no more frames come."""
@@ -236,7 +266,8 @@ class VideoReader:
                 damaged = packet
             else:
                 yield packet
-        if ended_by or self._is_short():
+        self.is_cut_short = bool(ended_by) or self._is_short()
+        if self.is_cut_short:
             self._warn(f"'{self._path}' is cut short at {float(self._reached):.3f} s{ended_by}")
         elif damaged is not None:
             self._warn_of_packet(damaged, "marked as corrupt")
@@ -247,13 +278,13 @@ class VideoReader:
         self._warn(f"'{self._path}': a damaged packet{when} is left out ({why})")
 
     def _demux_from_start(self) -> Iterator[Packet[VideoStream]]:
-        """Packets from a keyframe that is shown no later than `start`."""
+        """Packets from a keyframe that is shown no later than what is sought."""
         first = (self._stream.start_time or 0) * self._time_base
         step = _FIRST_STEP_BACK
-        while self._start is not None and self._start - step > first:
-            packets = self._seek(self._start - step)
+        while self._seek_to is not None and self._seek_to - step > first:
+            packets = self._seek(self._seek_to - step)
             head = next((packet for packet in packets if _is_key(packet, self._stream)), None)
-            if head is not None and packet_time(head) <= self._start:
+            if head is not None and packet_time(head) <= self._seek_to:
                 yield head
                 yield from packets
                 return

@@ -279,8 +279,9 @@ def test_one_dead_guide_of_two_changes_nothing(optimizer):
     [(0, "zero at every step"), (float("nan"), "not a number"), (float("inf"), "not a number")],
 )
 def test_a_gradient_that_leads_nowhere_is_told(scale, message):
+    objectives: list[Objective] = [TowardsColour(RED, scale=scale)]
     with pytest.raises(GradientError, match=message):
-        dream(texture(), [TowardsColour(RED), TowardsColour(RED, scale=scale)][scale == 0 :])
+        dream(texture(), objectives)
 
 
 # When memory is short
