@@ -360,7 +360,10 @@ def _read_open(out: Path, state: State) -> tuple[list[bytes], int]:
         with path.open("rb") as file:
             for _ in range(state.pictures):
                 (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
-                pictures.append(_unseal(file.read(min(length, size))))
+                data = file.read(min(length, size))
+                if len(data) != length:
+                    raise ValueError("is cut short")
+                pictures.append(_unseal(data))
             return pictures, file.tell()
     except OSError as error:
         raise JournalError(f"the journal lacks '{path}': {error.strerror}; {_anew()}") from None
@@ -491,7 +494,6 @@ class Journal:
         overwrite: bool = False,
         resume: bool = False,
         force: bool = False,
-        segment_frames: int = SEGMENT_FRAMES,
     ) -> None:
         self._out, self._folder = out, folder_of(out)
         self.state = State(
@@ -500,7 +502,7 @@ class Journal:
             journal=secrets.token_hex(8),
             metadata=dict(metadata or {}),
             overwrite=overwrite,
-            segment_frames=segment_frames,
+            segment_frames=SEGMENT_FRAMES,
         )
         self._lock = self._take_lock()
         try:

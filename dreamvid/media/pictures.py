@@ -33,6 +33,8 @@ _PICTURE = struct.Struct("<qqI")
 _PACKET = struct.Struct("<qqqBI")
 """pts, dts, duration, whether it is a keyframe, and the length of what follows."""
 _LENGTH = struct.Struct("<I")
+_NONSENSE = 2**48
+"""Ticks; no delay of an encoder is as long."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,9 @@ def in_order(packets: Packets) -> Packets:
     """
     last: int | None = None
     for packet in packets:
-        dts = packet.dts or 0
+        pts, dts = packet.pts or 0, packet.dts or 0
+        if dts > pts or pts - dts > _NONSENSE:  # x265's, of two pictures alone
+            dts = pts
         last = dts if last is None else max(dts, last + 1)
         packet.dts = last
         yield packet
