@@ -300,3 +300,54 @@ def test_real_clip_cut(bunny):
 def test_start_past_the_end(clip, start):
     with pytest.raises(MediaError, match=rf"no frame from {start} s on; allowed: .* before 1 s"):
         VideoReader(clip(), start=start)
+
+
+# Going on after a frame
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"start": Fraction(1, 3)}, {"rate": Fraction(7)}, {"rate": Fraction(50), "end": 1}],
+    ids=str,
+)
+@pytest.mark.parametrize("times", [steady(40), uneven(40)], ids=["steady", "variable"])
+def test_it_goes_on_after_any_frame(clip, options, times):
+    path = clip(times=times, time_base=Fraction(1, 600), options={"g": "12", "bf": "2"})
+    with VideoReader(path, **options) as reader:
+        whole = list(reader)
+    for done in (0, 1, len(whole) // 2, len(whole) - 1):
+        with VideoReader(path, **options) as reader:
+            reader.skip_past(whole[done].time, whole[done].image)
+            rest = list(reader)
+        assert [(frame.time, frame.duration) for frame in rest] == [
+            (frame.time, frame.duration) for frame in whole[done + 1 :]
+        ]
+        for one, other in zip(rest, whole[done + 1 :], strict=True):
+            assert torch.equal(one.image, other.image)
+
+
+def test_where_a_seek_shows_other_pixels_all_is_decoded(clip, monkeypatch):
+    path = clip(times=steady(60), options={"g": "10"})
+    with VideoReader(path) as reader:
+        whole = list(reader)
+    seeks: list[Fraction | None] = []
+    shows = VideoReader._shows
+
+    def damaged(self: VideoReader, *arguments: Any) -> bool:
+        seeks.append(self._seek_to)
+        return len(seeks) > 1 and shows(self, *arguments)
+
+    monkeypatch.setattr(VideoReader, "_shows", damaged)
+    with VideoReader(path) as reader:
+        reader.skip_past(whole[50].time, whole[50].image)
+        assert seeks == [whole[50].time, None]
+        assert [frame.time for frame in reader] == [frame.time for frame in whole[51:]]
+
+
+def test_a_frame_that_is_not_there_is_told(clip):
+    with VideoReader(clip()) as reader:
+        message = r"does not show at 0.021 s what it did; allowed: the file"
+        with pytest.raises(MediaError, match=message):
+            reader.skip_past(Fraction(1, 48))
+    with VideoReader(clip()) as reader, pytest.raises(MediaError, match="does not show at"):
+        reader.skip_past(Fraction(1, 24), torch.zeros(3, 48, 64))
