@@ -20,6 +20,7 @@ import hashlib
 import json
 import os
 import secrets
+import shlex
 import shutil
 import struct
 import time
@@ -317,6 +318,10 @@ def read_state(out: Path) -> State | None:
     return max(states, key=lambda state: state.frames, default=None)
 
 
+def _resume(out: Path) -> str:
+    return f"`dreamvid resume {shlex.quote(str(out))}`"
+
+
 def _anew() -> str:
     return "allowed: the same command with --overwrite, which begins anew"
 
@@ -596,8 +601,7 @@ class Journal:
     ) -> None:
         if error is not None and self.state.frames:
             error.add_note(
-                f"{self.state.frames} finished frames are safe, "
-                f"`dreamvid resume {self._out}` goes on"
+                f"{self.state.frames} finished frames are safe, {_resume(self._out)} goes on"
             )
         self._leave()
 
@@ -624,7 +628,7 @@ class Journal:
         if not resume:
             raise JournalError(
                 f"'{self._folder}' holds {begun.frames} frames of an unfinished run; "
-                f"`dreamvid resume {self._out}` goes on, --overwrite begins anew"
+                f"{_resume(self._out)} goes on, --overwrite begins anew"
             )
         self._check_run(begun.run, force)
         overwrite = begun.overwrite or self.state.overwrite
@@ -653,7 +657,8 @@ class Journal:
             return
         if path.exists() or is_cut_short:
             raise JournalError(
-                f"'{path}' has changed or gone while it was dreamed; allowed: what it was"
+                f"'{path}' has changed or gone while it was dreamed; "
+                "allowed: what it was, or to resume with --force"
             )
 
     def _leave(self) -> None:

@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import random
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -83,6 +84,18 @@ def _full_disk(fault: Fault) -> Any:
     return patch("os.fsync", fsync)
 
 
+def _power_cut(fault: Fault) -> Any:
+    """The process dies as it brings something to the disk."""
+    calls, fsync = iter(range(10**6)), os.fsync
+
+    def last(descriptor: int) -> None:
+        if next(calls) >= fault.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        fsync(descriptor)
+
+    return patch("os.fsync", last)
+
+
 def _failing_encoder(fault: Fault) -> Any:
     calls = iter(range(10**6))
     encode = SegmentEncoder.encode
@@ -110,6 +123,7 @@ def _source_goes_away(fault: Fault) -> Any:
 
 _FAULTS: dict[str, Callable[[Fault], Any]] = {
     "full disk": _full_disk,
+    "power cut": _power_cut,
     "failing encoder": _failing_encoder,
     "source goes away": _source_goes_away,
 }
@@ -174,12 +188,12 @@ def interrupted(
     folder: Path,
     start: Sequence[object],
     resume: Sequence[object],
-    signal: int,
+    number: int,
     pauses: random.Random,
     window_s: tuple[float, float],
     after: Callable[[], None] = lambda: None,
 ) -> tuple[Any, int]:
-    """Run `start`, then `resume`, each ended by `signal` at a random moment, until one is done.
+    """Run `start`, then `resume`, each ended by signal `number` at a random moment, to the end.
 
     `after` is called after each such end. The summary of the last, and how many were ended.
     """
@@ -187,7 +201,7 @@ def interrupted(
     for ended in range(_PATIENCE):
         run = Dreamer(folder, *arguments)
         time.sleep(pauses.uniform(*window_s))
-        run.signal(signal)
+        run.signal(number)
         if run.wait() == 0:
             return run.summary(), ended
         after()

@@ -101,6 +101,17 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_result(clip, whole, window_
     assert peeked > KILLS / 4
 
 
+def test_killed_before_any_write_is_on_the_disk_it_goes_on_to_the_same_result(
+    clip, whole, tmp_path
+):
+    out = tmp_path / "out.mkv"
+    video = ["video", clip, out, *OPTIONS, *LOSSLESS, "-q", "--json", "--resume"]
+    for writes in range(9):
+        killed = Dreamer(tmp_path, *video, fault=Fault("power cut", writes))
+        assert killed.wait() == -signal.SIGKILL
+    same(out, Dreamer(tmp_path, *video).summary(), whole)
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_stopped_it_says_how_to_go_on(clip, whole, tmp_path, number, status):
     out = tmp_path / "out.mkv"
@@ -141,7 +152,10 @@ def test_signals_at_any_moment_lead_to_the_same_result(clip, whole, window_s, tm
 FAULTS = {
     "full disk": (17, "state.0' cannot be written: No space left on device; "),
     "failing encoder": (7, "the encoder cannot encode; 7 finished frames are safe, "),
-    "source goes away": (15, "' has changed or gone while it was dreamed; allowed: what it was; "),
+    "source goes away": (
+        15,
+        "' has changed or gone while it was dreamed; allowed: what it was, or ",
+    ),
 }
 
 
