@@ -21,7 +21,6 @@ import json
 import os
 import secrets
 import shlex
-import shutil
 import struct
 import time
 from collections.abc import Callable, Mapping
@@ -394,8 +393,19 @@ def is_settled(out: Path) -> bool:
         return False
     if mark != [status.st_ino, status.st_size]:
         return False
-    shutil.rmtree(folder, ignore_errors=True)
+    _remove_folder(folder)
     return True
+
+
+_LAST = ("done", "lock")
+
+
+def _remove_folder(folder: Path) -> None:
+    """In an order in which a kill leaves a whole result known as one."""
+    with suppress(OSError):
+        for path in sorted(folder.iterdir(), key=lambda path: (path.name in _LAST, path.name)):
+            path.unlink()
+        folder.rmdir()
 
 
 def peek(
@@ -672,10 +682,10 @@ class Journal:
             self._lock.release()
 
     def _remove(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        _remove_folder(self._folder)
         self._lock.release()
-        if self._folder.exists() and os.name == "nt":  # where what is open cannot be removed
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if os.name == "nt":  # where what is open cannot be removed
+            _remove_folder(self._folder)
 
     def _clear(self) -> None:
         """Remove an older journal: not before there is something to put in its place."""

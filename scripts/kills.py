@@ -99,7 +99,7 @@ def looking(out: Path, wanted: Tensor, count: Count) -> Callable[[], None]:
         state = read_state(out)
         done = 0 if state is None else state.frames
         count.at[done] = count.at.get(done, 0) + 1
-        if not done:
+        if not done or out.exists():  # killed as the journal was being removed
             return
         to = out.with_name("peek.mkv")
         peek(out, to, overwrite=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -16,7 +17,7 @@ import pytest
 import torch
 
 from dreamvid.errors import JournalError
-from dreamvid.journal import folder_of, peek, read_state
+from dreamvid.journal import folder_of, is_settled, peek, read_state
 from dreamvid.media import VideoReader
 from tests.dreamer import LOSSLESS, OPTIONS, Dreamer, Fault, interrupted
 from tests.media.clips import Clip, make, packets_of, uneven
@@ -83,7 +84,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_result(clip, whole, window_
     def look() -> None:
         nonlocal peeked
         state = read_state(out)
-        if state is None:
+        if state is None or out.exists():  # killed as the journal was being removed
             return
         to = tmp_path / "peek.mkv"
         peek(out, to, overwrite=True)
@@ -410,6 +411,29 @@ def test_killed_after_the_result_had_its_name_only_the_journal_goes(clip, tmp_pa
     assert run.wait() == 0
     assert "is whole; only its journal was left" in run.told()
     assert list(tmp_path.iterdir()) in ([out, tmp_path / "log"], [tmp_path / "log", out])
+
+
+@pytest.mark.parametrize("removed", range(1, 7))
+def test_killed_as_the_journal_is_removed_it_is_known_to_be_whole(tmp_path, monkeypatch, removed):
+    out = tmp_path / "out.mkv"
+    folder = folder_of(out)
+    folder.mkdir()
+    out.write_bytes(b"whole")
+    for name in ("000000.segment", "000001.open", "lock", "state.0", "state.1"):
+        (folder / name).touch()
+    status, unlinks, unlink = out.stat(), iter(range(99)), Path.unlink
+    (folder / "done").write_text(json.dumps([status.st_ino, status.st_size]))
+
+    def killed(self: Path) -> None:
+        if next(unlinks) == removed:
+            raise KeyboardInterrupt
+        unlink(self)
+
+    monkeypatch.setattr(Path, "unlink", killed)
+    with contextlib.suppress(KeyboardInterrupt):
+        is_settled(out)
+    monkeypatch.setattr(Path, "unlink", unlink)
+    assert is_settled(out) or not any(folder.glob("state.*"))
 
 
 def test_a_result_that_appears_meanwhile_is_not_replaced(clip, whole, tmp_path):
