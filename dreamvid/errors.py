@@ -4,6 +4,8 @@
     ├── ConfigError     an option or its combination is wrong (exit code 2)
     ├── MediaError      a file cannot be read or written as asked
     ├── GuideError      a guide, or an optical-flow network, cannot be had
+    ├── GradientError   a guide's gradient is not finite, or nothing but zero
+    ├── JournalError    an unfinished run is in the way, or cannot be gone on with
     └── DeviceError     the device asked for is not there
 
 Misuse of the library by its caller (a tensor of the wrong shape, say) is a ValueError.
@@ -25,6 +27,14 @@ class MediaError(DreamvidError):
 
 
 class GuideError(DreamvidError):
+    pass
+
+
+class GradientError(DreamvidError):
+    pass
+
+
+class JournalError(DreamvidError):
     pass
 
 

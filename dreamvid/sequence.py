@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from dreamvid.config import SequenceConfig
 from dreamvid.dream.optimise import Objective, OnStep, constrain, dream_image, frame_generator
+from dreamvid.errors import GradientError
 from dreamvid.motion.warp import trust as trust_in
 from dreamvid.motion.warp import warp
 from dreamvid.types import CutDetector, FlowEstimator, Frame
@@ -16,7 +19,10 @@ from dreamvid.types import CutDetector, FlowEstimator, Frame
 
 @dataclass(frozen=True, eq=False)
 class Carry:
-    """All that the loop remembers from one frame to the next."""
+    """All that the loop remembers from one frame to the next.
+
+    Tensors, numbers, texts and None alone, so that it can be written down as it is.
+    """
 
     index: int
     """Of the last finished frame, from 0."""
@@ -24,6 +30,20 @@ class Carry:
     """Its source, (3, H, W)."""
     dream: Tensor
     """What was made of it, (3, H, W)."""
+
+    def to(self, device: torch.device) -> Carry:
+        """The same, its tensors on `device`."""
+        moved: dict[str, Any] = {
+            name: value.to(device)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
+        return replace(self, **moved)
+
+
+Outcome = Literal["dreamed", "retried", "kept"]
+"""Of a frame: as asked; at half the step size, after a gradient that led nowhere; or left at its
+warm start, where that failed too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +56,7 @@ class DreamedFrame:
     begins_shot: bool
     carry: Carry
     """Handed to `dream_frames`, goes on after this frame as if it had never stopped."""
+    outcome: Outcome = "dreamed"
 
 
 def dream_frames(
@@ -58,18 +79,50 @@ def dream_frames(
         start, trust = frame.image, None
         if carry is not None and not begins_shot:
             start, trust = warm_start(frame.image, carry, flow, config)
-        dream = dream_image(
+        dream, outcome = _dream_or_keep(
             frame.image,
             objectives,
             config,
-            generator=frame_generator(config.seed, index),
+            index=index,
             start=start,
             trust=trust,
             steps=config.first_steps if begins_shot else config.steps,
             on_step=on_step,
         )
         carry = Carry(index, frame.image, dream)
-        yield DreamedFrame(frame.with_image(dream), frame.image, begins_shot, carry)
+        yield DreamedFrame(frame.with_image(dream), frame.image, begins_shot, carry, outcome)
+
+
+def _dream_or_keep(
+    source: Tensor,
+    objectives: Sequence[Objective],
+    config: SequenceConfig,
+    *,
+    index: int,
+    start: Tensor,
+    trust: Tensor | None,
+    steps: int,
+    on_step: OnStep | None,
+) -> tuple[Tensor, Outcome]:
+    """The dream of frame `index`; where its gradients lead nowhere twice, its warm start."""
+    gentle = config.model_copy(update={"lr": config.lr / 2})
+    attempts: list[tuple[Outcome, SequenceConfig]] = [("dreamed", config), ("retried", gentle)]
+    for outcome, attempt in attempts:
+        try:
+            dream = dream_image(
+                source,
+                objectives,
+                attempt,
+                generator=frame_generator(config.seed, index),
+                start=start,
+                trust=trust,
+                steps=steps,
+                on_step=on_step,
+            )
+        except GradientError:
+            continue
+        return dream, outcome
+    return start, "kept"
 
 
 def warm_start(

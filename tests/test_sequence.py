@@ -188,6 +188,42 @@ def test_without_steps_the_result_is_the_warm_start():
     assert torch.equal(second.frame.image, start)
 
 
+# Gradients that lead nowhere
+
+
+class Broken(TowardsColour):
+    """Whose loss is no number in the calls named."""
+
+    def __init__(self, calls: range) -> None:
+        super().__init__(RED)
+        self.broken = calls
+
+    def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
+        loss = super().__call__(cutouts, source_cutouts)
+        return loss * float("nan") if self.calls - 1 in self.broken else loss
+
+
+def test_a_frame_whose_gradient_is_no_number_is_tried_again_at_half_the_step_size():
+    config = options(carry="none", first_steps=2)
+    results = list(
+        dream_frames(clip(3), [Broken(range(2, 3))], config, flow=KnownFlow(2), is_cut=never)
+    )
+    assert [result.outcome for result in results] == ["dreamed", "retried", "dreamed"]
+    for gentle, lr in ((0, config.lr), (1, config.lr / 2), (2, config.lr)):
+        wanted = list(run(clip(3), config.model_copy(update={"lr": lr})))[gentle]
+        assert torch.equal(results[gentle].frame.image, wanted.frame.image)
+
+
+def test_where_that_fails_too_it_is_left_at_its_warm_start_and_the_next_one_goes_on():
+    config = options(carry="frame", first_steps=2)
+    guide = Broken(range(2, 6))
+    first, kept, after = dream_frames(clip(3), [guide], config, flow=KnownFlow(2), is_cut=never)
+    assert [result.outcome for result in (first, kept, after)] == ["dreamed", "kept", "dreamed"]
+    start, _ = warm_start(picture(1), first.carry, KnownFlow(2), config)
+    assert torch.equal(kept.frame.image, start)
+    assert after.frame.image.isfinite().all()
+
+
 # Memory
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Protocol
 
 import numpy as np
@@ -15,10 +16,14 @@ from dreamvid.config import DreamConfig
 from dreamvid.dream.cutouts import Cutouts, cut, draw_cutouts
 from dreamvid.dream.losses import detail_mask, masked_total_variation, steadiness
 from dreamvid.dream.octaves import octave_sizes, resize, split_steps
+from dreamvid.errors import GradientError
 
 
 class Objective(Protocol):
-    """What an image shall mean: a scalar loss of its cutouts, lower is better."""
+    """What an image shall mean: a scalar loss of its cutouts, lower is better.
+
+    A mean over the cutouts. Where it does not compare, a loss of 0 leaves nothing to gain.
+    """
 
     size: int
     """Side of the square cutouts, in pixels."""
@@ -40,8 +45,12 @@ class Step:
     octaves: int
     loss: Tensor
     """The guides' loss before the step; a scalar on the device."""
-    image: Tensor
-    """The frame so far, at full size: (3, H, W) in [0, 1]."""
+    look: Callable[[], Tensor]
+
+    @cached_property
+    def image(self) -> Tensor:
+        """The frame so far, at full size: (3, H, W) in [0, 1]. Made when first asked for."""
+        return self.look()
 
 
 OnStep = Callable[[Step], None]
@@ -70,6 +79,9 @@ def dream_image(
     absent) and `trust` (1, H, W) says where it can be believed; `steps` overrides `config.steps`,
     and `generator` the one of frame 0. With no steps the result is W itself; otherwise its RMS
     distance from the source is at most `config.strength`.
+
+    Raises GradientError where a guide's gradient is not finite, or zero at every step though there
+    is something to gain.
     """
     generator = frame_generator(config.seed, 0) if generator is None else generator
     start = source if start is None else start
@@ -78,19 +90,52 @@ def dream_image(
     cutouts = draw_cutouts(
         config, steps, sizes[-1], {objective.size for objective in objectives}, generator
     ).to(source.device)
-    image, done = start, 0
+    image, done, pulse = start, 0, _Pulse(objectives, source.device)
     for octave, count in enumerate(split_steps(steps, len(sizes))):
         if count == 0:
             continue
         scene = _Scene.at(sizes[octave], source, start, image, trust)
         delta = torch.zeros_like(scene.base)
-        for loss in _descend(delta, scene, objectives, config, cutouts, range(done, done + count)):
+        turns = range(done, done + count)
+        for loss in _descend(delta, scene, objectives, config, cutouts, turns, pulse):
             if on_step is not None:
-                dreamed = _add(image, delta, source, config)
-                on_step(Step(done, steps, octave, len(sizes), loss, dreamed))
+                look = partial(_add, image, delta.clone(), source, config)
+                on_step(Step(done, steps, octave, len(sizes), loss, look))
             done += 1
         image = _add(image, delta, source, config)
+    pulse.check()
     return image
+
+
+class _Pulse:
+    """Whether gradients lead anywhere: noted at each step, looked at once a frame.
+
+    Noted on the device, because a look waits for it. No gradient is no failure where there is
+    nothing to gain: a negative repels only until it is unrelated.
+    """
+
+    def __init__(self, objectives: Sequence[Objective], device: torch.device) -> None:
+        self._compares = any(objective.compares for objective in objectives)
+        self._is_finite = torch.ones((), dtype=torch.bool, device=device)
+        self._is_alive = torch.zeros((), dtype=torch.bool, device=device)
+        self._may_gain = torch.zeros((), dtype=torch.bool, device=device)
+
+    def note(self, gradient: Tensor, losses: Tensor) -> None:
+        """The gradient (3, h, w) and each guide's loss (G,) of one step."""
+        self._is_finite &= gradient.isfinite().all()
+        self._is_alive |= gradient.any()
+        self._may_gain |= (losses > 0).any() | self._compares
+
+    def check(self) -> None:
+        """Raise GradientError where they do not."""
+        found = torch.stack([self._is_finite, self._is_alive, ~self._may_gain])
+        is_finite, is_alive, is_content = found.tolist()
+        if not is_finite:
+            raise GradientError("a guide's gradient is not finite; a smaller --lr may help")
+        if not is_alive and not is_content:
+            raise GradientError(
+                "the guides' gradient is zero at every step; another prompt or guide may help"
+            )
 
 
 def _add(image: Tensor, delta: Tensor, source: Tensor, config: DreamConfig) -> Tensor:
@@ -141,17 +186,19 @@ def _descend(
     config: DreamConfig,
     cutouts: Cutouts,
     steps: range,
+    pulse: _Pulse,
 ) -> Iterator[Tensor]:
     """Optimise one octave's `delta` in place; yields the guides' loss after each of `steps`."""
     optimizer = _optimizer(delta, config)
     for step in steps:
         image = scene.base + delta
-        gradient, loss = _guide_gradient(image, scene, objectives, config, cutouts, step)
+        gradient, losses = _guide_gradient(image, scene, objectives, config, cutouts, step)
+        pulse.note(gradient, losses)
         delta.grad = gradient + _look_gradient(image, scene, config)
         optimizer.param_groups[0]["lr"] = config.lr * cosine(step - steps.start, len(steps))
         optimizer.step()
         delta.copy_(constrain(scene.base + delta, scene.source, config.strength) - scene.base)
-        yield loss
+        yield losses.sum()
 
 
 def _optimizer(delta: Tensor, config: DreamConfig) -> torch.optim.Optimizer:
@@ -173,7 +220,7 @@ def _guide_gradient(
     cutouts: Cutouts,
     step: int,
 ) -> tuple[Tensor, Tensor]:
-    """The gradient of what the image shall mean, and the summed loss.
+    """The gradient of what the image shall mean, and each guide's loss (G,).
 
     Each guide's is brought to unit RMS, so that none of an ensemble drowns the others, and so is
     their sum, so that the weights of the other terms mean the same for every guide and size.
@@ -186,7 +233,7 @@ def _guide_gradient(
         (gradient,) = torch.autograd.grad(loss, leaf)
         total += unit_rms(gradient) if config.normalize_gradient else gradient * gradient.numel()
         losses.append(loss.detach())
-    return unit_rms(total) if config.normalize_gradient else total, torch.stack(losses).sum()
+    return unit_rms(total) if config.normalize_gradient else total, torch.stack(losses)
 
 
 def _show(

@@ -20,6 +20,7 @@ from dreamvid.dream.optimise import (
     frame_generator,
     unit_rms,
 )
+from dreamvid.errors import GradientError
 from tests.fakes import AwayFromSource, TowardsColour
 
 HEIGHT, WIDTH = 56, 72
@@ -269,6 +270,54 @@ def test_trust_alone_changes_nothing():
 def test_no_gradient_is_no_change(optimizer):
     source = texture()
     assert torch.equal(dream(source, [TowardsColour(RED, scale=0)], optimizer=optimizer), source)
+
+
+class Dead(TowardsColour):
+    """An objective whose loss does not depend on what it sees."""
+
+    def __init__(self, loss: float, compares: bool = False) -> None:
+        super().__init__(RED)
+        self.loss, self.compares = loss, compares
+
+    def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
+        return 0 * super().__call__(cutouts, source_cutouts) + self.loss
+
+
+@pytest.mark.parametrize("scale", [float("nan"), float("inf")])
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("optimizer", ["adam", "momentum"])
+def test_a_gradient_that_is_not_finite_is_told(scale, normalize, optimizer):
+    with pytest.raises(GradientError, match="not finite"):
+        dream(
+            texture(),
+            [TowardsColour(RED, scale=scale)],
+            optimizer=optimizer,
+            normalize_gradient=normalize,
+        )
+
+
+@pytest.mark.parametrize("dead", [Dead(0.7), Dead(0, compares=True), Dead(-0.1, compares=True)])
+def test_a_gradient_of_zero_is_told_where_there_is_something_to_gain(dead):
+    for options in ({}, {"tv": 8, "steps": 1}):
+        with pytest.raises(GradientError, match="zero at every step"):
+            dream(texture(), [dead], **options)
+
+
+def test_a_loss_of_zero_leaves_nothing_to_gain():
+    source = texture()
+    assert torch.equal(dream(source, [Dead(0)]), source)
+
+
+def test_without_steps_no_gradient_is_missed():
+    source = texture()
+    assert torch.equal(dream(source, [Dead(0.7)], steps=0), source)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "momentum"])
+def test_one_dead_guide_of_two_changes_nothing(optimizer):
+    live = TowardsColour(RED)
+    both = dream(texture(), [live, Dead(0.7)], optimizer=optimizer)
+    assert torch.equal(both, dream(texture(), [live], optimizer=optimizer))
 
 
 def test_a_gradient_is_brought_to_a_root_mean_square_of_one():

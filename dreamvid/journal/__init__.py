@@ -1,0 +1,1 @@
+"""A run on disk: what is done is safe, and goes on where it was stopped."""
