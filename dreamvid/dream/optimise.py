@@ -94,7 +94,7 @@ def dream_image(
     for octave, count in enumerate(split_steps(steps, len(sizes))):
         if count == 0:
             continue
-        scene = _Scene.at(sizes[octave], source, start, image, trust)
+        scene = _Scene.at(sizes[octave], source, start, image, trust, config.hold)
         delta = torch.zeros_like(scene.base)
         turns = range(done, done + count)
         for loss in _descend(delta, scene, objectives, config, cutouts, turns, pulse):
@@ -159,6 +159,8 @@ class _Scene:
     """Start and coarser deltas: what this octave's delta is added to."""
     mask: Tensor
     trust: Tensor | None
+    pace: Tensor | None
+    """(1, h, w): the share of a step that each pixel takes; None where all take it whole."""
 
     @classmethod
     def at(
@@ -168,14 +170,17 @@ class _Scene:
         start: Tensor,
         base: Tensor,
         trust: Tensor | None,
+        hold: float,
     ) -> _Scene:
         small = resize(source, size)
+        trust = None if trust is None else resize(trust, size)
         return cls(
             source=small,
             start=resize(start, size),
             base=resize(base, size),
             mask=detail_mask(small),
-            trust=None if trust is None else resize(trust, size),
+            trust=trust,
+            pace=None if trust is None or not hold else 1 - hold * trust,
         )
 
 
@@ -196,7 +201,10 @@ def _descend(
         pulse.note(gradient, losses)
         delta.grad = gradient + _look_gradient(image, scene, config)
         optimizer.param_groups[0]["lr"] = config.lr * cosine(step - steps.start, len(steps))
+        before = delta.clone() if scene.pace is not None else None
         optimizer.step()
+        if before is not None:
+            delta.copy_(torch.lerp(before, delta, scene.pace))
         delta.copy_(constrain(scene.base + delta, scene.source, config.strength) - scene.base)
         yield losses.sum()
 
