@@ -298,7 +298,7 @@ def structural_similarity(image: Tensor, reference: Tensor) -> Tensor:
     variances = mean_xx - mean_x.square() + mean_yy - mean_y.square()
     c1, c2 = _STABILISERS
     luminance: Tensor = (2 * mean_x * mean_y + c1) / (mean_x.square() + mean_y.square() + c1)
-    structure = (2 * covariance + c2) / (variances + c2)
+    structure: Tensor = (2 * covariance + c2) / (variances + c2)
     return (luminance * structure).mean()
 
 
