@@ -107,18 +107,26 @@ class ClipObjective:
         return loss
 
     @torch.no_grad()
+    def embed(self, image: Tensor) -> Tensor:
+        """The whole image (3, H, W) as the guide sees it: (D,), of unit length."""
+        features: Tensor = self.tower(cut(image, _whole(image), self.size))
+        return features[0]
+
     def similarity(self, image: Tensor) -> Tensor:
         """Weighted mean cosine of the whole image (3, H, W) to what attracts; a scalar.
 
         Where nothing attracts, minus that to the negatives.
         """
+        return self.agreement(self.embed(image))
+
+    def agreement(self, features: Tensor) -> Tensor:
+        """The similarity of an image by what `embed` gave for it."""
         targets = self.targets
         wanted = torch.cat([targets.attract, targets.ends])
         weights = torch.cat([targets.attract_weights, targets.direction_weights])
         if not len(wanted):
             wanted, weights = -targets.repel, targets.repel_weights
-        features: Tensor = self.tower(cut(image, _whole(image), self.size))
-        return (features @ wanted.T @ weights)[0] / weights.sum()
+        return features @ wanted.T @ weights / weights.sum()
 
 
 def _whole(image: Tensor) -> Tensor:

@@ -5,6 +5,6 @@ Sign and units of flow are those of `dreamvid.types`: backward, in pixels, chann
 
 from dreamvid.motion.flow import create_flow
 from dreamvid.motion.shots import content_change, create_cut_detector
-from dreamvid.motion.warp import trust, warp
+from dreamvid.motion.warp import chain, trust, warp
 
-__all__ = ["content_change", "create_cut_detector", "create_flow", "trust", "warp"]
+__all__ = ["chain", "content_change", "create_cut_detector", "create_flow", "trust", "warp"]

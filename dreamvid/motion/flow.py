@@ -64,6 +64,16 @@ def create_flow(
     raise ConfigError(f"--flow: '{name}' is not allowed; allowed: {allowed}")
 
 
+def tof_flow(current: Tensor, previous: Tensor) -> Tensor:
+    """Farnebäck's flow with the parameters of the tOF metric, under the convention of the others.
+
+    Those of Chu et al., "Learning temporal coherence via self-supervision for GAN-based video
+    generation" (TecoGAN, 2020). Raises ValueError where the frames are no images of one size.
+    """
+    backend = partial(_classical, partial(_farneback, levels=3, winsize=15, poly_sigma=1.2))
+    return _estimate(backend, _CLASSICAL["farneback"][1], current, previous)
+
+
 @torch.no_grad()
 def _estimate(backend: Backend, min_side: int, current: Tensor, previous: Tensor) -> Tensor:
     """Check the frames, enlarge small ones, and give float32 (2, H, W) on current's device."""
@@ -116,7 +126,14 @@ def _dis(current: NDArray[Any], previous: NDArray[Any]) -> NDArray[Any]:
     return flow
 
 
-def _farneback(current: NDArray[Any], previous: NDArray[Any]) -> NDArray[Any]:
+def _farneback(
+    current: NDArray[Any],
+    previous: NDArray[Any],
+    *,
+    levels: int = 5,
+    winsize: int = 25,
+    poly_sigma: float = 1.1,
+) -> NDArray[Any]:
     """Farnebäck, "Two-frame motion estimation based on polynomial expansion" (2003)."""
     import cv2
 
@@ -125,11 +142,11 @@ def _farneback(current: NDArray[Any], previous: NDArray[Any]) -> NDArray[Any]:
         previous,
         None,
         pyr_scale=0.5,
-        levels=5,
-        winsize=25,
+        levels=levels,
+        winsize=winsize,
         iterations=3,
         poly_n=5,
-        poly_sigma=1.1,
+        poly_sigma=poly_sigma,
         flags=0,
     )
     return flow

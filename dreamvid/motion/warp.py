@@ -6,6 +6,7 @@ Everything here is tensor arithmetic of fixed shapes: any device, and no host sy
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -65,6 +66,26 @@ def trust(backward: Tensor, forward: Tensor) -> Tensor:
     # Each of these is worded so that a flow that is not a number is not trusted.
     reliable = _is_consistent(backward, forward) & _is_smooth(backward) & _is_inside(backward)
     return _soften(reliable.float())[None]
+
+
+def chain(steps: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Flow and trust from one frame back to each of several earlier ones.
+
+    `steps` are the backward flow (2, H, W) in pixels and the trust (1, H, W) between neighbours,
+    newest first; the n-th yield reaches n frames back. Each step is read where the chain has led
+    so far, `F ← F + f(x + F)`, so that none is interpolated twice. A chain's trust is the product
+    of its links': their doubts add up, and what was hidden or out of the frame on the way stays
+    untrusted.
+    """
+    reached: tuple[Tensor, Tensor] | None = None
+    for flow, link_trust in steps:
+        if reached is None:
+            reached = flow, link_trust
+        else:
+            way, trust_so_far = reached
+            step = warp(torch.cat([flow, link_trust]), way)  # (3, H, W)
+            reached = way + step[:2], trust_so_far * step[2:]
+        yield reached
 
 
 def _positions(flow: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,12 +12,15 @@ from torchvision.models import optical_flow
 
 from dreamvid.errors import ConfigError, DreamvidError, GuideError
 from dreamvid.motion import create_flow
+from dreamvid.motion.flow import tof_flow
 from dreamvid.types import FlowEstimator
 from tests.motion.scenes import RAFT_SMALL, need, texture, translated
 
 
-@pytest.fixture(scope="module", params=["dis", "farneback", "raft-small"])
+@pytest.fixture(scope="module", params=["dis", "farneback", "raft-small", "tof"])
 def estimate(request: pytest.FixtureRequest) -> FlowEstimator:
+    if request.param == "tof":
+        return tof_flow
     weights = need(RAFT_SMALL) if request.param.startswith("raft") else None
     return create_flow(request.param, "cpu", weights)
 

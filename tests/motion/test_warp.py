@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dreamvid.motion import warp
+from dreamvid.motion import chain, warp
 
 
 def constant(dx: float, dy: float, height: int, width: int) -> Tensor:
@@ -86,3 +86,32 @@ def test_it_never_asks_for_a_value() -> None:
 def test_shapes_must_fit() -> None:
     with pytest.raises(ValueError, match=r"not \(3, 4, 4\) and \(2, 4, 5\)"):
         warp(torch.zeros(3, 4, 4), torch.zeros(2, 4, 5))
+
+
+def test_the_chain_of_a_steady_pan_is_as_many_pans() -> None:
+    pan, trusted = constant(1.5, -0.25, 6, 8), torch.ones(1, 6, 8)
+    for steps, (way, trust) in enumerate(chain([(pan, trusted)] * 5), 1):
+        torch.testing.assert_close(way, steps * pan)
+        assert torch.equal(trust, trusted)
+
+
+def test_each_step_of_a_chain_is_read_where_the_chain_has_led() -> None:
+    # The pixel in the first column was one to the right, and that one, before, two further.
+    newest = constant(1, 0, 1, 4), torch.tensor([[[1.0, 0.5, 1.0, 0.0]]])
+    oldest = torch.tensor([[[7.0, 2.0, 0.5, -1.0]], [[0.0, 0, 0, 0]]]), newest[1]
+    (_, _), (way, trust) = chain([newest, oldest])
+    assert way[0, 0].tolist() == [3.0, 1.5, 0.0, 0.0]
+    assert trust[0, 0].tolist() == [0.5, 0.5, 0.0, 0.0]
+
+
+def test_a_chain_through_pictures_is_their_warps_in_turn() -> None:
+    generator = torch.Generator().manual_seed(2)
+    image = torch.rand(3, 20, 30, generator=generator)
+    shifts = [(2.0, 1.0), (-3.0, 0.0), (4.0, -2.0)]
+    flows = [constant(dx, dy, 20, 30) for dx, dy in shifts]
+    *_, (way, _) = chain((flow, torch.ones(1, 20, 30)) for flow in flows)
+    in_turn = image
+    for flow in reversed(flows):
+        in_turn = warp(in_turn, flow)
+    inside = (slice(None), slice(6, -6), slice(10, -10))
+    assert torch.equal(warp(image, way)[inside], in_turn[inside])
