@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -47,6 +47,24 @@ warm start, where that failed too."""
 
 
 @dataclass(frozen=True, eq=False)
+class Moment:
+    """What holds for one frame."""
+
+    config: SequenceConfig
+    objectives: Sequence[Objective]
+
+
+Plan = Callable[[Frame, int], Moment]
+"""(source frame, its index from 0) → what holds for it, whatever was asked before."""
+
+
+def constant_plan(objectives: Sequence[Objective], config: SequenceConfig) -> Plan:
+    """The same for every frame."""
+    moment = Moment(config, objectives)
+    return lambda frame, index: moment
+
+
+@dataclass(frozen=True, eq=False)
 class DreamedFrame:
     """One result of the loop."""
 
@@ -56,13 +74,14 @@ class DreamedFrame:
     begins_shot: bool
     carry: Carry
     """Handed to `dream_frames`, goes on after this frame as if it had never stopped."""
+    moment: Moment
+    """What held for it."""
     outcome: Outcome = "dreamed"
 
 
 def dream_frames(
     frames: Iterable[Frame],
-    objectives: Sequence[Objective],
-    config: SequenceConfig,
+    plan: Plan,
     *,
     flow: FlowEstimator,
     is_cut: CutDetector,
@@ -71,17 +90,20 @@ def dream_frames(
 ) -> Iterator[DreamedFrame]:
     """Dream `frames` one after the other, each warm-started from the one before.
 
-    Remembers one frame, however many there are. `carry` resumes after an earlier frame.
+    `plan` says what holds for each; `constant_plan` is the simplest. Remembers one frame, however
+    many there are. `carry` resumes after an earlier frame.
     """
     for frame in frames:
-        begins_shot = carry is None or (config.cuts and is_cut(frame.image, carry.source))
         index = 0 if carry is None else carry.index + 1
+        moment = plan(frame, index)
+        config = moment.config
+        begins_shot = carry is None or (config.cuts and is_cut(frame.image, carry.source))
         start, trust = frame.image, None
         if carry is not None and not begins_shot:
             start, trust = warm_start(frame.image, carry, flow, config)
         dream, outcome = _dream_or_keep(
             frame.image,
-            objectives,
+            moment.objectives,
             config,
             index=index,
             start=start,
@@ -90,7 +112,8 @@ def dream_frames(
             on_step=on_step,
         )
         carry = Carry(index, frame.image, dream)
-        yield DreamedFrame(frame.with_image(dream), frame.image, begins_shot, carry, outcome)
+        dreamed = frame.with_image(dream)
+        yield DreamedFrame(dreamed, frame.image, begins_shot, carry, moment, outcome)
 
 
 def _dream_or_keep(

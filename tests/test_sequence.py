@@ -14,7 +14,14 @@ from torch import Tensor
 
 from dreamvid.config import SequenceConfig
 from dreamvid.dream.optimise import Step
-from dreamvid.sequence import Carry, DreamedFrame, dream_frames, warm_start
+from dreamvid.sequence import (
+    Carry,
+    DreamedFrame,
+    Moment,
+    constant_plan,
+    dream_frames,
+    warm_start,
+)
 from dreamvid.types import Frame
 from tests.fakes import KnownFlow, TowardsColour
 
@@ -50,7 +57,7 @@ def run(
     frames: Iterable[Frame], config: SequenceConfig | None = None, **arguments: Any
 ) -> Iterator[DreamedFrame]:
     seams: dict[str, Any] = {"flow": KnownFlow(2), "is_cut": never} | arguments
-    return dream_frames(frames, [TowardsColour(RED)], config or options(), **seams)
+    return dream_frames(frames, constant_plan([TowardsColour(RED)], config or options()), **seams)
 
 
 def rms(difference: Tensor) -> float:
@@ -206,7 +213,12 @@ class Broken(TowardsColour):
 def test_a_frame_whose_gradient_is_no_number_is_tried_again_at_half_the_step_size():
     config = options(carry="none", first_steps=2)
     results = list(
-        dream_frames(clip(3), [Broken(range(2, 3))], config, flow=KnownFlow(2), is_cut=never)
+        dream_frames(
+            clip(3),
+            constant_plan([Broken(range(2, 3))], config),
+            flow=KnownFlow(2),
+            is_cut=never,
+        )
     )
     assert [result.outcome for result in results] == ["dreamed", "retried", "dreamed"]
     for gentle, lr in ((0, config.lr), (1, config.lr / 2), (2, config.lr)):
@@ -216,12 +228,47 @@ def test_a_frame_whose_gradient_is_no_number_is_tried_again_at_half_the_step_siz
 
 def test_where_that_fails_too_it_is_left_at_its_warm_start_and_the_next_one_goes_on():
     config = options(carry="frame", first_steps=2)
-    guide = Broken(range(2, 6))
-    first, kept, after = dream_frames(clip(3), [guide], config, flow=KnownFlow(2), is_cut=never)
+    plan = constant_plan([Broken(range(2, 6))], config)
+    first, kept, after = dream_frames(clip(3), plan, flow=KnownFlow(2), is_cut=never)
     assert [result.outcome for result in (first, kept, after)] == ["dreamed", "kept", "dreamed"]
     start, _ = warm_start(picture(1), first.carry, KnownFlow(2), config)
     assert torch.equal(kept.frame.image, start)
     assert after.frame.image.isfinite().all()
+
+
+def test_a_plan_says_what_holds_for_each_frame():
+    moments = {
+        frame.time: Moment(options(strength=0.02 * (index + 1), carry="none", lr=0.2), [objective])
+        for index, frame in enumerate(clip(3))
+        for objective in [TowardsColour(RED if index else (0.0, 0.0, 1.0))]
+    }
+    asked: list[int] = []
+
+    def plan(frame: Frame, index: int) -> Moment:
+        asked.append(index)
+        return moments[frame.time]
+
+    results = list(dream_frames(clip(3), plan, flow=KnownFlow(2), is_cut=never))
+    assert asked == [0, 1, 2]
+    for index, result in enumerate(results):
+        change = result.frame.image - result.source
+        assert rms(change) == pytest.approx(0.02 * (index + 1), rel=1e-3)
+        red, blue = change[0].mean(), change[2].mean()
+        assert (red > blue) == (index > 0)
+        assert result.moment is moments[result.frame.time]
+
+
+def test_a_resumed_run_asks_its_plan_for_the_frames_that_are_left():
+    asked: list[int] = []
+
+    def plan(frame: Frame, index: int) -> Moment:
+        asked.append(index)
+        return Moment(options(), [TowardsColour(RED)])
+
+    seams: dict[str, Any] = {"flow": KnownFlow(2), "is_cut": never}
+    first = next(dream_frames(clip(3), plan, **seams))
+    list(dream_frames(clip(3, 1), plan, **seams, carry=first.carry))
+    assert asked == [0, 1, 2]
 
 
 # Memory

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from dreamvid.delivery import Delivery
+    from dreamvid.dream.guide import ClipObjective
     from dreamvid.media.frames import FrameWriter
     from dreamvid.media.mask import MaskReader
     from dreamvid.media.reader import FrameReader
@@ -130,17 +132,20 @@ def _dream(
     report: Report,
 ) -> int:
     """Run the loop and write what it yields; the number of shots."""
+    from dreamvid.control.clock import Clock
+    from dreamvid.control.schedule import Schedule
     from dreamvid.motion.flow import create_flow
     from dreamvid.motion.shots import create_cut_detector
+    from dreamvid.plan import create_plan
     from dreamvid.sequence import dream_frames
 
+    schedule = Schedule(config, Clock(reader.info.rate, reader.info.frame_count))
     flow = create_flow(config.flow, device, config.flow_weights)
     objectives = load_objectives(config, device, report)
     shots = 0
     dreamed_frames = dream_frames(
         delivery.prepare(frame.with_image(frame.image.to(device)) for frame in reader),
-        objectives,
-        config,
+        create_plan(schedule, objectives),
         flow=flow,
         is_cut=create_cut_detector(config.cut_threshold),
     )
@@ -148,8 +153,9 @@ def _dream(
         for dreamed in dreamed_frames:
             writer.write(delivery.finish(dreamed.frame, dreamed.source))
             shots += dreamed.begins_shot
-            before = mean_similarity(objectives, dreamed.source)
-            after = mean_similarity(objectives, dreamed.frame.image)
+            then = cast("Sequence[ClipObjective]", dreamed.moment.objectives)
+            before = mean_similarity(then, dreamed.source)
+            after = mean_similarity(then, dreamed.frame.image)
             report.count(before, after)
             progress.advance(f"similarity {before:.3f} -> {after:.3f}")
     return shots
