@@ -312,7 +312,10 @@ class DreamConfig(Section):
         0.0, ge=0, le=1000, description="Weight that holds trusted pixels to their warm start."
     )
     hold: float = Field(
-        0.0, ge=0, le=1, description="How far trusted pixels are held: the share of each step they do not take."
+        0.0,
+        ge=0,
+        le=1,
+        description="How far trusted pixels are held: the share of each step they do not take.",
     )
     seed: int = Field(0, ge=0, le=2**63 - 1, description="Seed of all randomness.")
 
@@ -344,6 +347,9 @@ class MotionConfig(Section):
         "or nothing.",
     )
     decay: float = Field(1.0, ge=0, le=1, description="Share of the carried delta that is kept.")
+    every: int = Field(
+        1, ge=1, le=100, description="Dream every so many frames and blend those between."
+    )
     cuts: bool = Field(True, description="Find cuts and start afresh at each.")
     cut_threshold: float = Field(
         27.0, gt=0, le=255, description="Content change, 0 to 255, that makes a cut."

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Literal
 
 import torch
@@ -12,9 +14,11 @@ from torch import Tensor
 from dreamvid.config import SequenceConfig
 from dreamvid.dream.optimise import Objective, OnStep, constrain, dream_image, frame_generator
 from dreamvid.errors import GradientError
-from dreamvid.motion.warp import trust as trust_in
-from dreamvid.motion.warp import warp
+from dreamvid.inbetween import Way, blend, chained, direct
 from dreamvid.types import CutDetector, FlowEstimator, Frame
+
+FLASH = 3
+"""What comes back within so many frames after it left is a flash, not a cut."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +29,13 @@ class Carry:
     """
 
     index: int
-    """Of the last finished frame, from 0."""
+    """Of the last finished key frame, from 0."""
     source: Tensor
     """Its source, (3, H, W)."""
     dream: Tensor
     """What was made of it, (3, H, W)."""
+    given: int = 0
+    """How many frames after it have been handed out."""
 
     def to(self, device: torch.device) -> Carry:
         """The same, its tensors on `device`."""
@@ -88,55 +94,148 @@ def dream_frames(
     carry: Carry | None = None,
     on_step: OnStep | None = None,
 ) -> Iterator[DreamedFrame]:
-    """Dream `frames` one after the other, each warm-started from the one before.
+    """Dream `frames` in order, each key frame warm-started from the one before.
 
-    `plan` says what holds for each; `constant_plan` is the simplest. Remembers one frame, however
-    many there are. `carry` resumes after an earlier frame.
+    `plan` says what holds for each frame and is asked once for each, in order; `constant_plan` is
+    the simplest. Every `every`-th frame of a shot is a key frame, and so is its last; those
+    between are given what was added to the two keys around them (see `inbetween`). Remembers one
+    key, and looks ahead to the next and, at what may be a cut, FLASH frames further.
+
+    `carry` resumes: `frames` begin after frame `carry.index`, and those results that were handed
+    out before are not handed out again.
     """
-    for frame in frames:
-        index = 0 if carry is None else carry.index + 1
-        moment = plan(frame, index)
-        config = moment.config
-        begins_shot = carry is None or (config.cuts and is_cut(frame.image, carry.source))
-        start, trust = frame.image, None
-        if carry is not None and not begins_shot:
-            start, trust = warm_start(frame.image, carry, flow, config)
-        dream, outcome = _dream_or_keep(
-            frame.image,
-            moment.objectives,
-            config,
-            index=index,
-            start=start,
-            trust=trust,
-            steps=config.first_steps if begins_shot else config.steps,
-            on_step=on_step,
-        )
-        carry = Carry(index, frame.image, dream)
-        dreamed = frame.with_image(dream)
-        yield DreamedFrame(dreamed, frame.image, begins_shot, carry, moment, outcome)
+    for span in _spans(_asked(frames, plan, carry), is_cut, carry):
+        given = 0 if carry is None else carry.given
+        for result in _dream_span(span, carry, flow, on_step):
+            carry = result.carry
+            if given:
+                given -= 1
+            else:
+                yield result
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """A frame and what the plan says of it."""
+
+    index: int
+    frame: Frame
+    moment: Moment
+
+    @property
+    def image(self) -> Tensor:
+        return self.frame.image
+
+
+def _asked(frames: Iterable[Frame], plan: Plan, carry: Carry | None) -> Iterator[_Asked]:
+    first = 0 if carry is None else carry.index + 1
+    for index, frame in enumerate(frames, first):
+        yield _Asked(index, frame, plan(frame, index))
+
+
+@dataclass(frozen=True, eq=False)
+class _Span:
+    """Neighbouring frames of one shot, of which the last is a key frame."""
+
+    frames: Sequence[_Asked]
+    begins_shot: bool = False
+    is_flash: bool = False
+    """Whether those before the last show no motion that flow could follow."""
+
+
+def _spans(frames: Iterator[_Asked], is_cut: CutDetector, carry: Carry | None) -> Iterator[_Span]:
+    """The film in spans of `every` frames, shorter where a shot or the film ends."""
+    last = None if carry is None else carry.source
+    coming: deque[_Asked] = deque()
+    waiting: list[_Asked] = []
+    while coming or (coming := deque(islice(frames, 1))):
+        now = coming.popleft()
+        config = now.moment.config
+        if last is None or (config.cuts and is_cut(now.image, last)):
+            if waiting:
+                yield _Span(waiting)
+                waiting = []
+            flash = [] if last is None else _rest_of_flash(now, coming, frames, last, is_cut)
+            yield _Span([now, *flash], begins_shot=not flash, is_flash=bool(flash))
+            last = flash[-1].image if flash else now.image
+            continue
+        last = now.image
+        waiting.append(now)
+        if len(waiting) >= config.every:
+            yield _Span(waiting)
+            waiting = []
+    if waiting:
+        yield _Span(waiting)
+
+
+def _rest_of_flash(
+    flash: _Asked,
+    coming: deque[_Asked],
+    frames: Iterator[_Asked],
+    before: Tensor,
+    is_cut: CutDetector,
+) -> list[_Asked]:
+    """Taken off `coming`: up to the first frame that is again as `before`; none where it is a cut.
+
+    It must differ from the flash as well: a new shot may happen to lie near the threshold.
+    """
+    coming.extend(islice(frames, FLASH - len(coming)))
+    for count, later in enumerate(coming, 1):
+        if not is_cut(later.image, before) and is_cut(later.image, flash.image):
+            return [coming.popleft() for _ in range(count)]
+    return []
+
+
+def _dream_span(
+    span: _Span, carry: Carry | None, flow: FlowEstimator, on_step: OnStep | None
+) -> Iterator[DreamedFrame]:
+    """The results of a span, in order; the last, which the others need, is dreamed first."""
+    *between, key = span.frames
+    config = key.moment.config
+    start, trust, ways = key.image, None, None
+    follows = carry is not None and not span.begins_shot
+    if carry is not None and follows and (between or config.carry != "none"):
+        find = direct if span.is_flash else chained
+        ways = find(carry.source, [each.image for each in span.frames], flow)
+        start, trust = warm_start(key.image, carry, ways.back[-1], config)
+    dream, outcome = _dream_or_keep(
+        key, start, trust, config.steps if follows else config.first_steps, on_step
+    )
+    if carry is not None and ways is not None:
+        before, after = carry.dream - carry.source, dream - key.image
+        for number, each in enumerate(between, 1):
+            share = number / len(span.frames)
+            delta = blend(ways.back[number - 1], ways.ahead[number - 1], before, after, share)
+            image = constrain(each.image + delta, each.image, each.moment.config.strength)
+            yield _result(each, image, replace(carry, given=number))
+    yield _result(key, dream, Carry(key.index, key.image, dream), span.begins_shot, outcome)
+
+
+def _result(
+    asked: _Asked,
+    dream: Tensor,
+    carry: Carry,
+    begins_shot: bool = False,
+    outcome: Outcome = "dreamed",
+) -> DreamedFrame:
+    frame = asked.frame.with_image(dream)
+    return DreamedFrame(frame, asked.image, begins_shot, carry, asked.moment, outcome)
 
 
 def _dream_or_keep(
-    source: Tensor,
-    objectives: Sequence[Objective],
-    config: SequenceConfig,
-    *,
-    index: int,
-    start: Tensor,
-    trust: Tensor | None,
-    steps: int,
-    on_step: OnStep | None,
+    asked: _Asked, start: Tensor, trust: Tensor | None, steps: int, on_step: OnStep | None
 ) -> tuple[Tensor, Outcome]:
-    """The dream of frame `index`; where its gradients lead nowhere twice, its warm start."""
+    """The dream of a frame; where its gradients lead nowhere twice, its warm start."""
+    config = asked.moment.config
     gentle = config.model_copy(update={"lr": config.lr / 2})
     attempts: list[tuple[Outcome, SequenceConfig]] = [("dreamed", config), ("retried", gentle)]
     for outcome, attempt in attempts:
         try:
             dream = dream_image(
-                source,
-                objectives,
+                asked.image,
+                asked.moment.objectives,
                 attempt,
-                generator=frame_generator(config.seed, index),
+                generator=frame_generator(config.seed, asked.index),
                 start=start,
                 trust=trust,
                 steps=steps,
@@ -149,21 +248,19 @@ def _dream_or_keep(
 
 
 def warm_start(
-    source: Tensor, carry: Carry, flow: FlowEstimator, config: SequenceConfig
+    source: Tensor, carry: Carry, back: Way, config: SequenceConfig
 ) -> tuple[Tensor, Tensor | None]:
     """Where the dream of `source` (3, H, W) starts, and how far that is to be trusted (1, H, W).
 
-    With the backward flow and its trust C, `frame` carries the dreamed picture,
+    Along the way `back` to the last key frame, of trust C, `frame` carries the dreamed picture,
     `W = C·warp(dream) + (1−C)·S`; `delta` carries what the dream added,
     `W = S + decay·C·warp(dream − its source)`, which keeps the source's own detail crisp under
     any number of warps; `none` starts at the source. W obeys `config.strength`.
     """
     if config.carry == "none":
         return source, None
-    backward = flow(source, carry.source)
-    trust = trust_in(backward, flow(carry.source, source))
     if config.carry == "frame":
-        start = source + trust * (warp(carry.dream, backward) - source)
+        start = source + back.trust * (back.bring(carry.dream) - source)
     else:
-        start = source + config.decay * trust * warp(carry.dream - carry.source, backward)
-    return constrain(start, source, config.strength), trust
+        start = source + config.decay * back.trust * back.bring(carry.dream - carry.source)
+    return constrain(start, source, config.strength), back.trust

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dreamvid.config import SequenceConfig
 from dreamvid.dream.optimise import Step
+from dreamvid.inbetween import Way, chained
 from dreamvid.sequence import (
     Carry,
     DreamedFrame,
@@ -135,8 +136,12 @@ def carried() -> Carry:
     return Carry(0, picture(0), dream)
 
 
+def way_back() -> Way:
+    return chained(picture(0), [picture(1)], KnownFlow(2)).back[0]
+
+
 def test_a_carried_frame_is_the_dream_moved_along():
-    start, trust = warm_start(picture(1), carried(), KnownFlow(2), options(carry="frame"))
+    start, trust = warm_start(picture(1), carried(), way_back(), options(carry="frame"))
     assert trust is not None
     assert trust.shape == (1, HEIGHT, WIDTH)
     assert (trust[:, :, : WIDTH - 5] == 1).all()
@@ -150,7 +155,7 @@ def test_a_carried_frame_is_the_dream_moved_along():
 @pytest.mark.parametrize("decay", [1.0, 0.5, 0.0])
 def test_a_carried_delta_is_added_to_the_source_and_decays(decay):
     config = options(carry="delta", decay=decay)
-    start, trust = warm_start(picture(1), carried(), KnownFlow(2), config)
+    start, trust = warm_start(picture(1), carried(), way_back(), config)
     assert trust is not None
     expected = picture(1)
     expected[:, ::2] += decay * 0.125 * trust[0, ::2]
@@ -158,7 +163,7 @@ def test_a_carried_delta_is_added_to_the_source_and_decays(decay):
 
 
 def test_halfway_trusted_pixels_are_halfway_between_dream_and_source():
-    start, trust = warm_start(picture(1), carried(), KnownFlow(2), options(carry="frame"))
+    start, trust = warm_start(picture(1), carried(), way_back(), options(carry="frame"))
     assert trust is not None
     column = int(((trust[0, 20] > 0.1) & (trust[0, 20] < 0.9)).nonzero()[0])
     share = trust[0, 20, column]
@@ -167,17 +172,18 @@ def test_halfway_trusted_pixels_are_halfway_between_dream_and_source():
 
 
 def test_nothing_carried_starts_at_the_source_and_asks_no_flow():
-    flow = KnownFlow(2)
-    start, trust = warm_start(picture(1), carried(), flow, options(carry="none"))
+    start, trust = warm_start(picture(1), carried(), way_back(), options(carry="none"))
     assert torch.equal(start, picture(1))
     assert trust is None
+    flow = KnownFlow(2)
+    list(run(clip(3), options(carry="none"), flow=flow))
     assert flow.calls == 0
 
 
 @pytest.mark.parametrize("carry", ["frame", "delta"])
 def test_a_warm_start_obeys_the_strength(carry):
     config = options(carry=carry, strength=0.05)
-    start, _ = warm_start(picture(1), carried(), KnownFlow(2), config)
+    start, _ = warm_start(picture(1), carried(), way_back(), config)
     assert rms(start - picture(1)) == pytest.approx(0.05, rel=1e-4)
 
 
@@ -191,8 +197,99 @@ def test_no_frame_of_a_run_exceeds_the_strength(carry):
 def test_without_steps_the_result_is_the_warm_start():
     config = options(steps=0, carry="frame")
     first, second = run(clip(2), config)
-    start, _ = warm_start(picture(1), first.carry, KnownFlow(2), config)
+    start, _ = warm_start(picture(1), first.carry, way_back(), config)
     assert torch.equal(second.frame.image, start)
+
+
+# Key frames and flashes
+
+
+def dreamed_at(on_steps: list[Step]) -> list[int]:
+    """The counts of steps of the frames that were dreamed, in order."""
+    return [step.count for step in on_steps if step.index == 0]
+
+
+def test_every_nth_frame_of_a_shot_is_dreamed_and_so_is_its_last():
+    steps: list[Step] = []
+    config = options(every=3, steps=2, first_steps=5)
+    results = list(run(clip(11), config, is_cut=cut_at(6), on_step=steps.append))
+    assert [result.carry.index + result.carry.given for result in results] == list(range(11))
+    keys = [result.carry.index for result in results if not result.carry.given]
+    assert keys == [0, 3, 5, 6, 9, 10]
+    assert dreamed_at(steps) == [5, 2, 2, 5, 2, 2]
+    assert [result.begins_shot for result in results] == [index in (0, 6) for index in range(11)]
+
+
+def test_between_two_keys_what_was_added_moves_with_the_world():
+    config = options(every=2, steps=0, first_steps=3)
+    first, between, last = run(clip(3), config)
+    added, halfway, carried_on = (each.frame.image - each.source for each in (first, between, last))
+    inside = slice(4, WIDTH - 7)  # where both ways are trusted all along
+    torch.testing.assert_close(
+        halfway[:, :, inside], added[:, :, 2:][:, :, inside], atol=1e-5, rtol=0
+    )
+    torch.testing.assert_close(
+        carried_on[:, :, inside], added[:, :, 4:][:, :, inside], atol=1e-5, rtol=0
+    )
+
+
+@pytest.mark.parametrize("given", range(7))
+def test_a_run_goes_on_between_keys_as_if_it_had_never_stopped(given):
+    config = options(every=3)
+    whole = list(run(clip(8), config))
+    carry = whole[given].carry
+    rest = list(run(clip(8, carry.index + 1), config, carry=carry))
+    assert len(rest) == 7 - given
+    for result, wanted in zip(rest, whole[given + 1 :], strict=True):
+        assert torch.equal(result.frame.image, wanted.frame.image)
+        assert result.frame.time == wanted.frame.time
+        assert (result.carry.index, result.carry.given) == (wanted.carry.index, wanted.carry.given)
+
+
+def lit(frames: Iterable[Frame], *flashes: int) -> Iterator[Frame]:
+    """`frames`, some of them nearly white."""
+    for index, frame in enumerate(frames):
+        white = frame.image * 0.1 + 0.9
+        white[:, 0, 0] = frame.image[:, 0, 0]
+        yield frame.with_image(white) if index in flashes else frame
+
+
+def jumps(current: Tensor, previous: Tensor) -> bool:
+    return abs(float(current.mean() - previous.mean())) > 0.2
+
+
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize(
+    ("flashes", "shots"),
+    [((2,), {0}), ((2, 3, 4), {0}), ((2, 3, 4, 5), {0, 2, 6}), ((6, 7), {0, 6})],
+)
+def test_what_comes_back_at_once_is_a_flash_and_no_cut(every, flashes, shots):
+    frames = list(lit(clip(8), *flashes))
+    results = list(run(frames, options(every=every), is_cut=jumps))
+    assert [result.frame.time for result in results] == [frame.time for frame in frames]
+    assert {index for index, result in enumerate(results) if result.begins_shot} == shots
+
+
+def test_after_a_flash_the_dream_goes_on_from_before_it():
+    config = options(steps=0, first_steps=3)
+    frames = list(lit(clip(5), 2))
+    results = list(run(frames, config, is_cut=jumps, flow=FlowByIndex()))
+    before, after = (results[k].frame.image - results[k].source for k in (1, 3))
+    inside = slice(1, WIDTH - 9)  # without the corner that tells the index
+    torch.testing.assert_close(
+        after[:, :, inside], before[:, :, 4:][:, :, inside], atol=1e-5, rtol=0
+    )
+
+
+class FlowByIndex(KnownFlow):
+    """Two pixels a frame, however many frames apart; the corners tell the index."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def __call__(self, current: Tensor, previous: Tensor) -> Tensor:
+        apart = float(current[0, 0, 0] - previous[0, 0, 0]) / 0.01
+        return super().__call__(current, previous) * 2 * abs(round(apart))
 
 
 # Gradients that lead nowhere
@@ -231,7 +328,7 @@ def test_where_that_fails_too_it_is_left_at_its_warm_start_and_the_next_one_goes
     plan = constant_plan([Broken(range(2, 6))], config)
     first, kept, after = dream_frames(clip(3), plan, flow=KnownFlow(2), is_cut=never)
     assert [result.outcome for result in (first, kept, after)] == ["dreamed", "kept", "dreamed"]
-    start, _ = warm_start(picture(1), first.carry, KnownFlow(2), config)
+    start, _ = warm_start(picture(1), first.carry, way_back(), config)
     assert torch.equal(kept.frame.image, start)
     assert after.frame.image.isfinite().all()
 

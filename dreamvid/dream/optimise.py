@@ -201,11 +201,11 @@ def _descend(
         pulse.note(gradient, losses)
         delta.grad = gradient + _look_gradient(image, scene, config)
         optimizer.param_groups[0]["lr"] = config.lr * cosine(step - steps.start, len(steps))
-        before = delta.clone() if scene.pace is not None else None
         optimizer.step()
-        if before is not None:
-            delta.copy_(torch.lerp(before, delta, scene.pace))
-        delta.copy_(constrain(scene.base + delta, scene.source, config.strength) - scene.base)
+        moved = scene.base + delta
+        if scene.pace is not None:
+            moved = torch.lerp(image, moved, scene.pace)
+        delta.copy_(constrain(moved, scene.source, config.strength) - scene.base)
         yield losses.sum()
 
 

@@ -261,9 +261,22 @@ def test_steadiness_holds_trusted_pixels_to_their_warm_start():
     assert moved[:, :, : WIDTH // 2 - 2].mean() < 0.25 * moved[:, :, WIDTH // 2 + 2 :].mean()
 
 
-def test_trust_alone_changes_nothing():
+@pytest.mark.parametrize("hold", [0.5, 1.0])
+def test_trusted_pixels_take_a_share_of_one_step(hold):
+    source = texture(0)
+    trust = torch.zeros(1, HEIGHT, WIDTH)
+    trust[:, :, : WIDTH // 2] = 1
+    held = dream(source, trust=trust, hold=hold, steps=1) - source
+    free = dream(source, trust=trust, hold=0, steps=1) - source
+    half = WIDTH // 2
+    torch.testing.assert_close(held[:, :, half:], free[:, :, half:], atol=1e-6, rtol=0)
+    expected = (1 - hold) * free[:, :, :half]
+    torch.testing.assert_close(held[:, :, :half], expected, atol=1e-6, rtol=0)
+
+
+def test_trust_that_holds_nothing_changes_nothing():
     source, trust = texture(), texture()[:1]
-    assert torch.equal(dream(source, trust=trust), dream(source))
+    assert torch.equal(dream(source, trust=trust, hold=0), dream(source))
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "momentum"])

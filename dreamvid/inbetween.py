@@ -1,0 +1,93 @@
+"""Frames between two dreamed ones: the dreams of both, moved along the source's motion.
+
+What the dream added to a frame is its delta, `dream − source`. A frame between two key frames
+gets the source plus both keys' deltas, each warped to it and weighted by its trust and by how
+near its key is. Whatever two dreams of one place differ by is so spread evenly over the frames
+between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from dreamvid.motion.warp import chain, trust, warp
+from dreamvid.types import FlowEstimator
+
+UNBELIEVED = 0.05
+"""Weight of "nothing is added" beside the two deltas: where neither key can be trusted it wins."""
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """Where the pixels of one frame were, or will be, in another."""
+
+    flow: Tensor
+    """(2, H, W) in pixels."""
+    trust: Tensor
+    """(1, H, W) in [0, 1]."""
+
+    def bring(self, image: Tensor) -> Tensor:
+        """The other frame's `image` (C, H, W) on this frame's grid."""
+        return warp(image, self.flow)
+
+
+@dataclass(frozen=True, eq=False)
+class Ways:
+    """From each frame of a span to the two key frames around it.
+
+    `back[k]` leads from frame k to the key before the span, `ahead[k]` to the last frame of the
+    span, which is the other key; so `back[-1]` is the way from key to key.
+    """
+
+    back: Sequence[Way]
+    ahead: Sequence[Way]
+
+
+def chained(key: Tensor, images: Sequence[Tensor], flow: FlowEstimator) -> Ways:
+    """The ways of a span of `images` after `key`, (3, H, W) each, by flow between neighbours.
+
+    Motion between neighbours is small, and so told best; each frame's flow is estimated once, in
+    both directions.
+    """
+    backward, forward = [], []
+    for previous, current in zip([key, *images], images, strict=False):
+        there, here = flow(current, previous), flow(previous, current)
+        backward.append((there, trust(there, here)))
+        forward.append((here, trust(here, there)))
+    back = [_last(chain(reversed(backward[: k + 1]))) for k in range(len(images))]
+    ahead = [_last(chain(forward[k + 1 :])) for k in range(len(images) - 1)]
+    return Ways(back, ahead)
+
+
+def direct(key: Tensor, images: Sequence[Tensor], flow: FlowEstimator) -> Ways:
+    """The same ways, by flow between each frame and its keys: over frames that show no motion."""
+    return Ways(
+        [_way(image, key, flow) for image in images],
+        [_way(image, images[-1], flow) for image in images[:-1]],
+    )
+
+
+def blend(back: Way, ahead: Way, before: Tensor, after: Tensor, share: float) -> Tensor:
+    """The delta (3, H, W) of a frame between two keys with the deltas `before` and `after`.
+
+    `share` says how far it is on its way from the first to the second, in (0, 1).
+    """
+    from_before = (1 - share) * back.trust
+    from_after = share * ahead.trust
+    total = from_before * back.bring(before) + from_after * ahead.bring(after)
+    # Scaled so that two fully trusted keys count whole.
+    return total * (1 + UNBELIEVED) / (from_before + from_after + UNBELIEVED)
+
+
+def _way(image: Tensor, other: Tensor, flow: FlowEstimator) -> Way:
+    there, here = flow(image, other), flow(other, image)
+    return Way(there, trust(there, here))
+
+
+def _last(ways: Iterator[tuple[Tensor, Tensor]]) -> Way:
+    for reached in ways:
+        last = reached
+    return Way(*last)
