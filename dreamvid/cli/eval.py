@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,23 +13,29 @@ import typer
 from dreamvid.cli.options import command
 from dreamvid.cli.report import AsJson, Overwrite, Quiet, Report
 from dreamvid.cli.setup import METADATA_KEY
-from dreamvid.config import EvalConfig, PromptConfig, ReadConfig, build_config, split_weight
+from dreamvid.config import (
+    EvalConfig,
+    PromptConfig,
+    ReadConfig,
+    VideoConfig,
+    build_config,
+    options,
+    split_weight,
+)
 from dreamvid.dream.names import parse_guide
 from dreamvid.errors import ConfigError, GuideError, MediaError
 
 if TYPE_CHECKING:
     import torch
 
+    from dreamvid.cli.sheet import ContactSheet
     from dreamvid.dream.guide import ClipObjective
     from dreamvid.evaluate import Evaluation
     from dreamvid.media.info import VideoInfo
     from dreamvid.media.reader import FrameReader
 
-Recipe = Mapping[str, Any]
-"""The options that made a result, by name, as its metadata keep them."""
-
-COARSEST_EXACT_CLOCK = Fraction(1, 1000)
-"""Seconds by which times of one moment may differ between containers, whatever their clocks."""
+CLOCK_SLACK = Fraction(1, 1000)
+"""Seconds by which times of one moment may differ between containers, however fine their clocks."""
 
 
 @command(EvalConfig)
@@ -58,46 +63,37 @@ def evaluate(
     seen, recipe = _check(source, result, config, plot, sheet, overwrite)
     prompts = _prompts(config, recipe)
     _check_judge(config, prompts, recipe, force)
-    reading = _reading(config, recipe)
-    reshaped = "x" in config.size or "x" in recipe.get("size", "")
 
     from dreamvid.cli.sheet import ContactSheet
     from dreamvid.device import choose_device
-    from dreamvid.evaluate import Evaluation, match_frames
     from dreamvid.media.reader import VideoReader
     from dreamvid.media.still import write_image
-    from dreamvid.motion.flow import create_flow
-    from dreamvid.motion.shots import create_cut_detector
 
     report = Report(quiet, as_json)
-    device = choose_device(config.device)
-    evaluation = Evaluation(
-        create_flow(config.flow, device, config.flow_weights),
-        create_cut_detector(config.cut_threshold) if config.cuts else lambda *_: False,
-        _load_judge(config, prompts, recipe, device, report),
-    )
     contacts = ContactSheet(seen.frame_count)
-    alone: Counter[str] = Counter()
     with (
         VideoReader(result, size=config.size, on_warning=report.warn) as results,
-        _open_source(source, reading, results.info, reshaped, report) as sources,
-        report.progress("measuring", seen.frame_count) as progress,
+        _open_source(source, results.info, config, recipe, report) as sources,
     ):
-        tolerance = max(results.info.time_base / 2, COARSEST_EXACT_CLOCK)
-        for pair in match_frames(sources, results, tolerance, alone):
-            evaluation.add(*(frame.with_image(frame.image.to(device)) for frame in pair))
-            contacts.add([frame.image for frame in pair])
-            progress.advance("")
-    _check_matches(source, result, evaluation, alone, report)
+        device = choose_device(config.device)
+        judge = _load_judge(config, prompts, recipe, device, report)
+        evaluation = _measure(sources, results, config, judge, device, contacts, report)
     if sheet is not None:
         write_image(sheet, contacts.image(), overwrite=overwrite)
     if plot is not None:
         _draw(plot, evaluation, overwrite)
-    files = {"source": str(source), "result": str(result)}
-    size = {"width": results.info.width, "height": results.info.height}
-    models = {"flow": config.flow, "judge": config.judge}
-    asked = {"prompts": prompts.model_dump(mode="json", by_alias=True)}
-    _tell(files | size | models | asked, evaluation, report)
+    conditions = {
+        "source": str(source),
+        "result": str(result),
+        "width": results.info.width,
+        "height": results.info.height,
+        "flow": config.flow,
+        "judge": config.judge,
+        "prompts": prompts.model_dump(
+            mode="json", by_alias=True, include=set(PromptConfig.model_fields)
+        ),
+    }
+    _tell(conditions, evaluation, report)
 
 
 # What is checked before anything heavy is loaded.
@@ -110,8 +106,8 @@ def _check(
     plot: Path | None,
     sheet: Path | None,
     overwrite: bool,
-) -> tuple[VideoInfo, Recipe]:
-    """What the result says of itself and of how it was made."""
+) -> tuple[VideoInfo, VideoConfig | None]:
+    """What the result says of itself and of the options that made it."""
     from dreamvid.cli.plot import PLOT_SUFFIXES
     from dreamvid.media.files import STANDARD, check_output
     from dreamvid.media.info import probe
@@ -131,43 +127,32 @@ def _check(
     return seen, _recipe(seen)
 
 
-def _recipe(seen: VideoInfo) -> Recipe:
-    """The options by which the result was made; none where its metadata do not tell."""
+def _recipe(seen: VideoInfo) -> VideoConfig | None:
+    """The options that made the result; None where its metadata do not tell."""
     try:
-        options = json.loads(seen.metadata[METADATA_KEY])["options"]
-    except (KeyError, TypeError, ValueError):
-        return {}
-    return options if isinstance(options, dict) else {}
+        told = json.loads(seen.metadata[METADATA_KEY])["options"].items()
+        known = {option.name for option in options(VideoConfig)}
+        return VideoConfig(**{name: value for name, value in told if name in known})
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return None
 
 
-def _prompts(config: EvalConfig, recipe: Recipe) -> PromptConfig:
+def _prompts(config: EvalConfig, recipe: VideoConfig | None) -> PromptConfig:
     """Those given, or else those of the recipe."""
-    names = PromptConfig.model_fields
-    given = {name: getattr(config, name) for name in names}
-    if not any(given.values()):
-        given = {name: recipe.get(name.rstrip("_").replace("_", "-")) or [] for name in names}
-    return build_config(PromptConfig, given=given)
+    if recipe is None or any(getattr(config, name) for name in PromptConfig.model_fields):
+        return config
+    return recipe
 
 
-def _reading(config: EvalConfig, recipe: Recipe) -> ReadConfig:
-    """How the source is read: as for the recipe, where nothing else is given."""
-    given = config.model_dump(mode="json")
-    told = {}
-    for name in ("start", "end", "fps", "rate", "seconds"):
-        value = recipe.get(name) if given.get(name) is None else given[name]
-        if value is not None:
-            told[name] = value
-    return build_config(ReadConfig, given=told)
-
-
-def _check_judge(config: EvalConfig, prompts: PromptConfig, recipe: Recipe, force: bool) -> None:
+def _check_judge(
+    config: EvalConfig, prompts: PromptConfig, recipe: VideoConfig | None, force: bool
+) -> None:
     from dreamvid.media.files import check_input
 
     if config.judge is None:
         return
-    judge = _identity(config.judge)
     parse_guide(config.judge)
-    if not force and judge in map(_identity, recipe.get("guide", [])):
+    if _identity(config.judge) in map(_identity, _guides(recipe)) and not force:
         raise ConfigError(
             f"--judge: '{config.judge}' dreamed this result and would praise it; allowed: another "
             "model, or --force"
@@ -175,6 +160,11 @@ def _check_judge(config: EvalConfig, prompts: PromptConfig, recipe: Recipe, forc
     prompts.require_prompt()
     for weighted in prompts.image_prompt:
         check_input(Path(split_weight(weighted)[0]))
+
+
+def _guides(recipe: VideoConfig | None) -> list[str]:
+    """Those that dreamed the result; none where its metadata do not tell."""
+    return recipe.guide if recipe is not None and "guide" in recipe.model_fields_set else []
 
 
 def _identity(guide: str) -> tuple[str, str | None]:
@@ -193,35 +183,30 @@ def _identity(guide: str) -> tuple[str, str | None]:
 # Source, result and judge.
 
 
-def _load_judge(
-    config: EvalConfig, prompts: PromptConfig, recipe: Recipe, device: torch.device, report: Report
-) -> ClipObjective | None:
-    from dreamvid.dream.guide import create_objective, load_clip
-    from dreamvid.media.still import read_image
-
-    if config.judge is None:
-        report.say("no --judge, so no gain: what the dream means is not measured")
-        return None
-    if not recipe.get("guide"):
-        report.warn("the result does not tell which guide dreamed it; the judge must be another")
-    images = [read_image(Path(split_weight(text)[0])) for text in prompts.image_prompt]
-    return create_objective(load_clip(config.judge, device), prompts, images)
-
-
 def _open_source(
-    source: Path, reading: ReadConfig, result: VideoInfo, reshaped: bool, report: Report
+    source: Path,
+    result: VideoInfo,
+    config: EvalConfig,
+    recipe: VideoConfig | None,
+    report: Report,
 ) -> FrameReader:
-    """The source at the result's size.
+    """What was dreamed on, at the result's size; its span as told, or else by the recipe.
 
     Raises MediaError where the two differ in shape, and not because that was asked for.
     """
     from dreamvid.media.source import open_frames
 
+    span = {"start", "end", "fps"}
+    told = {}
+    if recipe is not None:
+        told = recipe.model_dump(mode="json", include=span | {"rate", "seconds"})
+    told |= config.model_dump(mode="json", include=span, exclude_none=True)
+    reading = build_config(ReadConfig, given=told)
     reader = open_frames(source, reading, report.warn)
     if (reader.info.width, reader.info.height) == (result.width, result.height):
         return reader
     reader.close()
-    if not reshaped:
+    if "x" not in config.size and (recipe is None or "x" not in recipe.size):
         _check_shape(source, reader.info, result)
     size = f"{result.width}x{result.height}"
     return open_frames(source, reading.model_copy(update={"size": size}), report.warn)
@@ -238,13 +223,54 @@ def _check_shape(source: Path, theirs: VideoInfo, ours: VideoInfo) -> None:
         )
 
 
-def _check_matches(
-    source: Path, result: Path, evaluation: Evaluation, alone: Counter[str], report: Report
-) -> None:
-    """Say which frames had no partner. Raises MediaError where none had one."""
+def _load_judge(
+    config: EvalConfig,
+    prompts: PromptConfig,
+    recipe: VideoConfig | None,
+    device: torch.device,
+    report: Report,
+) -> ClipObjective | None:
+    from dreamvid.dream.guide import create_objective, load_clip
+    from dreamvid.media.still import read_image
+
+    if config.judge is None:
+        report.say("no --judge, so no gain: what the dream means is not measured")
+        return None
+    if not _guides(recipe):
+        report.warn("the result does not tell which guide dreamed it; the judge must be another")
+    images = [read_image(Path(split_weight(text)[0])) for text in prompts.image_prompt]
+    return create_objective(load_clip(config.judge, device), prompts, images)
+
+
+def _measure(
+    sources: FrameReader,
+    results: FrameReader,
+    config: EvalConfig,
+    judge: ClipObjective | None,
+    device: torch.device,
+    contacts: ContactSheet,
+    report: Report,
+) -> Evaluation:
+    """Every frame that has a partner. Raises MediaError where none has."""
+    from dreamvid.evaluate import Evaluation, match_frames
+    from dreamvid.motion.flow import create_flow
+    from dreamvid.motion.shots import create_cut_detector
+
+    evaluation = Evaluation(
+        create_flow(config.flow, device, config.flow_weights),
+        create_cut_detector(config.cut_threshold) if config.cuts else lambda *_: False,
+        judge,
+    )
+    tolerance = max(results.info.time_base / 2, CLOCK_SLACK)
+    alone: Counter[str] = Counter()
+    with report.progress("measuring", results.info.frame_count) as progress:
+        for pair in match_frames(sources, results, tolerance, alone):
+            evaluation.add(*(frame.with_image(frame.image.to(device)) for frame in pair))
+            contacts.add([frame.image for frame in pair])
+            progress.advance("")
     if not evaluation.figures["frames"]:
         raise MediaError(
-            f"no frame of '{result}' is shown at the time of one of '{source}'; "
+            "no frame of the result is shown at the time of one of the source; "
             "--start tells where in the source the result begins"
         )
     if alone.total():
@@ -253,6 +279,7 @@ def _check_matches(
             f"frames are matched by their times: {alone['source']} of the source's and "
             f"{alone['result']} of the result's have no partner{rest}"
         )
+    return evaluation
 
 
 # What is told.
