@@ -1,4 +1,4 @@
-"""Curves as a picture file: the one place that draws them."""
+"""Curves as a picture file, and labels: the one place that draws."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PLOT_SUFFIXES = (".png",)
 _WIDTH, _PANEL_HEIGHT = 10.0, 2.1  # inches
@@ -69,6 +72,20 @@ def write_plot(
         axes[-1].set_xlabel(x_label)
         figure.savefig(drawn, format="png", dpi=_DOTS_AN_INCH)
     write_whole(path, drawn.getvalue(), overwrite)
+
+
+def draw_label(text: str, width: int, height: int) -> Tensor:
+    """A strip of text, light on dark: float32 (3, height, width) in [0, 1]."""
+    import torch
+    from matplotlib.figure import Figure
+
+    figure = Figure((width / 100, height / 100), dpi=100, facecolor=_INK)
+    points = 0.6 * height * 72 / 100
+    figure.text(height / width / 3, 0.5, text, color="white", fontsize=points, va="center_baseline")
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="rgba", dpi=100)
+    pixels = torch.frombuffer(drawn.getbuffer(), dtype=torch.uint8).view(height, width, 4)
+    return pixels[..., :3].permute(2, 0, 1).float() / 255
 
 
 def _draw(plane: Any, panel: Panel, marks: Sequence[float]) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dreamvid.cli.plot import Line, Panel, write_plot
+from dreamvid.cli.plot import Line, Panel, draw_label, write_plot
 from dreamvid.errors import MediaError
 from dreamvid.media import read_image
 
@@ -51,3 +51,17 @@ def test_a_plot_is_not_replaced_unasked_nor_left_half_written(tmp_path, monkeypa
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(MediaError, match=r"unknown extension '\.jpg'; allowed: \.png"):
         write_plot(tmp_path / "a.jpg", [panel])
+
+
+@pytest.mark.parametrize("size", [(320, 20), (101, 33), (16, 12)])
+def test_a_label_is_light_on_dark_and_of_the_size_asked_for(size):
+    width, height = size
+    label, blank = draw_label("dream –", width, height), draw_label("", width, height)
+    assert label.shape == blank.shape == (3, height, width)
+    assert blank.amax() < 0.25
+    assert label.amax() > 0.8
+    inked = ((label - blank).amax(0) > 0.3).nonzero()
+    assert inked[:, 1].min() >= 1
+    if width > 100:  # no letter is cut off
+        assert inked[:, 1].max() < width - 1
+        assert 1 <= inked[:, 0].min() <= inked[:, 0].max() < height - 1
