@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dreamvid.dream.guide import create_objectives
     from dreamvid.dream.optimise import dream_image
     from dreamvid.errors import DreamvidError
+    from dreamvid.evaluate import Evaluation
     from dreamvid.media.reader import VideoReader
     from dreamvid.media.still import read_image, write_image
     from dreamvid.media.writer import VideoWriter
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "DreamvidError": "errors",
+    "Evaluation": "evaluate",
     "Frame": "types",
     "ImageConfig": "config",
     "VideoConfig": "config",
@@ -40,6 +42,7 @@ _HOMES = {
 
 __all__ = [
     "DreamvidError",
+    "Evaluation",
     "Frame",
     "ImageConfig",
     "VideoConfig",
