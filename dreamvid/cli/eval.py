@@ -321,7 +321,7 @@ def _tell(conditions: dict[str, Any], evaluation: Evaluation, report: Report) ->
     from dreamvid.evaluate import FIGURES
 
     figures = {
-        name: value if value is None else float(f"{value:.6g}")
+        name: float(f"{value:.6g}") if isinstance(value, float) else value
         for name, value in evaluation.figures.items()
     }
     if report.as_json:
