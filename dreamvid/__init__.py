@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dreamvid.dream.guide import create_objectives
     from dreamvid.dream.optimise import dream_image
     from dreamvid.errors import DreamvidError
+    from dreamvid.evaluate import Evaluation
     from dreamvid.media.reader import VideoReader
     from dreamvid.media.still import read_image, write_image
     from dreamvid.media.writer import VideoWriter
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Clock": "control.clock",
     "DreamvidError": "errors",
+    "Evaluation": "evaluate",
     "Frame": "types",
     "ImageConfig": "config",
     "Moment": "sequence",
@@ -49,6 +51,7 @@ _HOMES = {
 __all__ = [
     "Clock",
     "DreamvidError",
+    "Evaluation",
     "Frame",
     "ImageConfig",
     "Moment",

@@ -251,7 +251,13 @@ class PromptConfig(Section):
             )
 
 
-class GuideConfig(Section):
+class DeviceConfig(Section):
+    title = "Guide and device"
+
+    device: Device = Field("auto", description="Where to compute.")
+
+
+class GuideConfig(DeviceConfig):
     title = "Guide and device"
 
     guide: Annotated[list[str], Flag("-g"), Field(min_length=1)] = Field(
@@ -259,7 +265,6 @@ class GuideConfig(Section):
         description="The CLIP that judges: mini, MODEL:TAG, MODEL:FILE or hf-hub:ORG/NAME. "
         "Repeat for an ensemble. `dreamvid guides` lists them.",
     )
-    device: Device = Field("auto", description="Where to compute.")
 
 
 class TargetConfig(GuideConfig, PromptConfig):
@@ -329,17 +334,26 @@ class DreamConfig(Section):
         return self
 
 
-class MotionConfig(Section):
+class FlowConfig(Section):
     title = "Motion"
 
-    first_steps: int = Field(
-        40, ge=0, le=100_000, description="Gradient steps for the first frame of a shot."
-    )
     flow: Literal["dis", "farneback", "raft-small", "raft-large"] = Field(
         "dis", description="Optical flow."
     )
     flow_weights: str | None = Field(
         None, description="File with RAFT's weights; else torchvision downloads them."
+    )
+    cuts: bool = Field(True, description="Find cuts and start afresh at each.")
+    cut_threshold: float = Field(
+        27.0, gt=0, le=255, description="Content change, 0 to 255, that makes a cut."
+    )
+
+
+class MotionConfig(FlowConfig):
+    title = "Motion"
+
+    first_steps: int = Field(
+        40, ge=0, le=100_000, description="Gradient steps for the first frame of a shot."
     )
     carry: Literal["frame", "delta", "none"] = Field(
         "delta",
@@ -349,10 +363,6 @@ class MotionConfig(Section):
     decay: float = Field(1.0, ge=0, le=1, description="Share of the carried delta that is kept.")
     every: int = Field(
         1, ge=1, le=100, description="Dream every so many frames and blend those between."
-    )
-    cuts: bool = Field(True, description="Find cuts and start afresh at each.")
-    cut_threshold: float = Field(
-        27.0, gt=0, le=255, description="Content change, 0 to 255, that makes a cut."
     )
 
 
@@ -364,20 +374,12 @@ class ScheduledConfig(TimeConfig, SequenceConfig):
     """What may change from frame to frame, with what changes it."""
 
 
-class ReadConfig(Section):
+class SpanConfig(Section):
     title = "Reading"
 
     start: Seconds | None = Field(None, description="Begin here.")
     end: Seconds | None = Field(None, description="End before this time.")
     fps: Rate | None = Field(None, description="Frames a second; else the source's own times.")
-    size: Size = Field("source", description="Size to dream and deliver at.")
-    rate: Rate = Field(
-        Fraction(25), description="Frames a second of pictures that are read as a film."
-    )
-    seconds: Seconds | None = Field(None, description="How long a single picture as IN stays.")
-    input_format: str | None = Field(
-        None, description="FFmpeg's name of the format on standard input, where IN is -."
-    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -387,6 +389,19 @@ class ReadConfig(Section):
                 "allowed: any later time"
             )
         return self
+
+
+class ReadConfig(SpanConfig):
+    title = "Reading"
+
+    size: Size = Field("source", description="Size to dream and deliver at.")
+    rate: Rate = Field(
+        Fraction(25), description="Frames a second of pictures that are read as a film."
+    )
+    seconds: Seconds | None = Field(None, description="How long a single picture as IN stays.")
+    input_format: str | None = Field(
+        None, description="FFmpeg's name of the format on standard input, where IN is -."
+    )
 
 
 class DeliveryConfig(Section):
@@ -440,6 +455,21 @@ class ImageConfig(DreamConfig, TargetConfig):
     metadata: bool = Field(True, description="Write prompts and options into the result.")
 
 
+class EvalConfig(SpanConfig, FlowConfig, DeviceConfig, PromptConfig):
+    """All options of `dreamvid eval`. What of the source is read is what the result says."""
+
+    title = "Judge"
+
+    judge: str | None = Field(
+        None,
+        description="The CLIP that scores the result, named as a guide; not one that dreamed it.",
+    )
+    size: Size = Field("source", description="Size to measure at; source: the result's own.")
+
+
+MODELS = (VideoConfig, ImageConfig, EvalConfig)
+"""One for each command that takes a configuration file."""
+
 Config = TypeVar("Config", bound=Section)
 
 
@@ -473,7 +503,7 @@ def read_toml(file: Path) -> dict[str, Any]:
         raise ConfigError(f"configuration '{file}': {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"configuration '{file}' is not TOML: {error}") from None
-    known = {option.name for model in (VideoConfig, ImageConfig) for option in options(model)}
+    known = {option.name for model in MODELS for option in options(model)}
     for key in values:
         if key not in known:
             raise ConfigError(

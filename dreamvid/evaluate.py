@@ -17,7 +17,8 @@ soft trust for their mask.
 from __future__ import annotations
 
 import math
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
@@ -114,7 +115,8 @@ class _Step:
 class Evaluation:
     """Figures of a result against its source, pair by pair.
 
-    Remembers the last 24 pairs with their flow, and a dozen numbers of every frame in `series`.
+    Remembers the last 24 pairs with their flow, 864 bytes a pixel, and of every frame a dozen
+    numbers, in `series`.
     """
 
     def __init__(
@@ -281,6 +283,33 @@ class Evaluation:
     def _mean_dream(self, channel: str, frames: list[int]) -> float:
         result, source = self.series[f"result_{channel}"], self.series[f"source_{channel}"]
         return sum((result[k] or 0.0) - (source[k] or 0.0) for k in frames) / len(frames)
+
+
+def match_frames(
+    sources: Iterable[Frame], results: Iterable[Frame], tolerance: Fraction, alone: Counter[str]
+) -> Iterator[tuple[Frame, Frame]]:
+    """Pairs of frames whose times are no more than `tolerance` seconds apart, both in order.
+
+    Those without a partner are counted in `alone` under "source" and "result"; a source that goes
+    on after the result's last frame is not read on, and counted once under "rest".
+    """
+    theirs, ours = iter(sources), iter(results)
+    source, result = next(theirs, None), next(ours, None)
+    while source is not None and result is not None:
+        late = result.time - source.time
+        if abs(late) <= tolerance:
+            yield source, result
+        alone["source"] += late > tolerance
+        alone["result"] += late < -tolerance
+        # Whichever is behind moves on; both where they are a pair.
+        if late >= -tolerance:
+            source = next(theirs, None)
+        if late <= tolerance:
+            result = next(ours, None)
+    alone["rest"] += source is not None
+    while result is not None:
+        alone["result"] += 1
+        result = next(ours, None)
 
 
 def structural_similarity(image: Tensor, reference: Tensor) -> Tensor:

@@ -8,6 +8,6 @@ cd "$(dirname "$0")/.."
 prompt=${1:-"a coral reef"}
 mkdir -p out
 dreamvid video samples/flight.mp4 out/flight.mp4 --prompt "$prompt" --overwrite
-python scripts/judge.py samples/flight.mp4 out/flight.mp4 --prompt "$prompt"
-python scripts/sheet.py samples/flight.mp4 out/flight.mp4 out/flight.png
-echo "result: out/flight.mp4; source above, result below: out/flight.png"
+dreamvid eval samples/flight.mp4 out/flight.mp4 --judge local-dir:tests/judge \
+    --sheet out/flight.png --plot out/flight-figures.png --overwrite
+echo "result: out/flight.mp4; source above, result below: out/flight.png; over time: out/flight-figures.png"

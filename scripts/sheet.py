@@ -6,14 +6,10 @@ python scripts/sheet.py SOURCE RESULT [RESULT …] SHEET.png [--count 6] [--star
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from contextlib import ExitStack
-from fractions import Fraction
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
+from dreamvid.cli.sheet import COLUMNS, ContactSheet
 from dreamvid.config import parse_seconds
 from dreamvid.media.info import probe
 from dreamvid.media.reader import VideoReader
@@ -25,32 +21,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
     parser.add_argument("sheet", type=Path)
-    parser.add_argument("--count", type=int, default=6, help="columns")
+    parser.add_argument("--count", type=int, default=COLUMNS, help="columns")
     parser.add_argument("--start", type=parse_seconds, help="where in the source results begin")
     arguments = parser.parse_args()
     source, *results = arguments.videos
-    columns = list(sheet_columns(source, results, arguments.count, arguments.start))
-    write_image(arguments.sheet, torch.cat(columns, 2), overwrite=True)
-
-
-def sheet_columns(
-    source: Path, results: list[Path], count: int, start: Fraction | None
-) -> Iterator[Tensor]:
-    """`count` columns (3, rows·H, W), evenly spread over the first result."""
     seen = probe(results[0] if results else source)
-    total = seen.frame_count or 1
-    wanted = {round(i * (total - 1) / max(count - 1, 1)) for i in range(count)}
-    size = f"{seen.width}x{seen.height}"
+    sheet = ContactSheet(seen.frame_count, arguments.count)
     with ExitStack() as stack:
         readers = [
             stack.enter_context(
-                VideoReader(path, start=start if path == source else None, size=size)
+                VideoReader(
+                    path,
+                    start=arguments.start if path == source else None,
+                    size=f"{seen.width}x{seen.height}",
+                )
             )
-            for path in (source, *results)
+            for path in arguments.videos
         ]
-        for index, frames in enumerate(zip(*readers, strict=False)):
-            if index in wanted:
-                yield torch.cat([frame.image for frame in frames], 1)
+        for frames in zip(*readers, strict=False):
+            sheet.add([frame.image for frame in frames])
+    write_image(arguments.sheet, sheet.image(), overwrite=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dreamvid.evaluate import FIGURES, Evaluation, structural_similarity
+from dreamvid.evaluate import FIGURES, Evaluation, match_frames, structural_similarity
 from dreamvid.motion import create_cut_detector
 from dreamvid.types import Frame
 from tests.motion.scenes import texture
@@ -222,6 +223,36 @@ def test_pictures_of_two_sizes_are_refused():
     (source,), (result,) = flat(0.5), flat(0.5, side=32)
     with pytest.raises(ValueError, match="one size"):
         evaluation.add(Frame(source, Fraction(0)), Frame(result, Fraction(0)))
+
+
+# Which frames are compared
+
+
+def matched(sources: Sequence[float], results: Sequence[float]) -> tuple[list[Any], Counter[str]]:
+    alone: Counter[str] = Counter()
+    (image,) = flat(0.5)
+    theirs, ours = (
+        [Frame(image, Fraction(str(time))) for time in times] for times in (sources, results)
+    )
+    pairs = match_frames(theirs, ours, Fraction(1, 100), alone)
+    return [(float(source.time), float(result.time)) for source, result in pairs], +alone
+
+
+@pytest.mark.parametrize(
+    ("sources", "results", "pairs", "alone"),
+    [
+        ([0, 0.1, 0.2], [0, 0.1, 0.2], [(0, 0), (0.1, 0.1), (0.2, 0.2)], {}),
+        ([0, 0.1, 0.2], [0.01, 0.09], [(0, 0.01), (0.1, 0.09)], {"rest": 1}),
+        ([0, 0.1, 0.2], [0, 0.2], [(0, 0), (0.2, 0.2)], {"source": 1}),
+        ([0, 0.2], [0, 0.1, 0.2], [(0, 0), (0.2, 0.2)], {"result": 1}),
+        ([0, 0.1, 0.2, 0.3, 0.4], [0, 0.1], [(0, 0), (0.1, 0.1)], {"rest": 1}),
+        ([0, 0.1], [0, 0.1, 0.2, 0.3], [(0, 0), (0.1, 0.1)], {"result": 2}),
+        ([0, 0.1], [0.05, 0.15], [], {"source": 2, "result": 2}),
+        ([], [0, 0.1], [], {"result": 2}),
+    ],
+)
+def test_frames_are_matched_by_time(sources, results, pairs, alone):
+    assert matched(sources, results) == (pairs, Counter(alone))
 
 
 # What each kind of result wins and loses

@@ -55,10 +55,11 @@ HOMES = {
     "pydantic": {"config.py"},
     "typer": {"cli"},
     "rich": {"cli"},
+    "matplotlib": {"cli/plot.py"},
 }
 """Where each library may be imported: files, or folders with all that is in them."""
 
-HEAVY = ("torch", "av", "cv2", "numpy", "open_clip", "torchvision", "scenedetect")
+HEAVY = ("torch", "av", "cv2", "numpy", "open_clip", "torchvision", "scenedetect", "matplotlib")
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
@@ -160,7 +161,9 @@ def test_the_command_line_and_options_load_nothing_heavy():
     )
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["video", "--help"], ["video", "--stepz", "3"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["video", "--help"], ["eval", "--help"], ["video", "--stepz", "3"]]
+)
 def test_help_and_a_mistyped_option_load_nothing_heavy(arguments):
     run = f"from dreamvid.cli.app import run\ntry:\n    run({arguments!r})\nexcept SystemExit: pass"
     assert loaded_after(run) == set()

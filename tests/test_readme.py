@@ -6,23 +6,41 @@ import re
 from pathlib import Path
 
 import dreamvid
-from dreamvid.config import ImageConfig, VideoConfig, options
+from dreamvid.config import MODELS, options
 from dreamvid.dream.names import BUILT_IN, KNOWN
+from dreamvid.evaluate import FIGURES
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-RUN_OPTIONS = {"film", "overwrite", "quiet", "json", "config", "debug", "help"}
+RUN_OPTIONS = {
+    "film",
+    "force",
+    "plot",
+    "sheet",
+    "overwrite",
+    "quiet",
+    "json",
+    "config",
+    "debug",
+    "help",
+}
 SCRIPT_OPTIONS = {"second-guide"}
 
 
 def test_every_option_in_the_readme_exists():
     named = {name.removeprefix("no-") for name in re.findall(r"--([a-z][a-z-]+)", README)}
-    known = {option.name for model in (VideoConfig, ImageConfig) for option in options(model)}
+    known = {option.name for model in MODELS for option in options(model)}
     assert named - known - RUN_OPTIONS - SCRIPT_OPTIONS == set()
 
 
 def test_every_guide_worth_knowing_is_in_the_readme():
     for name in [*BUILT_IN, *(guide.name for guide in KNOWN)]:
         assert f"`{name}`" in README
+
+
+def test_every_figure_is_explained_in_the_readme():
+    section = README.split("## Measuring a dream")[1].split("\n## ")[0]
+    for figure in FIGURES.keys() - {"frames", "cuts"}:
+        assert f"`{figure.removesuffix('_8').removesuffix('_24')}`" in section
 
 
 def test_every_name_that_the_readme_uses_of_the_library_is_exported():

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from dreamvid.cli.config import config
+from dreamvid.cli.eval import evaluate
 from dreamvid.cli.guides import guides
 from dreamvid.cli.image import image
 from dreamvid.cli.info import info
@@ -22,8 +23,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (video, image, guides, info, config):
-    app.command()(command)
+for name, command in {
+    "video": video,
+    "image": image,
+    "eval": evaluate,
+    "guides": guides,
+    "info": info,
+    "config": config,
+}.items():
+    app.command(name)(command)
 
 
 def _print_version(value: bool) -> None:

@@ -7,8 +7,6 @@ import os
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,46 +19,16 @@ from torch import Tensor
 from dreamvid import config
 from dreamvid.cli import setup
 from dreamvid.cli.app import run
-from dreamvid.config import ImageConfig, Section, VideoConfig, options
+from dreamvid.config import EvalConfig, ImageConfig, Section, VideoConfig, options
 from dreamvid.dream import guide, optimise
 from dreamvid.errors import DreamvidError, MediaError
 from dreamvid.media import ColourTags, VideoReader, probe, read_image, write_image
+from tests.cli.conftest import Result, refused
 from tests.media.clips import Clip, make, steady
 
 ROSE = ["-p", "a red rose"]
 QUICK = ["--steps", "1", "--first-steps", "1", "--cutouts", "2", "--octaves", "1", "-q"]
 QUICK_IMAGE = ["--steps", "3", "--cutouts", "2", "--octaves", "1", "-q"]
-
-
-@dataclass
-class Result:
-    """What became of one command."""
-
-    status: object
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        assert self.status == 0, self.err
-        return json.loads(self.out)
-
-
-Command = Callable[..., Result]
-
-
-@pytest.fixture
-def dreamvid(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Runs one command in this process."""
-    monkeypatch.setenv("COLUMNS", "300")
-
-    def command(*arguments: object) -> Result:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            run([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        return Result(stopped.value.code, printed.out, printed.err)
-
-    return command
 
 
 @pytest.fixture(scope="module")
@@ -271,6 +239,7 @@ def test_a_beat_without_a_tempo_is_refused(dreamvid, clip, tmp_path):
 COMMANDS: dict[str, type[Section]] = {
     "video": VideoConfig,
     "image": ImageConfig,
+    "eval": EvalConfig,
     "config": VideoConfig,
 }
 
@@ -297,7 +266,9 @@ def test_help_tells_every_option_with_its_limits_and_default(dreamvid, command):
 
 def test_help_tells_the_commands_and_their_own_options(dreamvid):
     text = dreamvid("--help").out
-    assert all(f" {command} " in text for command in ("video", "image", "guides", "info", "config"))
+    assert all(
+        f" {command} " in text for command in ("video", "image", "eval", "guides", "info", "config")
+    )
     video, image = (dreamvid(command, "--help").out.split() for command in ("video", "image"))
     assert {"--overwrite", "--quiet", "--json", "--debug"} <= set(video) & set(image)
     assert "--film" in image
@@ -369,14 +340,6 @@ def test_cached_guides_are_told(dreamvid, monkeypatch):
 
 
 # How it fails
-
-
-def refused(result: Result, status: int, message: str) -> None:
-    """One line on standard error, nothing on standard output."""
-    assert result.err.startswith(f"dreamvid: {message}")
-    assert result.err.count("\n") == 1
-    assert result.err.endswith("\n")
-    assert (result.status, result.out) == (status, "")
 
 
 USAGE = [

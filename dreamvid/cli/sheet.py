@@ -1,0 +1,45 @@
+"""Contact sheets: a few frames side by side, each above what was made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+COLUMNS = 6
+COLUMN_WIDTH = 400
+"""Pixels, at most."""
+
+
+class ContactSheet:
+    """`count` columns, evenly spread over `total` frames; holds only what it shows."""
+
+    def __init__(self, total: int | None, count: int = COLUMNS) -> None:
+        """Where `total` is unknown (None), the sheet shows the first frames."""
+        last = (total or count) - 1
+        self._wanted = {round(i * last / max(count - 1, 1)) for i in range(count)}
+        self._seen = 0
+        self._columns: list[Tensor] = []
+
+    def add(self, images: Sequence[Tensor]) -> None:
+        """The next frame's pictures, from top to bottom: (3, H, W) of one size."""
+        import torch
+
+        from dreamvid.dream.octaves import resize
+
+        if self._seen in self._wanted:
+            height, width = images[0].shape[1:]
+            shrink = min(1, COLUMN_WIDTH / width)
+            size = round(height * shrink), round(width * shrink)
+            self._columns.append(torch.cat([resize(image, size).cpu() for image in images], 1))
+        self._seen += 1
+
+    def image(self) -> Tensor:
+        """The sheet, (3, H, W). Raises ValueError before any frame has come."""
+        import torch
+
+        if not self._columns:
+            raise ValueError("a contact sheet needs a frame")
+        return torch.cat(self._columns, 2)
