@@ -317,10 +317,7 @@ class DreamConfig(Section):
         0.0, ge=0, le=1000, description="Weight that holds trusted pixels to their warm start."
     )
     hold: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="How far trusted pixels are held: the share of each step they do not take.",
+        0.8, ge=0, le=1, description="Share of each step that trusted pixels do not take."
     )
     seed: int = Field(0, ge=0, le=2**63 - 1, description="Seed of all randomness.")
 
