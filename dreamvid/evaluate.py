@@ -37,7 +37,7 @@ DISTANCES = (1, 8, 24)
 UNTOUCHED = 2 / 255
 """A pixel whose channels all differ from the source's by less was not dreamed on."""
 DRIFT_SPAN = Fraction(1)
-"""Seconds at either end of the clip between which colours may have drifted."""
+"""Seconds at either end of a shot between which colours may have drifted."""
 
 _LUMA = (0.299, 0.587, 0.114)
 _WINDOW_RADIUS = 5  # pixels, for SSIM
@@ -74,7 +74,7 @@ FIGURES = {
     "judge_gain": "their difference",
     "judge_consistency": "cosine of the judge's features of a result's frame and the one before",
     "judge_consistency_source": "that of the source",
-    "colour_drift": "change of mean D from the first second to the last, in the worst channel",
+    "colour_drift": "change of mean D over the longest shot, first second to last, worst channel",
     "ssim": "structural similarity of the result's luma to the source's",
     "sharpness": "gradient energy of the result over the source's",
     "sharpness_untouched": "the same where no channel differs by 2/255 or more",
@@ -128,7 +128,7 @@ class Evaluation:
         self._above: defaultdict[str, float] = defaultdict(float)
         self._below: defaultdict[str, float] = defaultdict(float)
         self._times: list[Fraction] = []
-        self._cuts = 0
+        self._shots: list[int] = []  # the frames with which shots begin
         self.series: defaultdict[str, list[float | None]] = defaultdict(list)
         """A value a frame by name; None where a frame has none, as the first of a shot."""
 
@@ -158,7 +158,7 @@ class Evaluation:
         power = ratios.get("strength") or 0.0
         derived: dict[str, float | None] = {
             "frames": len(self._times),
-            "cuts": self._cuts,
+            "cuts": max(0, len(self._shots) - 1),
             "strength": math.sqrt(power),
             "relative_fdb": _divide(ratios.get("fdb"), power),
             "judge_gain": _subtract(ratios.get("judge_after"), ratios.get("judge_before")),
@@ -211,7 +211,7 @@ class Evaluation:
         before = self._last
         begins_shot = before is None or self._is_cut(now.source, before.source)
         if before is None or begins_shot:
-            self._cuts += before is not None
+            self._shots.append(len(self._times) - 1)
             self._steps.clear()
             for name in ("dream_warp_error", "fdb", "tof"):
                 self.series[name].append(None)
@@ -267,14 +267,17 @@ class Evaluation:
     def _colour_drift(self) -> float | None:
         """`max_c |mean D_c over the last second − mean D_c over the first|`; c a channel.
 
-        Of a clip shorter than two seconds, the halves.
+        Of the longest shot, since another shot's dream has colours of its own; where that is
+        shorter than two seconds, between its halves.
         """
-        if len(self._times) < 2:
+        bounds = [*self._shots, len(self._times)]
+        shot = max(map(range, bounds, bounds[1:]), key=len, default=range(0))
+        if len(shot) < 2:
             return None
-        first, last = self._times[0], self._times[-1]
+        first, last = self._times[shot[0]], self._times[shot[-1]]
         span = min(DRIFT_SPAN, (last - first) / 2)
-        head = [k for k, time in enumerate(self._times) if time < first + span]
-        tail = [k for k, time in enumerate(self._times) if time > last - span]
+        head = [k for k in shot if self._times[k] < first + span]
+        tail = [k for k in shot if self._times[k] > last - span]
         return max(
             abs(self._mean_dream(channel, tail) - self._mean_dream(channel, head))
             for channel in ("red", "green", "blue")

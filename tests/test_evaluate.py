@@ -149,6 +149,15 @@ def test_colour_drift_is_that_of_the_worst_channel():
     assert measured(flat(0.5, 0.5), results)["colour_drift"] == pytest.approx(0.2)
 
 
+def test_colour_drift_is_that_of_the_longest_shot():
+    sources = flat(*[0.1] * 3, *[0.9] * 6, *[0.2] * 2)
+    dream = [0.0, 0.1, 0.4, *[-0.3] * 3, *[-0.32] * 3, 0.0, 0.5]
+    results = [source + added for source, added in zip(sources, dream, strict=True)]
+    figures = measured(sources, results, is_cut=create_cut_detector(27))
+    assert figures["cuts"] == 2
+    assert figures["colour_drift"] == pytest.approx(0.02, abs=1e-5)
+
+
 def test_the_judges_gain_and_consistency():
     sources, results = flat(0.5, 0.5), flat(0.5, 0.0)
     results[1][0] = 0.5
