@@ -291,9 +291,7 @@ class TimeConfig(PromptConfig):
 class DreamConfig(Section):
     title = "Dream"
 
-    steps: int = Field(
-        10, ge=0, le=100_000, description="Gradient steps a frame, over all octaves."
-    )
+    steps: int = Field(6, ge=0, le=100_000, description="Gradient steps a frame, over all octaves.")
     octaves: int = Field(4, ge=1, le=12, description="Scales, dreamed from coarse to fine.")
     octave_scale: float = Field(1.6, ge=1.05, le=4, description="Size ratio between two octaves.")
     strength: float = Field(
@@ -358,6 +356,13 @@ class MotionConfig(FlowConfig):
         "or nothing.",
     )
     decay: float = Field(1.0, ge=0, le=1, description="Share of the carried delta that is kept.")
+    catch_up: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of --first-steps that a frame gets on top of --steps where none of it "
+        "can be trusted; in proportion where a part cannot.",
+    )
     every: int = Field(
         1, ge=1, le=100, description="Dream every so many frames and blend those between."
     )

@@ -198,9 +198,8 @@ def _dream_span(
         find = direct if span.is_flash else chained
         ways = find(carry.source, [each.image for each in span.frames], flow)
         start, trust = warm_start(key.image, carry, ways.back[-1], config)
-    dream, outcome = _dream_or_keep(
-        key, start, trust, config.steps if follows else config.first_steps, on_step
-    )
+    steps = _step_budget(config, trust) if follows else config.first_steps
+    dream, outcome = _dream_or_keep(key, start, trust, steps, on_step)
     if carry is not None and ways is not None:
         before, after = carry.dream - carry.source, dream - key.image
         for number, each in enumerate(between, 1):
@@ -209,6 +208,13 @@ def _dream_span(
             image = constrain(each.image + delta, each.image, each.moment.config.strength)
             yield _result(each, image, replace(carry, given=number))
     yield _result(key, dream, Carry(key.index, key.image, dream), span.begins_shot, outcome)
+
+
+def _step_budget(config: SequenceConfig, trust: Tensor | None) -> int:
+    """Steps for a frame that follows another: more, the more of it begins from the bare source."""
+    if trust is None or not config.steps:
+        return config.steps
+    return config.steps + round(config.catch_up * config.first_steps * float(1 - trust.mean()))
 
 
 def _result(

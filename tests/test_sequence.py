@@ -31,7 +31,15 @@ RED = (1.0, 0.0, 0.0)
 
 
 def options(**changes: Any) -> SequenceConfig:
-    plain = {"steps": 2, "first_steps": 3, "octaves": 1, "cutouts": 2, "tv": 0, "strength": 1}
+    plain = {
+        "steps": 2,
+        "first_steps": 3,
+        "catch_up": 0,
+        "octaves": 1,
+        "cutouts": 2,
+        "tv": 0,
+        "strength": 1,
+    }
     return SequenceConfig.model_validate(plain | changes)
 
 
@@ -124,6 +132,22 @@ def test_cuts_can_be_ignored():
 
     results = list(run(clip(3), options(cuts=False), is_cut=fail))
     assert [result.begins_shot for result in results] == [True, False, False]
+
+
+@pytest.mark.parametrize(("speed", "catch_up", "expected"), [(0, 1, 4), (14, 1, 9), (14, 0.5, 7)])
+def test_steps_go_where_nothing_can_be_carried(speed, catch_up, expected):
+    # Of 56 columns 14 were out of the frame and the next is half trusted: 0.26 of the picture.
+    steps: list[Step] = []
+    config = options(steps=4, first_steps=20, catch_up=catch_up)
+    list(run(clip(2), config, flow=KnownFlow(speed), on_step=steps.append))
+    assert steps[-1].count == expected
+
+
+def test_no_steps_are_no_steps_whatever_can_be_trusted():
+    steps: list[Step] = []
+    config = options(steps=0, first_steps=0, catch_up=1)
+    list(run(clip(2), config, flow=KnownFlow(14), on_step=steps.append))
+    assert steps == []
 
 
 # Warm starts by hand: the scene moves left by 2, so a pixel was 2 further right before
