@@ -31,8 +31,11 @@ class Delivery:
         """The frames to dream, in order."""
         for frame in frames:
             self._inside.append(frame.image)
-            small = frame.image if self._size is None else resize(frame.image, self._size)
-            yield frame.with_image(small)
+            yield frame.with_image(self.shrink(frame.image))
+
+    def shrink(self, image: Tensor) -> Tensor:
+        """A source's image (3, H, W) at the size to dream at."""
+        return image if self._size is None else resize(image, self._size)
 
     def finish(self, dream: Frame, source: Tensor) -> Frame:
         """The result for the next frame in order; `source` (3, H, W) is what was dreamed on."""

@@ -11,6 +11,8 @@ from dreamvid.cli.guides import guides
 from dreamvid.cli.image import image
 from dreamvid.cli.info import info
 from dreamvid.cli.options import fail
+from dreamvid.cli.peek import peek
+from dreamvid.cli.resume import resume
 from dreamvid.cli.video import video
 from dreamvid.errors import ConfigError
 
@@ -22,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (video, image, guides, info, config):
+for command in (video, resume, peek, image, guides, info, config):
     app.command()(command)
 
 
