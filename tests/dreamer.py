@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import cv2
 import torch
 from torch import Tensor
 
@@ -37,6 +38,7 @@ from tests.fakes import TowardsColour
 
 SEGMENT_FRAMES = 4
 STEP_S = 0.004
+_LONG_S = 30
 _PATIENCE = 100
 _GROWTH = 1.04
 """Of the pauses: on a machine that becomes busier a run must get past its beginning, too."""
@@ -47,12 +49,29 @@ _context = get_context("forkserver")
 _context.set_forkserver_preload(["tests.dreamer"])
 
 
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong, at the how manieth time, and the file that it takes."""
+
+    kind: str
+    at: int
+    path: Path = Path()
+
+
 class SlowColour(TowardsColour):
-    """Takes a while, as a guide does."""
+    """Takes a while, as a guide does; and longer, or fails, at the calls that a fault names."""
+
+    def __init__(self, fault: Fault | None) -> None:
+        super().__init__((1.0, 0.0, 0.0))
+        self.fault = fault
 
     def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
-        time.sleep(STEP_S)
-        return super().__call__(cutouts, source_cutouts)
+        kind = self.fault.kind if self.fault and self.calls == self.fault.at else ""
+        time.sleep(_LONG_S if kind == "long step" else STEP_S)
+        loss = super().__call__(cutouts, source_cutouts)
+        if kind == "no memory" and len(cutouts) > 1:
+            raise torch.OutOfMemoryError
+        return loss * float("nan") if kind == "no number" else loss
 
     def similarity(self, image: Tensor) -> Tensor:
         return 1 - (image - self.colour).square().mean()
@@ -61,18 +80,10 @@ class SlowColour(TowardsColour):
 def _warm_up() -> None:
     """Let the server load what is loaded at first use, for all that it forks."""
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     create_cut_detector(27.0)
     config = DreamConfig(steps=1, cutouts=1)
     dream_image(torch.rand(3, 32, 32), [TowardsColour((1.0, 0.0, 0.0))], config)
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What goes wrong, at the how manieth time, and the file that it takes."""
-
-    kind: str
-    at: int
-    path: Path = Path()
 
 
 def _full_disk(fault: Fault) -> Any:
@@ -133,15 +144,15 @@ _FAULTS: dict[str, Callable[[Fault], Any]] = {
 
 def _main(arguments: list[str], log: Path, fault: Fault | None) -> None:
     torch.set_num_threads(1)
-    objectives = [SlowColour((1.0, 0.0, 0.0))]
+    objectives = [SlowColour(fault)]
     with log.open("w", encoding="utf-8") as file:
         sys.stdout = sys.stderr = file
         with (
             patch.object(dreamvid.cli.clip, "load_objectives", lambda *_: objectives),
             patch.object(dreamvid.journal.writing, "SEGMENT_FRAMES", SEGMENT_FRAMES),
         ):
-            context = nullcontext() if fault is None else _FAULTS[fault.kind](fault)
-            with context:
+            of_the_world = fault is not None and fault.kind in _FAULTS
+            with _FAULTS[fault.kind](fault) if fault and of_the_world else nullcontext():
                 dreamvid.cli.app.run(arguments)
 
 
