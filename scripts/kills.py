@@ -10,7 +10,6 @@ then. Exits with 1 where anything differs.
 
 from __future__ import annotations
 
-import _thread
 import argparse
 import random
 import signal
@@ -57,7 +56,8 @@ def main() -> None:
     arguments = parser.parse_args()
     number = signal.Signals[f"SIG{arguments.signal}"]
     count = Count()
-    signal.signal(signal.SIGTERM, lambda *_: _thread.interrupt_main())
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as name, suppress(KeyboardInterrupt):
         run(Path(name), arguments.kills, number, random.Random(arguments.seed), count)
     tell(count)

@@ -27,10 +27,12 @@ from torch import Tensor
 
 import dreamvid.cli.app
 import dreamvid.cli.clip
+import dreamvid.cli.image
 import dreamvid.journal.writing
 from dreamvid.config import DreamConfig
 from dreamvid.dream.optimise import dream_image
 from dreamvid.errors import MediaError
+from dreamvid.journal import folder_of, read_state
 from dreamvid.media.pictures import Picture, SegmentEncoder
 from dreamvid.media.reader import VideoReader
 from dreamvid.motion.shots import create_cut_detector
@@ -42,7 +44,10 @@ _LONG_S = 30
 _PATIENCE = 100
 _GROWTH = 1.04
 """Of the pauses: on a machine that becomes busier a run must get past its beginning, too."""
-OPTIONS = ["-p", "red", "--steps", "2", "--first-steps", "3", "--octaves", "1", "--cutouts", "2"]
+OPTIONS = [
+    *("-p", "red", "--steps", "2", "--first-steps", "3", "--octaves", "1", "--cutouts", "2"),
+    *("--flow", "farneback"),  # on small frames a few times faster than dis
+]
 LOSSLESS = ["--codec", "ffv1"]
 
 _context = get_context("forkserver")
@@ -142,13 +147,16 @@ _FAULTS: dict[str, Callable[[Fault], Any]] = {
 }
 
 
-def _main(arguments: list[str], log: Path, fault: Fault | None) -> None:
+def _main(arguments: list[str], log: Path, fault: Fault | None, folder: Path | None) -> None:
     torch.set_num_threads(1)
+    if folder is not None:
+        os.chdir(folder)
     objectives = [SlowColour(fault)]
     with log.open("w", encoding="utf-8") as file:
         sys.stdout = sys.stderr = file
         with (
             patch.object(dreamvid.cli.clip, "load_objectives", lambda *_: objectives),
+            patch.object(dreamvid.cli.image, "load_objectives", lambda *_: objectives),
             patch.object(dreamvid.journal.writing, "SEGMENT_FRAMES", SEGMENT_FRAMES),
         ):
             of_the_world = fault is not None and fault.kind in _FAULTS
@@ -162,10 +170,17 @@ _warm_up()
 class Dreamer:
     """One run of the program."""
 
-    def __init__(self, folder: Path, *arguments: object, fault: Fault | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: object,
+        fault: Fault | None = None,
+        within: Path | None = None,
+    ) -> None:
+        """Its `log` goes into `folder`; `within` is its working directory."""
         self._log = folder / "log"
         given = [str(argument) for argument in arguments]
-        self._process = _context.Process(target=_main, args=(given, self._log, fault))
+        self._process = _context.Process(target=_main, args=(given, self._log, fault, within))
         self._process.start()
 
     @property
@@ -221,3 +236,35 @@ def interrupted(
         after()
         arguments = resume
     raise TimeoutError(f"not done after {_PATIENCE} interruptions")
+
+
+def stopped(source: Path, out: Path, frames: int = 10, *options: object, **given: Any) -> None:
+    """Leave a journal of so many frames."""
+    fault = Fault("failing encoder", frames)
+    run = Dreamer(out.parent, "video", source, out, *OPTIONS, *options, "-q", fault=fault, **given)
+    assert run.wait() == 1, run.told()
+    state = read_state(out)
+    assert state is not None
+    assert state.frames == frames
+
+
+def refused(run: Dreamer, *parts: str, status: int = 1) -> None:
+    """In one line, which has all these parts."""
+    assert run.wait() == status
+    told = run.told()
+    assert told.startswith("dreamvid: ")
+    assert told.count("\n") == 1
+    for part in parts:
+        assert part in told, told
+
+
+def wait_for_frames(out: Path, count: int) -> None:
+    """Until so many frames of `out` are finished."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if (folder_of(out) / "state.0").exists():
+            state = read_state(out)
+            if state is not None and state.frames >= count:
+                return
+        time.sleep(0.005)
+    raise TimeoutError

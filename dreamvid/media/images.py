@@ -99,7 +99,7 @@ class ImageReader(FrameReader):
         begin = math.floor((self._seek_to or 0) * self._image_rate)
         for index in range(max(0, begin - 1), self._count):
             if frame is None or len(self._paths) > 1:
-                frame = decode_image(self._paths[index])
+                frame = decode_image(self._paths[min(index, len(self._paths) - 1)])
             yield Picture(frame, index * step, step)
 
     def _image(self, frame: av.VideoFrame) -> Tensor:

@@ -19,7 +19,16 @@ import torch
 from dreamvid.errors import JournalError
 from dreamvid.journal import folder_of, is_done, peek, read_state, remove_folder
 from dreamvid.media import VideoReader
-from tests.dreamer import LOSSLESS, OPTIONS, Dreamer, Fault, interrupted
+from tests.dreamer import (
+    LOSSLESS,
+    OPTIONS,
+    Dreamer,
+    Fault,
+    interrupted,
+    refused,
+    stopped,
+    wait_for_frames,
+)
 from tests.media.clips import Clip, make, packets_of, uneven
 
 FRAMES = 18
@@ -130,17 +139,6 @@ def test_stopped_it_says_how_to_go_on(clip, whole, tmp_path, number, status):
     same(out, Dreamer(tmp_path, "resume", out, "-q", "--json").summary(), whole)
 
 
-def wait_for_frames(out: Path, count: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if (folder_of(out) / "state.0").exists():
-            state = read_state(out)
-            if state is not None and state.frames >= count:
-                return
-        time.sleep(0.005)
-    raise TimeoutError
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_at_any_moment_lead_to_the_same_result(clip, whole, window_s, tmp_path, number):
     out, pauses = tmp_path / "out.mkv", random.Random(int(number))
@@ -182,26 +180,6 @@ def test_what_fails_is_told_in_one_line_and_loses_nothing(clip, whole, tmp_path,
         assert f"'{source}' does not exist" in again.told()
         source.with_name("away").rename(source)
     same(out, Dreamer(tmp_path, "resume", out, "-q", "--json").summary(), whole)
-
-
-def stopped(clip: Path, out: Path, frames: int = 10, *options: object) -> None:
-    """Leave a journal of so many frames or a few more."""
-    fault = Fault("failing encoder", frames)
-    run = Dreamer(out.parent, "video", clip, out, *OPTIONS, *options, "-q", fault=fault)
-    assert run.wait() == 1, run.told()
-    state = read_state(out)
-    assert state is not None
-    assert state.frames == frames
-
-
-def refused(run: Dreamer, *parts: str) -> None:
-    """In one line, which has all these parts."""
-    assert run.wait() == 1
-    told = run.told()
-    assert told.startswith("dreamvid: ")
-    assert told.count("\n") == 1
-    for part in parts:
-        assert part in told, told
 
 
 # What is in the way
@@ -246,6 +224,10 @@ def test_another_version_is_named(clip, tmp_path):
     here = {**state.run.environment, "torch": "1.0"}
     differences = replace(state.run, environment=here).differences(state.run)
     assert differences == [f"torch is 1.0, was {state.run.environment['torch']}"]
+    assert state.run.environment["torch's number of threads"] == "1"
+    more = {**state.run.environment, "torch's number of threads": "2"}
+    differences = replace(state.run, environment=more).differences(state.run)
+    assert differences == ["torch's number of threads is 2, was 1"]
 
 
 def test_two_runs_on_one_result_are_refused_and_a_stale_lock_is_taken_over(clip, whole, tmp_path):
