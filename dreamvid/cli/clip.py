@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +134,9 @@ class _Direct:
     def write(self, frame: Frame, carry: Carry, tally: Mapping[str, Any]) -> None:
         self._writer.write(frame)
 
+    def check_source(self, is_cut_short: bool) -> None:
+        pass
+
     def finish(self, is_cut_short: bool, on_packet: Callable[[], None]) -> None:
         self._writer.close()
 
@@ -180,6 +183,13 @@ def _go_on(
     return carry
 
 
+def _read(reader: FrameReader, result: Journal | _Direct, device: torch.device) -> Iterator[Frame]:
+    for frame in reader:
+        if reader.is_cut_short:
+            result.check_source(is_cut_short=True)
+        yield frame.with_image(frame.image.to(device))
+
+
 def _dream(
     reader: FrameReader,
     result: Journal | _Direct,
@@ -199,7 +209,7 @@ def _dream(
     flow = create_flow(config.flow, device, config.flow_weights)
     objectives = load_objectives(config, device, report)
     dreamed_frames = dream_frames(
-        delivery.prepare(frame.with_image(frame.image.to(device)) for frame in reader),
+        delivery.prepare(_read(reader, result, device)),
         [InParts(objective, report.note_halved) for objective in objectives],
         config,
         flow=flow,

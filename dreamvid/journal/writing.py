@@ -156,7 +156,7 @@ class Journal:
         at the beginning, MediaError where the result cannot be written; the journal stays then.
         """
         writer = self._open_writer
-        self._check_source(is_cut_short)
+        self.check_source(is_cut_short)
         if self.state.pictures:
             self._segment.finish()
         for packet in read_packets_of(self._out, self.state, self._segment.packets):
@@ -241,8 +241,11 @@ class Journal:
             )
         return bool(differences)
 
-    def _check_source(self, is_cut_short: bool) -> None:
-        """A source that has gone must not pass for one that has ended."""
+    def check_source(self, is_cut_short: bool) -> None:
+        """Raise JournalError where the source has changed, or gone before its end.
+
+        It must not pass for one that has ended there: its last frame would stay too long.
+        """
         mark = self.state.run.source
         path = Path(mark.path)
         if names_images(path):  # a missing one has ended the run

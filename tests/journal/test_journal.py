@@ -141,11 +141,13 @@ def test_stopped_it_says_how_to_go_on(clip, whole, tmp_path, number, status):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_at_any_moment_lead_to_the_same_result(clip, whole, window_s, tmp_path, number):
-    out, pauses = tmp_path / "out.mkv", random.Random(int(number))
-    start = ["video", clip, out, *OPTIONS, *LOSSLESS, "-q", "--json", "--resume"]
-    told, ended = interrupted(tmp_path, start, start, number, pauses, window_s)
-    assert ended > 1
-    same(out, told, whole)
+    pauses, stops = random.Random(int(number)), 0
+    while stops < 4:
+        out = tmp_path / f"{stops}.mkv"
+        start = ["video", clip, out, *OPTIONS, *LOSSLESS, "-q", "--json", "--resume"]
+        told, ended = interrupted(tmp_path, start, start, number, pauses, window_s)
+        stops += ended
+        same(out, told, whole)
 
 
 FAULTS = {
@@ -281,7 +283,7 @@ def test_peek_by_command_has_sound_and_a_name_of_its_own(clip, tmp_path):
 @pytest.mark.parametrize(
     ("codec", "suffix"),
     [
-        *(("libx264", suffix) for suffix in ("mp4", "mov", "mkv")),
+        *(("libx264", suffix) for suffix in ("mp4", "mkv")),
         ("libx265", "mp4"),
         ("mpeg4", "mov"),
     ],
