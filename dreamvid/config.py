@@ -317,6 +317,12 @@ class DreamConfig(Section):
     hold: float = Field(
         0.8, ge=0, le=1, description="Share of each step that trusted pixels do not take."
     )
+    tint: float = Field(
+        30.0,
+        ge=0,
+        le=1000,
+        description="Weight that keeps the mean colour of what is dreamed from drifting in a shot.",
+    )
     seed: int = Field(0, ge=0, le=2**63 - 1, description="Seed of all randomness.")
 
     @model_validator(mode="after")

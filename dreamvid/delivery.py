@@ -25,21 +25,31 @@ class Delivery:
 
     def __init__(self, size: tuple[int, int] | None = None, mask: Mask | None = None) -> None:
         self._size, self._mask = size, mask
-        self._inside: deque[Tensor] = deque()
+        self._inside: deque[Frame] = deque()
 
     def prepare(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """The frames to dream, in order."""
         for frame in frames:
-            self._inside.append(frame.image)
-            small = frame.image if self._size is None else resize(frame.image, self._size)
-            yield frame.with_image(small)
+            self._inside.append(frame)
+            yield frame.with_image(self.shrink(frame.image))
+
+    def shrink(self, image: Tensor) -> Tensor:
+        """A source's image (3, H, W) at the size to dream at."""
+        return image if self._size is None else resize(image, self._size)
 
     def finish(self, dream: Frame, source: Tensor) -> Frame:
-        """The result for the next frame in order; `source` (3, H, W) is what was dreamed on."""
-        full = self._inside.popleft()
+        """The result for a frame; `source` (3, H, W) is what was dreamed on.
+
+        Results come in order; frames without one, as a resumed loop reads again, are passed over.
+        """
+        full = next(frame for frame in self._taken() if frame.time == dream.time).image
         if full is source and self._mask is None:
             return dream
         difference = resize(dream.image - source, full.shape[1:])
         if self._mask is not None:
             difference = difference * self._mask(dream.time).to(difference)
         return dream.with_image((full + difference).clamp(0, 1))
+
+    def _taken(self) -> Iterator[Frame]:
+        while self._inside:
+            yield self._inside.popleft()

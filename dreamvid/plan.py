@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from dreamvid.control.schedule import Setting
 from dreamvid.dream.guide import ClipObjective
+from dreamvid.dream.parts import InParts, Portion
 from dreamvid.sequence import Moment, Plan
 from dreamvid.types import Frame
 
@@ -19,5 +22,17 @@ def create_plan(
     def moment(frame: Frame, index: int) -> Moment:
         setting = schedule(frame.time, index)
         return Moment(setting.config, [each.at(setting.meaning) for each in objectives])
+
+    return moment
+
+
+def in_parts(plan: Plan, on_halved: Callable[[int], None]) -> Plan:
+    """The same plan, its cutouts shown to each guide in as many parts as memory asks for."""
+    portions: defaultdict[int, Portion] = defaultdict(lambda: Portion(on_halved))
+
+    def moment(frame: Frame, index: int) -> Moment:
+        planned = plan(frame, index)
+        parts = [InParts(each, portions[place]) for place, each in enumerate(planned.objectives)]
+        return replace(planned, objectives=parts)
 
     return moment

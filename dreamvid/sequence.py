@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import islice
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from dreamvid.config import SequenceConfig
 from dreamvid.dream.optimise import Objective, OnStep, constrain, dream_image, frame_generator
 from dreamvid.errors import GradientError
-from dreamvid.inbetween import Way, blend, chained, direct
+from dreamvid.inbetween import Way, Ways, blend, chained, direct
 from dreamvid.types import CutDetector, FlowEstimator, Frame
 
 FLASH = 3
@@ -25,15 +26,21 @@ FLASH = 3
 class Carry:
     """All that the loop remembers from one frame to the next.
 
-    Tensors, numbers, texts and None alone, so that it can be written down as it is.
+    Tensors, numbers, fractions, texts and None alone, so that it can be written down as it is.
     """
 
     index: int
     """Of the last finished key frame, from 0."""
+    time: Fraction
+    """When it is shown, in seconds."""
     source: Tensor
     """Its source, (3, H, W)."""
     dream: Tensor
     """What was made of it, (3, H, W)."""
+    tint: Tensor
+    """Mean over the shot's key frames so far of the mean colour of dream − source, (3,)."""
+    keys: int = 1
+    """How many those are."""
     given: int = 0
     """How many frames after it have been handed out."""
 
@@ -187,19 +194,16 @@ def _rest_of_flash(
 
 
 def _dream_span(
-    span: _Span, carry: Carry | None, flow: FlowEstimator, on_step: OnStep | None
+    span: _Span, last: Carry | None, flow: FlowEstimator, on_step: OnStep | None
 ) -> Iterator[DreamedFrame]:
     """The results of a span, in order; the last, which the others need, is dreamed first."""
     *between, key = span.frames
-    config = key.moment.config
-    start, trust, ways = key.image, None, None
-    follows = carry is not None and not span.begins_shot
-    if carry is not None and follows and (between or config.carry != "none"):
+    carry = None if span.begins_shot else last
+    ways = None
+    if carry is not None and (between or key.moment.config.carry != "none"):
         find = direct if span.is_flash else chained
         ways = find(carry.source, [each.image for each in span.frames], flow)
-        start, trust = warm_start(key.image, carry, ways.back[-1], config)
-    steps = _step_budget(config, trust) if follows else config.first_steps
-    dream, outcome = _dream_or_keep(key, start, trust, steps, on_step)
+    dream, outcome = _dream_or_keep(key, _begin(key, carry, ways), on_step)
     if carry is not None and ways is not None:
         before, after = carry.dream - carry.source, dream - key.image
         for number, each in enumerate(between, 1):
@@ -207,7 +211,27 @@ def _dream_span(
             delta = blend(ways.back[number - 1], ways.ahead[number - 1], before, after, share)
             image = constrain(each.image + delta, each.image, each.moment.config.strength)
             yield _result(each, image, replace(carry, given=number))
-    yield _result(key, dream, Carry(key.index, key.image, dream), span.begins_shot, outcome)
+    yield _result(key, dream, _remember(key, dream, carry), span.begins_shot, outcome)
+
+
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """From where a key frame is dreamed, and how far."""
+
+    image: Tensor
+    trust: Tensor | None
+    tint: Tensor | None
+    steps: int
+
+
+def _begin(key: _Asked, carry: Carry | None, ways: Ways | None) -> _Start:
+    config = key.moment.config
+    if carry is None:
+        return _Start(key.image, None, None, config.first_steps)
+    if ways is None:
+        return _Start(key.image, None, carry.tint, config.steps)
+    image, trust = warm_start(key.image, carry, ways.back[-1], config)
+    return _Start(image, trust, carry.tint, _step_budget(config, trust))
 
 
 def _step_budget(config: SequenceConfig, trust: Tensor | None) -> int:
@@ -215,6 +239,15 @@ def _step_budget(config: SequenceConfig, trust: Tensor | None) -> int:
     if trust is None or not config.steps:
         return config.steps
     return config.steps + round(config.catch_up * config.first_steps * float(1 - trust.mean()))
+
+
+def _remember(key: _Asked, dream: Tensor, carry: Carry | None) -> Carry:
+    """What the next key frame of the shot, of which `carry` was the last so far, needs."""
+    keys = 1 if carry is None else carry.keys + 1
+    tint = (dream - key.image).mean((1, 2))
+    if carry is not None:
+        tint = torch.lerp(carry.tint, tint, 1 / keys)
+    return Carry(key.index, key.frame.time, key.image, dream, tint, keys)
 
 
 def _result(
@@ -228,9 +261,7 @@ def _result(
     return DreamedFrame(frame, asked.image, begins_shot, carry, asked.moment, outcome)
 
 
-def _dream_or_keep(
-    asked: _Asked, start: Tensor, trust: Tensor | None, steps: int, on_step: OnStep | None
-) -> tuple[Tensor, Outcome]:
+def _dream_or_keep(asked: _Asked, start: _Start, on_step: OnStep | None) -> tuple[Tensor, Outcome]:
     """The dream of a frame; where its gradients lead nowhere twice, its warm start."""
     config = asked.moment.config
     gentle = config.model_copy(update={"lr": config.lr / 2})
@@ -242,15 +273,16 @@ def _dream_or_keep(
                 asked.moment.objectives,
                 attempt,
                 generator=frame_generator(config.seed, asked.index),
-                start=start,
-                trust=trust,
-                steps=steps,
+                start=start.image,
+                trust=start.trust,
+                tint=start.tint,
+                steps=start.steps,
                 on_step=on_step,
             )
         except GradientError:
             continue
         return dream, outcome
-    return start, "kept"
+    return start.image, "kept"
 
 
 def warm_start(

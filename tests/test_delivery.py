@@ -44,6 +44,14 @@ def test_each_frame_asks_for_its_own_mask():
     assert torch.allclose(results[1].image, sources[1].image + 0.5)
 
 
+def test_frames_that_give_no_result_are_passed_over():
+    delivery = Delivery(mask=lambda time: torch.full((1, 4, 6), 0.5))
+    sources = list(delivery.prepare([frame(0.1 * index, index) for index in range(4)]))
+    for source in sources[2:]:
+        result = delivery.finish(source.with_image(source.image + 0.5), source.image)
+        assert torch.allclose(result.image, source.image + 0.25)
+
+
 def test_the_source_s_own_detail_under_a_small_dream():
     full = frame(0.5, 0, (64, 96))
     delivery = Delivery(size=(16, 24))

@@ -38,6 +38,7 @@ def options(**changes: Any) -> SequenceConfig:
         "octaves": 1,
         "cutouts": 2,
         "tv": 0,
+        "tint": 0,
         "strength": 1,
     }
     return SequenceConfig.model_validate(plain | changes)
@@ -143,6 +144,28 @@ def test_steps_go_where_nothing_can_be_carried(speed, catch_up, expected):
     assert steps[-1].count == expected
 
 
+def mean_added(result: DreamedFrame) -> Tensor:
+    return (result.frame.image - result.source).mean((1, 2))
+
+
+def test_the_tint_is_the_mean_over_the_shot_and_begins_anew_with_the_next():
+    results = list(run(clip(5), options(every=2), is_cut=cut_at(4)))
+    keys = [result for result in results if not result.carry.given]
+    assert [(key.carry.index, key.carry.keys) for key in keys] == [(0, 1), (2, 2), (3, 3), (4, 1)]
+    added = [mean_added(key) for key in keys]
+    torch.testing.assert_close(keys[2].carry.tint, (added[0] + added[1] + added[2]) / 3)
+    torch.testing.assert_close(keys[3].carry.tint, added[3])
+
+
+def test_colours_drift_less_where_the_tint_is_kept():
+    drift = {}
+    for weight in (0, 100):
+        config = options(tint=weight, hold=0, lr=0.02, first_steps=1, steps=3)
+        results = list(run(clip(6), config))
+        drift[weight] = rms(mean_added(results[-1]) - mean_added(results[0]))
+    assert drift[100] < drift[0] / 3
+
+
 def test_no_steps_are_no_steps_whatever_can_be_trusted():
     steps: list[Step] = []
     config = options(steps=0, first_steps=0, catch_up=1)
@@ -157,7 +180,7 @@ def carried() -> Carry:
     """A frame whose dream brightened every second row by 0.125."""
     dream = picture(0).clone()
     dream[:, ::2] += 0.125
-    return Carry(0, picture(0), dream)
+    return Carry(0, Fraction(0), picture(0), dream, tint=torch.zeros(3))
 
 
 def way_back() -> Way:

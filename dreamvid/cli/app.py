@@ -12,6 +12,8 @@ from dreamvid.cli.guides import guides
 from dreamvid.cli.image import image
 from dreamvid.cli.info import info
 from dreamvid.cli.options import fail, join_pairs
+from dreamvid.cli.peek import peek
+from dreamvid.cli.resume import resume
 from dreamvid.cli.video import video
 from dreamvid.errors import ConfigError
 
@@ -25,6 +27,8 @@ app = typer.Typer(
 )
 for name, command in {
     "video": video,
+    "resume": resume,
+    "peek": peek,
     "image": image,
     "eval": evaluate,
     "guides": guides,

@@ -13,6 +13,7 @@ import typer
 from dreamvid.cli.options import command
 from dreamvid.cli.report import AsJson, Overwrite, Quiet, Report
 from dreamvid.cli.setup import check_dream, load_objectives, mean_similarity, metadata
+from dreamvid.cli.stopping import stopping
 from dreamvid.config import ImageConfig, WriteConfig
 from dreamvid.errors import ConfigError
 
@@ -42,6 +43,7 @@ def image(
 
     from dreamvid.device import choose_device
     from dreamvid.dream.optimise import dream_image
+    from dreamvid.dream.parts import InParts, Portion
     from dreamvid.media.still import write_image
 
     report = Report(quiet, as_json)
@@ -49,7 +51,9 @@ def image(
     device = choose_device(config.device)
     start = start.to(device)
     objectives = load_objectives(config, device, report)
+    in_parts = [InParts(each, Portion(report.note_halved)) for each in objectives]
     with (
+        stopping(report),
         _filming(film, start, config, source, overwrite) as record,
         report.progress("dreaming", config.steps) as progress,
     ):
@@ -58,7 +62,7 @@ def image(
             record(step)
             progress.advance(f"octave {step.octave + 1} of {step.octaves}")
 
-        dream = dream_image(start, objectives, config, on_step=on_step)
+        dream = dream_image(start, in_parts, config, on_step=on_step)
     report.count(mean_similarity(objectives, start), mean_similarity(objectives, dream))
     write_image(out, dream, overwrite=overwrite, metadata=metadata(config, source))
     report.finish(out, guide=config.guide, device=str(device))

@@ -86,15 +86,17 @@ def join_pairs(arguments: Sequence[str]) -> list[str]:
 def fail(error: BaseException) -> NoReturn:
     """Say what is wrong in one line on standard error, and exit."""
     message, status = " ".join(str(error).split()), 1
+    notes: list[str] = getattr(error, "__notes__", [])
     if isinstance(error, DreamvidError):
         status = error.exit_code
     elif isinstance(error, KeyboardInterrupt):
-        message, status = "stopped; no result was written", INTERRUPTED
+        message, status = "stopped", getattr(error, "exit_code", INTERRUPTED)
+        notes = notes or ["no result was written"]
     elif type(error).__name__ == "OutOfMemoryError":  # torch's, not imported for its name
         message = "the device is out of memory; a smaller --size or fewer --cutouts need less"
     else:
         message = f"this is a bug: {type(error).__name__}: {message} (--debug shows where)"
-    print(f"dreamvid: {message}", file=sys.stderr)
+    print(f"dreamvid: {'; '.join([message, *notes])}", file=sys.stderr)
     raise SystemExit(status)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dreamvid.dream.guide import ClipObjective
+    from dreamvid.journal import Run
 
 METADATA_KEY = "dreamvid"
 """Under which a result's metadata keep the options that made it, as JSON."""
@@ -56,6 +57,36 @@ def metadata(config: VideoConfig | ImageConfig, source: str) -> dict[str, str]:
         "options": config.model_dump(mode="json", by_alias=True),
     }
     return {METADATA_KEY: json.dumps(made, ensure_ascii=False)}
+
+
+def run_of(source: Path, config: VideoConfig, device: torch.device) -> Run:
+    """What decides about the result: the files that are read, the options, and what computes."""
+    import torch
+
+    from dreamvid.journal import FileMark, Run
+    from dreamvid.media.source import files_of
+
+    marks = {"the source": FileMark.of(source, files_of(source))}
+    for name, path in _other_inputs(config):
+        marks[name] = FileMark.of(path, files_of(path))
+    machine = {"the device": str(device)}
+    if device.type == "cpu":
+        machine["torch's number of threads"] = str(torch.get_num_threads())
+    return Run.of(marks, config, machine)
+
+
+def _other_inputs(config: VideoConfig) -> Iterator[tuple[str, Path]]:
+    """The files that options name, by the option and its number."""
+    if config.mask is not None:
+        yield "--mask", Path(config.mask)
+    if config.flow_weights is not None:
+        yield "--flow-weights", Path(config.flow_weights)
+    for number, text in enumerate(config.image_prompt, 1):
+        yield f"--image-prompt {number}", Path(split_weight(text)[0])
+    for number, text in enumerate(config.guide, 1):
+        weights = parse_guide(text).pretrained
+        if weights is not None and Path(weights).is_file():
+            yield f"--guide {number}", Path(weights)
 
 
 def mean_similarity(objectives: Sequence[ClipObjective], image: Tensor) -> float:

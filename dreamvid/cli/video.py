@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 
 import typer
 
+from dreamvid.cli.clip import Job, dream_clip
 from dreamvid.cli.options import command
-from dreamvid.cli.report import AsJson, Overwrite, Quiet, Report
-from dreamvid.cli.setup import check_dream, load_objectives, mean_similarity, metadata
+from dreamvid.cli.report import AsJson, Force, Overwrite, Quiet, Report
+from dreamvid.cli.resume import is_settled
+from dreamvid.cli.setup import check_dream
 from dreamvid.config import ReadConfig, VideoConfig
 from dreamvid.errors import ConfigError
-
-if TYPE_CHECKING:
-    import torch
-
-    from dreamvid.delivery import Delivery
-    from dreamvid.dream.guide import ClipObjective
-    from dreamvid.media.frames import FrameWriter
-    from dreamvid.media.mask import MaskReader
-    from dreamvid.media.reader import FrameReader
-    from dreamvid.media.writer import VideoWriter
 
 
 @command(VideoConfig)
@@ -45,42 +35,20 @@ def video(
     ],
     config: VideoConfig,
     overwrite: Overwrite = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with OUT where that was stopped.")
+    ] = False,
+    force: Force = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Dream a video clip; its times and sound stay."""
-    _check(source, out, config, overwrite, as_json)
-
-    from dreamvid.delivery import Delivery
-    from dreamvid.device import choose_device
-    from dreamvid.media.source import open_frames, open_sound, open_writer
+    _check(source, out, config, overwrite or resume, as_json)
+    _check_resume(source, out, resume, force)
 
     report = Report(quiet, as_json)
-    reading = (
-        config if config.deliver == "dreamed" else config.model_copy(update={"size": "source"})
-    )
-    with (
-        open_frames(source, reading, report.warn) as reader,
-        open_sound(source, config, reader, report.warn) or nullcontext() as sound,
-        _open_mask(config, reader, report) or nullcontext() as mask,
-        open_writer(
-            out,
-            reader.info,
-            config,
-            overwrite=overwrite,
-            sound=sound,
-            metadata=metadata(config, str(source)),
-        ) as writer,
-    ):
-        if reader.info.alpha and not writer.keeps_alpha:
-            report.warn(
-                f"'{out}' does not keep the alpha of '{source}'; --codec prores_ks in .mov, ffv1 "
-                "in .mkv, libvpx-vp9 in .webm and PNG pictures do"
-            )
-        device = choose_device(config.device)
-        delivery = Delivery(_dreamed_size(config, reader), mask.at if mask else None)
-        shots = _dream(reader, writer, delivery, device, config, report)
-    report.finish(out, shots=shots, guide=config.guide, device=str(device))
+    if not (resume and is_settled(out, report)):
+        dream_clip(Job(source, out, config, overwrite, resume, force), report)
 
 
 def _check(source: Path, out: Path, config: VideoConfig, overwrite: bool, as_json: bool) -> None:
@@ -99,63 +67,13 @@ def _check(source: Path, out: Path, config: VideoConfig, overwrite: bool, as_jso
     check_dream(config)
 
 
-def _open_mask(config: VideoConfig, reader: FrameReader, report: Report) -> MaskReader | None:
-    from dreamvid.media.mask import MaskReader
+def _check_resume(source: Path, out: Path, resume: bool, force: bool) -> None:
+    from dreamvid.media.source import RESUMABLE_SUFFIXES, can_resume
 
-    if config.mask is None:
-        return None
-    return MaskReader(
-        Path(config.mask),
-        (reader.info.width, reader.info.height),
-        config,
-        invert=config.mask_invert,
-        on_warning=report.warn,
-    )
-
-
-def _dreamed_size(config: VideoConfig, reader: FrameReader) -> tuple[int, int] | None:
-    """(height, width) to dream at, where the reader delivers the source's size."""
-    from dreamvid.media.info import parse_size
-
-    if config.deliver == "dreamed" or config.size == "source":
-        return None
-    width, height = parse_size(config.size, reader.info)
-    return height, width
-
-
-def _dream(
-    reader: FrameReader,
-    writer: VideoWriter | FrameWriter,
-    delivery: Delivery,
-    device: torch.device,
-    config: VideoConfig,
-    report: Report,
-) -> int:
-    """Run the loop and write what it yields; the number of shots."""
-    from dreamvid.control.clock import Clock
-    from dreamvid.control.schedule import Schedule
-    from dreamvid.motion.flow import create_flow
-    from dreamvid.motion.shots import create_cut_detector
-    from dreamvid.plan import create_plan
-    from dreamvid.sequence import dream_frames
-
-    schedule = Schedule(config, Clock(reader.info.rate, reader.info.frame_count))
-    flow = create_flow(config.flow, device, config.flow_weights)
-    objectives = load_objectives(config, device, report)
-    shots = 0
-    dreamed_frames = dream_frames(
-        delivery.prepare(frame.with_image(frame.image.to(device)) for frame in reader),
-        create_plan(schedule, objectives),
-        flow=flow,
-        is_cut=create_cut_detector(config.cut_threshold),
-    )
-    with report.progress("dreaming", reader.info.frame_count) as progress:
-        for dreamed in dreamed_frames:
-            writer.write(delivery.finish(dreamed.frame, dreamed.source))
-            shots += dreamed.begins_shot
-            then = cast("Sequence[ClipObjective]", dreamed.moment.objectives)
-            before = mean_similarity(then, dreamed.source)
-            after = mean_similarity(then, dreamed.frame.image)
-            report.count(before, after)
-            progress.advance(f"similarity {before:.3f} -> {after:.3f}")
-    return shots
+    if force and not resume:
+        raise ConfigError("--force is given without --resume; allowed with --resume")
+    if resume and not can_resume(source, out):
+        raise ConfigError(
+            f"--resume: '{source}' to '{out}' has no journal; allowed: from files to one named "
+            f"{', '.join(RESUMABLE_SUFFIXES)}"
+        )

@@ -50,6 +50,14 @@ def steadiness(image: Tensor, start: Tensor, trust: Tensor) -> Tensor:
     return (trust * (image - start).square()).mean()
 
 
+def tint_change(image: Tensor, source: Tensor, tint: Tensor) -> Tensor:
+    """`mean_c (mean(I − S)_c − t_c)²`: how far what was dreamed left its mean colour t (3,).
+
+    Against the source frame, whose own colours may change as they like.
+    """
+    return ((image - source).mean((1, 2)) - tint).square().mean()
+
+
 def _blur(image: Tensor) -> Tensor:
     """Gaussian blur of (C, H, W), borders replicated.
 

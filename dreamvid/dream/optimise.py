@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 
 from dreamvid.config import DreamConfig
 from dreamvid.dream.cutouts import Cutouts, cut, draw_cutouts
-from dreamvid.dream.losses import detail_mask, masked_total_variation, steadiness
+from dreamvid.dream.losses import detail_mask, masked_total_variation, steadiness, tint_change
 from dreamvid.dream.octaves import octave_sizes, resize, split_steps
 from dreamvid.errors import GradientError
 
@@ -70,15 +70,17 @@ def dream_image(
     generator: Generator | None = None,
     start: Tensor | None = None,
     trust: Tensor | None = None,
+    tint: Tensor | None = None,
     steps: int | None = None,
     on_step: OnStep | None = None,
 ) -> Tensor:
     """Change `source` until it means what the objectives ask: `I = W + Σ_k up(Δ_k)`.
 
     Images are (3, H, W) in [0, 1] on one device. `start` is the warm start W (the source where
-    absent) and `trust` (1, H, W) says where it can be believed; `steps` overrides `config.steps`,
-    and `generator` the one of frame 0. With no steps the result is W itself; otherwise its RMS
-    distance from the source is at most `config.strength`.
+    absent), `trust` (1, H, W) says where it can be believed, and `tint` (3,) is the mean colour of
+    `I − source` that `config.tint` keeps; `steps` overrides `config.steps`, and `generator` the
+    one of frame 0. With no steps the result is W itself; otherwise its RMS distance from the
+    source is at most `config.strength`.
 
     Raises GradientError where a guide's gradient is not finite, or zero at every step though there
     is something to gain.
@@ -94,7 +96,7 @@ def dream_image(
     for octave, count in enumerate(split_steps(steps, len(sizes))):
         if count == 0:
             continue
-        scene = _Scene.at(sizes[octave], source, start, image, trust, config.hold)
+        scene = _Scene.at(sizes[octave], source, start, image, trust, tint, config.hold)
         delta = torch.zeros_like(scene.base)
         turns = range(done, done + count)
         for loss in _descend(delta, scene, objectives, config, cutouts, turns, pulse):
@@ -161,6 +163,7 @@ class _Scene:
     trust: Tensor | None
     pace: Tensor | None
     """(1, h, w): the share of a step that each pixel takes; None where all take it whole."""
+    tint: Tensor | None
 
     @classmethod
     def at(
@@ -170,6 +173,7 @@ class _Scene:
         start: Tensor,
         base: Tensor,
         trust: Tensor | None,
+        tint: Tensor | None,
         hold: float,
     ) -> _Scene:
         small = resize(source, size)
@@ -181,6 +185,7 @@ class _Scene:
             mask=detail_mask(small),
             trust=trust,
             pace=None if trust is None or not hold else 1 - hold * trust,
+            tint=tint,
         )
 
 
@@ -268,6 +273,8 @@ def _look_gradient(image: Tensor, scene: _Scene, config: DreamConfig) -> Tensor 
             loss = loss + config.tv * masked_total_variation(smoothed, scene.mask)
         if config.steady and scene.trust is not None:
             loss = loss + config.steady * steadiness(leaf, scene.start, scene.trust)
+        if config.tint and scene.tint is not None:
+            loss = loss + config.tint * tint_change(leaf, scene.source, scene.tint)
         if not loss.requires_grad:
             return 0.0
     return torch.autograd.grad(loss, leaf)[0] * image.numel()

@@ -11,21 +11,33 @@ from torch import Tensor
 from dreamvid.dream.optimise import Objective
 
 
+class Portion:
+    """How many cutouts a guide's memory holds at once; `on_halved` is told each new number."""
+
+    def __init__(self, on_halved: Callable[[int], None] = lambda count: None) -> None:
+        self.most: int | None = None
+        """None while all fit."""
+        self._on_halved = on_halved
+
+    def halve(self, count: int) -> None:
+        """`count` did not fit."""
+        self.most = count // 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self._on_halved(self.most)
+
+
 class InParts:
     """An objective that shows another one half as many cutouts at once when memory runs out.
 
     Losses are means over cutouts, so that the gradients of parts, weighted by their sizes, add up
-    to that of the whole. What fits is remembered; `on_halved` is told each new number. Raises
-    torch.OutOfMemoryError where even one cutout is too much.
+    to that of the whole. What fits is remembered in `portion`. Raises torch.OutOfMemoryError
+    where even one cutout is too much.
     """
 
-    def __init__(
-        self, objective: Objective, on_halved: Callable[[int], None] = lambda count: None
-    ) -> None:
-        self.size, self.compares = objective.size, objective.compares
-        self.most: int | None = None
-        """Cutouts at once; None while all fit."""
-        self._objective, self._on_halved = objective, on_halved
+    def __init__(self, whole: Objective, portion: Portion) -> None:
+        self.size, self.compares = whole.size, whole.compares
+        self.whole, self.portion = whole, portion
 
     def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
         loss: Tensor = _Loss.apply(cutouts, source_cutouts, self)
@@ -37,27 +49,21 @@ class InParts:
             try:
                 return self._accumulate(cutouts, source_cutouts)
             except torch.OutOfMemoryError:
-                count = min(self.most or len(cutouts), len(cutouts))
+                count = min(self.portion.most or len(cutouts), len(cutouts))
                 if count == 1:
                     raise
             # Not above: the exception's traceback holds what is to be freed.
-            self._halve(count)
-
-    def _halve(self, count: int) -> None:
-        self.most = count // 2
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        self._on_halved(self.most)
+            self.portion.halve(count)
 
     def _accumulate(self, cutouts: Tensor, source_cutouts: Tensor | None) -> tuple[Tensor, Tensor]:
-        count = self.most or len(cutouts)
+        count = self.portion.most or len(cutouts)
         gradients: list[Tensor] = []
         total = torch.zeros((), device=cutouts.device)
         for begin in range(0, len(cutouts), count):
             part = cutouts[begin : begin + count].detach().requires_grad_()
             before = None if source_cutouts is None else source_cutouts[begin : begin + count]
             with torch.enable_grad():
-                loss = self._objective(part, before) * (len(part) / len(cutouts))
+                loss = self.whole(part, before) * (len(part) / len(cutouts))
             gradients += torch.autograd.grad(loss, part)
             total = total + loss.detach()
         return total, torch.cat(gradients) if len(gradients) > 1 else gradients[0]

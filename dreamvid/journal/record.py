@@ -1,10 +1,11 @@
-"""Dataclasses of tensors, numbers, texts and None as bytes, and back, field by field."""
+"""Dataclasses of tensors, numbers, fractions, texts and None as bytes, and back, field by field."""
 
 from __future__ import annotations
 
 import json
 import struct
 from dataclasses import fields
+from fractions import Fraction
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ Record = TypeVar("Record")
 
 _LENGTH = struct.Struct("<I")
 _TENSOR = "tensor"
+_FRACTION = "fraction"
 
 
 def to_bytes(record: Any) -> bytes:
@@ -30,6 +32,8 @@ def to_bytes(record: Any) -> bytes:
             array = value.detach().cpu().contiguous().numpy()
             facts[field.name] = {_TENSOR: [array.dtype.str, list(array.shape)]}
             contents.append(array.tobytes())
+        elif isinstance(value, Fraction):
+            facts[field.name] = {_FRACTION: str(value)}
         elif value is None or isinstance(value, bool | int | float | str):
             facts[field.name] = value
         else:
@@ -48,7 +52,9 @@ def from_bytes(kind: type[Record], data: bytes) -> Record:
         offset = _LENGTH.size + length
         values = json.loads(data[_LENGTH.size : offset])
         for name, value in values.items():
-            if isinstance(value, dict):
+            if isinstance(value, dict) and _FRACTION in value:
+                values[name] = Fraction(value[_FRACTION])
+            elif isinstance(value, dict):
                 dtype, shape = value[_TENSOR]
                 array = np.frombuffer(data, dtype, int(np.prod(shape)), offset)
                 offset += array.nbytes

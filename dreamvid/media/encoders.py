@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import dataclass
+from fractions import Fraction
 
 import av
 from av.codec.codec import Codec, UnknownCodecError, find_best_pix_fmt_of_list
+from av.codec.context import Flags
 from av.container import OutputContainer
 from av.video.codeccontext import VideoCodecContext
 
 from dreamvid.config import WriteConfig
 from dreamvid.errors import MediaError
+from dreamvid.media.colour import ColourTags, tags_for
+from dreamvid.media.files import reason
+from dreamvid.media.info import VideoInfo
 
 os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 would write to stderr by itself, below errors
 
@@ -137,3 +143,83 @@ def _opens(codec: Codec, pix_fmt: str, width: int, height: int) -> bool:
     except av.FFmpegError:
         return False
     return True
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """All that the encoders of one result have in common, chosen and checked."""
+
+    codec: Codec
+    options: dict[str, str]
+    pix_fmt: str
+    clock: Fraction
+    """Seconds a tick."""
+    info: VideoInfo
+    padding: tuple[int, int]
+    """Columns and rows to add to a frame."""
+    tags: ColourTags
+    container: str
+    """FFmpeg's name of its format."""
+
+    @classmethod
+    def choose(
+        cls, config: WriteConfig, info: VideoInfo, clock: Fraction, container: OutputContainer
+    ) -> Encoding:
+        """What `config` asks for, in `container`. Raises MediaError where that does not go."""
+        codec = find_codec(config, container)
+        options = encoder_options(codec, config)
+        pix_fmt = choose_pix_fmt(codec, config, info.alpha)
+        added = padding(codec, pix_fmt, info.width, info.height)
+        return cls(
+            codec=codec,
+            options=options,
+            pix_fmt=pix_fmt,
+            clock=clock,
+            info=info,
+            padding=added,
+            tags=tags_for(info.colour, pix_fmt, info.height + added[1]),
+            container=container.format.name,
+        )
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames a second, as far as the encoder wants to know."""
+        return self.info.rate or Fraction(25)
+
+    def configure(self, context: VideoCodecContext) -> None:
+        """Set everything but the options on an encoder that is not open yet."""
+        columns, rows = self.padding
+        context.width, context.height = self.info.width + columns, self.info.height + rows
+        context.pix_fmt = self.pix_fmt
+        context.time_base = self.clock
+        context.sample_aspect_ratio = self.info.sample_aspect_ratio
+        context.thread_count = THREADS
+        context.thread_type = "AUTO"
+        if self.container == "nut":
+            context.max_b_frames = 0  # it would shift all times by their delay
+        set_quality(context)
+        if self.codec.canonical_name == "hevc" and self.container in ("mp4", "mov"):
+            context.codec_tag = "hvc1"  # Apple's players know no other
+        context.color_primaries, context.color_trc = self.tags.primaries, self.tags.transfer
+        context.colorspace, context.color_range = self.tags.matrix, self.tags.range
+
+    def start(self, context: VideoCodecContext) -> None:
+        """Open a configured encoder. Raises MediaError where it cannot encode such pictures."""
+        try:
+            context.open()
+        except av.FFmpegError as error:
+            raise MediaError(
+                f"--codec {context.name} cannot encode {context.width}x{context.height} "
+                f"{self.pix_fmt}: {reason(error)}; "
+                "allowed: another --codec, --pix-fmt or --size"
+            ) from error
+
+    def create(self) -> VideoCodecContext:
+        """An open encoder of its own, outside of any file."""
+        context = self.codec.create("video")
+        context.options = dict(self.options)
+        context.framerate = self.rate
+        context.flags |= Flags.global_header  # as all containers that take segments want it
+        self.configure(context)
+        self.start(context)
+        return context

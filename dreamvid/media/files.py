@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -137,6 +138,32 @@ def partial_path(path: Path) -> Path:
     """A hidden name beside `path` for what is not whole yet; unique to the call."""
     name = f".{path.stem[:40]}.partial-{os.getpid()}-{next(_serial)}{path.suffix.lower()}"
     return path.with_name(name)
+
+
+def write_durably(path: Path, *parts: bytes) -> None:
+    """Give `path` this content at one stroke, so that after any crash it is the old or the new.
+
+    Raises MediaError where it cannot be written; what was there is still there then.
+    """
+    waiting = path.with_name(path.name + ".new")
+    with media_errors(f"'{path}' cannot be written"):
+        with waiting.open("wb") as file:
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
+        waiting.replace(path)
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in `folder` to the disk."""
+    if sys.platform == "win32":  # where folders cannot be opened
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def publish(partial: Path, path: Path, overwrite: bool) -> None:

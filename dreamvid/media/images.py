@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -63,6 +64,7 @@ class ImageReader(FrameReader):
         self._paths, self._image_rate, self._warn = paths, rate, on_warning
         self._count = max(1, round((seconds or 0) * rate)) if len(paths) == 1 else len(paths)
         self._start, self._end, self._rate = start, end, fps
+        self._seek_to = start
         self._shape: tuple[int, int] | None = None
         self._warned = False
         self.origin = start or Fraction(0)
@@ -94,9 +96,10 @@ class ImageReader(FrameReader):
     def _timed(self) -> Iterator[Picture]:
         step = 1 / self._image_rate
         frame: av.VideoFrame | None = None
-        for index in range(self._count):
+        begin = math.floor((self._seek_to or 0) * self._image_rate)
+        for index in range(max(0, begin - 1), self._count):
             if frame is None or len(self._paths) > 1:
-                frame = decode_image(self._paths[index])
+                frame = decode_image(self._paths[min(index, len(self._paths) - 1)])
             yield Picture(frame, index * step, step)
 
     def _image(self, frame: av.VideoFrame) -> Tensor:

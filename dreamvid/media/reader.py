@@ -53,9 +53,12 @@ class FrameReader(Closes):
 
     info: VideoInfo
     origin = Fraction(0)
+    is_cut_short = False
+    """Whether the source has ended before its header said so; known once all frames have come."""
     _start: Fraction | None = None
     _end: Fraction | None = None
     _rate: Fraction | None = None
+    _seek_to: Fraction | None = None
     _first: Picture | None = None
     _rest: Iterator[Picture] = iter(())
 
@@ -77,6 +80,29 @@ class FrameReader(Closes):
             image, alpha = self._image(picture.frame), self._alpha(picture.frame)
             self._first = next(self._rest, None)
             yield Frame(image, picture.time, picture.duration, alpha)
+
+    def skip_past(
+        self, time: Fraction, shows: Callable[[Tensor], bool] = lambda image: True
+    ) -> None:
+        """Go on after the frame that is delivered at `time`, if its image (3, H, W) `shows` it.
+
+        A seek finds it, and where that does not give the same pixels, as in streams that refresh
+        bit by bit, decoding from the beginning. Raises MediaError where it is not there.
+        """
+        for seek_to in (time + self.origin, self._start):
+            self._rewind()
+            self._seek_to = seek_to
+            self._rest = self._selected()
+            found = next((picture for picture in self._rest if picture.time >= time), None)
+            if found is not None and found.time == time and shows(self._image(found.frame)):
+                self._first = next(self._rest, None)
+                return
+        raise MediaError(
+            f"the source does not show at {float(time):.3f} s what it did; allowed: what it was"
+        )
+
+    def _rewind(self) -> None:
+        """Make ready to be read from anywhere."""
 
     def close(self) -> None:
         """Let go of the source; no more frames come."""
@@ -191,6 +217,7 @@ class VideoReader(FrameReader):
             self._zero = zero_of(self._container)
             self._start = None if start is None else start + self._zero
             self._end = None if end is None else end + self._zero
+            self._seek_to = self._start
             self.origin = self._zero if self._start is None else self._start
             """When delivered times begin, in seconds of the file's own clock."""
             self._open_info(size)
@@ -323,7 +350,8 @@ class VideoReader(FrameReader):
                 damaged = packet
             else:
                 yield packet
-        if ended_by or self._is_short():
+        self.is_cut_short = bool(ended_by) or self._is_short()
+        if self.is_cut_short:
             self._warn(f"'{self._path}' is cut short at {float(self._reached):.3f} s{ended_by}")
         elif damaged is not None:
             self._warn_of_packet(damaged, "marked as corrupt")
@@ -334,20 +362,20 @@ class VideoReader(FrameReader):
         self._warn(f"'{self._path}': a damaged packet{when} is left out ({why})")
 
     def _demux_from_start(self) -> Iterator[Packet[VideoStream]]:
-        """Packets from a keyframe that is shown no later than `start`."""
+        """Packets from a keyframe that is shown no later than what is sought."""
         first = (self._stream.start_time or 0) * self._time_base
         step = _FIRST_STEP_BACK
-        can_seek = self._start is not None and not self._is_pipe
-        while can_seek and self._start is not None and self._start - step > first:
-            packets = self._seek(self._start - step)
+        sought = None if self._is_pipe else self._seek_to
+        while sought is not None and sought - step > first:
+            packets = self._seek(sought - step)
             head = next((packet for packet in packets if _is_key(packet, self._stream)), None)
-            if head is not None and packet_time(head) <= self._start:
+            if head is not None and packet_time(head) <= sought:
                 yield head
                 yield from packets
                 return
             step *= 4
         if step > _FIRST_STEP_BACK:  # the seeks have moved it
-            self._reopen()
+            self._rewind()
         yield from self._demux()
 
     def _demux(self) -> Iterator[Packet[VideoStream]]:
@@ -374,7 +402,7 @@ class VideoReader(FrameReader):
             return iter(())
         return self._demux()
 
-    def _reopen(self) -> None:
+    def _rewind(self) -> None:
         self._container.close()
         self._container = open_input(self._path)
         self._stream = picture_stream(self._container, self._path)

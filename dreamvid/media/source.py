@@ -15,6 +15,8 @@ from dreamvid.media.reader import FrameReader, VideoReader
 from dreamvid.media.sound import SoundSource
 from dreamvid.media.writer import VideoWriter
 
+RESUMABLE_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
+
 
 def check_source(source: Path, config: ReadConfig) -> None:
     """Raise MediaError or ConfigError unless `source` may be opened; quick."""
@@ -89,6 +91,20 @@ def check_result(out: Path, source: Path, overwrite: bool) -> None:
         results = {numbered(pattern, number + 1).resolve() for number in range(len(own))}
         if results & {path.resolve() for path in own}:
             raise MediaError(f"'{out}' names the input itself; allowed: other names")
+
+
+def can_resume(source: Path, out: Path) -> bool:
+    """Whether a run from `source` to `out` can go on after it was stopped.
+
+    Pipes cannot be read again, and GIF, pictures and pipes are written without a journal.
+    """
+    can_reopen = source.is_file() or (source != STANDARD and names_images(source))
+    return can_reopen and frame_pattern(out) is None and out.suffix.lower() in RESUMABLE_SUFFIXES
+
+
+def files_of(source: Path) -> list[Path]:
+    """All files that `source` names. Raises MediaError where there is none."""
+    return find_images(source) if names_images(source) else [source]
 
 
 def open_writer(

@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from fractions import Fraction
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import av
-from av.codec.codec import Codec
 from av.container import OutputContainer
 from av.packet import Packet
-from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from dreamvid.config import WriteConfig
 from dreamvid.errors import MediaError
-from dreamvid.media import encoders
 from dreamvid.media.closing import Finishes
-from dreamvid.media.colour import Converter, has_alpha, tags_for
+from dreamvid.media.colour import has_alpha
+from dreamvid.media.encoders import Encoding
 from dreamvid.media.files import (
     FORMATS,
     STANDARD,
     check_output,
     media_errors,
+    open_input,
     partial_path,
     publish,
-    reason,
 )
-from dreamvid.media.gif import GIF_CLOCK, Palette
+from dreamvid.media.gif import GIF_CLOCK
 from dreamvid.media.info import VideoInfo
+from dreamvid.media.pictures import PictureMaker
 from dreamvid.media.sound import SoundSource
 from dreamvid.types import Frame
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _MAX_TIMESCALE = 2**31 - 1
 _FALLBACK_CLOCK = Fraction(1, 705_600_000)
@@ -54,7 +51,8 @@ class VideoWriter(Finishes):
     kept exactly in .mp4 and .mov, to the nearest millisecond in .mkv and .webm, to the nearest
     hundredth of a second in .gif. The path `-` is standard output. Where the encoder takes only
     even sides, the last row or column is repeated. Until `close` the result has a hidden name
-    beside `path`; leaving the `with` block by an exception removes it, as `abort` does.
+    beside `path` (`partial`, where given); leaving the `with` block by an exception removes it, as
+    `abort` does.
 
     Raises MediaError, before any frame, for a path that may not be written, an unknown codec, or
     a codec, pixel format, quality or sound that do not go together; later, where writing fails.
@@ -69,12 +67,13 @@ class VideoWriter(Finishes):
         overwrite: bool = False,
         sound: SoundSource | None = None,
         metadata: Mapping[str, str] | None = None,
+        partial: Path | None = None,
     ) -> None:
         self._path, self._info, self._overwrite = Path(path), info, overwrite
         self._config = config
         check_output(self._path, overwrite=overwrite)
         self._is_pipe = self._path == STANDARD
-        self._partial = None if self._is_pipe else partial_path(self._path)
+        self._partial = None if self._is_pipe else partial or partial_path(self._path)
         self._format = config.output_format if self._is_pipe else FORMATS[self._path.suffix.lower()]
         self._sound = sound
         if sound is not None and self._format in _SILENT:
@@ -83,17 +82,18 @@ class VideoWriter(Finishes):
         self._is_isom = self._format in ("mp4", "mov")
         self._clock = GIF_CLOCK if self._format == "gif" else _clock(info.time_base)
         self._waiting: Frame | None = None  # until the next one tells how long it is shown
-        self._step = 1 / (info.rate or Fraction(25))
         self._durations: dict[int, int] = {}  # by pts, of pictures inside the encoder
         self._end_pts = -(2**62)
         # The last packet waits too: how long it is shown is known only at the end.
         self._held: Packet[VideoStream] | None = None
         self._first_pts, self._first_dts = 0, 0
-        self._is_open = True
+        self._is_open, self._is_complete = True, False
         self._container = self._create()
         try:
             self._describe(metadata or {})
-            self._stream = self._add_stream(config)
+            self.encoding = Encoding.choose(config, info, self._clock, self._container)
+            self._pictures = PictureMaker(self.encoding)
+            self._stream = self._add_stream()
             self._start_encoding()
         except BaseException:
             self.abort()
@@ -102,7 +102,7 @@ class VideoWriter(Finishes):
     @property
     def keeps_alpha(self) -> bool:
         """Whether the alpha of frames arrives in the result."""
-        return has_alpha(self._pix_fmt)
+        return has_alpha(self.encoding.pix_fmt)
 
     # Setting up
 
@@ -149,47 +149,17 @@ class VideoWriter(Finishes):
             ]
         )
 
-    def _add_stream(self, config: WriteConfig) -> VideoStream:
-        codec = encoders.find_codec(config, self._container)
-        options = encoders.encoder_options(codec, config)
-        pix_fmt = encoders.choose_pix_fmt(codec, config, self._info.alpha)
-        self._palette = Palette() if pix_fmt == "pal8" else None
-        rate = self._info.rate or Fraction(25)
-        stream = self._container.add_stream(codec.name, rate=rate, options=options)
+    def _add_stream(self) -> VideoStream:
+        stream = self._container.add_stream(
+            self.encoding.codec.name, rate=self.encoding.rate, options=dict(self.encoding.options)
+        )
         assert isinstance(stream, VideoStream)
-        self._configure(stream.codec_context, codec, pix_fmt)
+        self.encoding.configure(stream.codec_context)
         return stream
-
-    def _configure(self, context: VideoCodecContext, codec: Codec, pix_fmt: str) -> None:
-        self._converter = Converter(codec.canonical_name)
-        width, height = self._info.width, self._info.height
-        self._padding = encoders.padding(codec, pix_fmt, width, height)
-        context.width, context.height = width + self._padding[0], height + self._padding[1]
-        context.pix_fmt = self._pix_fmt = pix_fmt
-        context.time_base = self._clock
-        context.sample_aspect_ratio = self._info.sample_aspect_ratio
-        context.thread_count = encoders.THREADS
-        context.thread_type = "AUTO"
-        if self._format == "nut":
-            context.max_b_frames = 0  # it would shift all times by their delay
-        encoders.set_quality(context)
-        if codec.canonical_name == "hevc" and self._is_isom:
-            context.codec_tag = "hvc1"  # Apple's players know no other
-        self._tags = tags_for(self._info.colour, pix_fmt, context.height)
-        context.color_primaries, context.color_trc = self._tags.primaries, self._tags.transfer
-        context.colorspace, context.color_range = self._tags.matrix, self._tags.range
 
     def _start_encoding(self) -> None:
         """Open the encoder, add the sound and write the header."""
-        context = self._stream.codec_context
-        try:
-            context.open()
-        except av.FFmpegError as error:
-            raise MediaError(
-                f"--codec {context.name} cannot encode {context.width}x{context.height} "
-                f"{self._pix_fmt}: {reason(error)}; "
-                "allowed: another --codec, --pix-fmt or --size"
-            ) from error
+        self.encoding.start(self._stream.codec_context)
         if self._sound is not None:
             self._sound.attach(
                 self._container,
@@ -227,19 +197,35 @@ class VideoWriter(Finishes):
         if self._waiting is not None:
             if frame.time <= self._waiting.time:
                 raise ValueError(f"frame at {frame.time} s after one at {self._waiting.time} s")
-            self._step = frame.time - self._waiting.time
-            self._encode(self._waiting, self._step)
+            self._encode(self._waiting, frame.time - self._waiting.time)
         self._waiting = frame
 
-    def close(self) -> None:
-        """Finish the file and give it its name. Raises MediaError where that fails."""
-        if not self._is_open:
+    def mux(self, packet: Packet[VideoStream]) -> None:
+        """Add a packet of an encoder of this `encoding`, in decoding order, its duration set.
+
+        Raises MediaError where the file cannot be written.
+        """
+        packet.stream, packet.time_base = self._stream, self._clock
+        self._end_pts = max(self._end_pts, (packet.pts or 0) + (packet.duration or 0))
+        with self._writing():
+            self._hold(packet)
+
+    def complete(self) -> None:
+        """Finish the file, but leave it under its hidden name. Raises MediaError."""
+        if self._is_complete:
             return
         try:
             self._finish()
         except BaseException:
             self.abort()
             raise
+        self._is_complete = True
+
+    def close(self) -> None:
+        """Finish the file and give it its name. Raises MediaError where that fails."""
+        if not self._is_open:
+            return
+        self.complete()
         self._is_open = False
         if self._partial is not None:
             publish(self._partial, self._path, self._overwrite)
@@ -259,37 +245,31 @@ class VideoWriter(Finishes):
         return media_errors(f"'{self._path}' cannot be written")
 
     def _finish(self) -> None:
-        if self._waiting is None:
+        if self._waiting is not None:
+            self._encode(self._waiting, self._waiting.duration)
+        elif self._held is None:
             raise MediaError(f"'{self._path}' cannot be written: no frame has come")
-        self._encode(self._waiting, self._waiting.duration or self._step)
         with self._writing():
-            for packet in self._stream.encode(None):
-                self._hold(packet)
+            if self._waiting is not None:
+                for packet in self._stream.encode(None):
+                    self._hold_encoded(packet)
             self._mux_last()
             self._mux_sound(None)
             self._container.close()
 
-    def _encode(self, frame: Frame, duration: Fraction) -> None:
-        columns, rows = self._padding
-        image, alpha = frame.image, frame.alpha
-        if columns or rows:
-            image = _padded(image, columns, rows)
-            alpha = None if alpha is None else _padded(alpha, columns, rows)
-        if self._palette is None:
-            picture = self._converter.to_frame(image, self._pix_fmt, self._tags, alpha)
-        else:
-            picture = self._palette.apply(self._converter.to_frame(image, "rgb24", self._tags))
-        pts = max(round(frame.time / self._clock), self._end_pts)
-        ticks = max(1, round((frame.time + duration) / self._clock) - pts)
-        picture.pts, picture.time_base = pts, self._clock
-        self._durations[pts], self._end_pts = ticks, pts + ticks
+    def _encode(self, frame: Frame, duration: Fraction | None) -> None:
+        picture = self._pictures.make(frame, duration)
+        self._durations[picture.pts], self._end_pts = picture.ticks, picture.pts + picture.ticks
         with self._writing():
-            for packet in self._stream.encode(picture):
-                self._hold(packet)
+            for packet in self._stream.encode(picture.image):
+                self._hold_encoded(packet)
+
+    def _hold_encoded(self, packet: Packet[VideoStream]) -> None:
+        packet.duration = self._durations.pop(packet.pts or 0, 0)
+        self._hold(packet)
 
     def _hold(self, packet: Packet[VideoStream]) -> None:
         """Mux the packet before this one, and keep this one."""
-        packet.duration = self._durations.pop(packet.pts or 0, 0)
         if self._held is None:
             self._first_pts, self._first_dts = packet.pts or 0, packet.dts or 0
         else:
@@ -323,8 +303,23 @@ def _clock(time_base: Fraction) -> Fraction:
     return time_base if fits else _FALLBACK_CLOCK
 
 
-def _padded(image: Tensor, columns: int, rows: int) -> Tensor:
-    """(C, H, W) with its last column and row repeated."""
-    import torch.nn.functional as F
-
-    return F.pad(image[None], (0, columns, 0, rows), mode="replicate")[0]
+def check_whole(path: Path, packets: Iterable[Packet[Any]], clock: Fraction) -> None:
+    """Raise MediaError unless `path` shows what `packets` (in ticks of `clock`) do, as long."""
+    with open_input(path) as container, media_errors(f"'{path}' cannot be read"):
+        stream = container.streams.video[0]
+        tick = stream.time_base or clock
+        found = (packet for packet in container.demux(stream) if packet.size)
+        first, end, got_end = Fraction(2**62), Fraction(0), Fraction(0)
+        for number, (wanted, got) in enumerate(zip_longest(packets, found)):
+            if wanted is None or got is None:
+                raise MediaError(f"'{path}' is not whole: it has not the frames that were made")
+            time = (wanted.pts or 0) * clock
+            if abs((got.pts or 0) * tick - time) > tick / 2:
+                raise MediaError(f"'{path}' is not whole: its packet {number} is not at {time} s")
+            first, end = min(first, time), max(end, time + (wanted.duration or 0) * clock)
+            got_end = max(got_end, ((got.pts or 0) + (got.duration or 0)) * tick)
+        # MP4 has the packets' durations between decoding times alone, and Matroska no stream's.
+        is_isom = container.format.name != "matroska,webm"
+        lasts = (stream.duration or 0) * tick if is_isom else got_end - first
+        if abs(lasts - (end - first)) > 2 * tick:
+            raise MediaError(f"'{path}' is not whole: it lasts {lasts} s, not {end - first} s")

@@ -266,9 +266,8 @@ def test_help_tells_every_option_with_its_limits_and_default(dreamvid, command):
 
 def test_help_tells_the_commands_and_their_own_options(dreamvid):
     text = dreamvid("--help").out
-    assert all(
-        f" {command} " in text for command in ("video", "image", "eval", "guides", "info", "config")
-    )
+    commands = ("video", "resume", "peek", "image", "eval", "guides", "info", "config")
+    assert all(f" {command} " in text for command in commands)
     video, image = (dreamvid(command, "--help").out.split() for command in ("video", "image"))
     assert {"--overwrite", "--quiet", "--json", "--debug"} <= set(video) & set(image)
     assert "--film" in image
@@ -521,9 +520,8 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, frame: int, error: BaseException) -
     monkeypatch.setattr("dreamvid.sequence.dream_image", dream_image)
 
 
-@pytest.mark.parametrize("frame", [0, 3])
-def test_ctrl_c_stops_cleanly(dreamvid, clip, tmp_path, monkeypatch, frame):
-    fail_at(monkeypatch, frame, KeyboardInterrupt())
+def test_ctrl_c_before_the_first_frame_leaves_nothing(dreamvid, clip, tmp_path, monkeypatch):
+    fail_at(monkeypatch, 0, KeyboardInterrupt())
     result = dreamvid("video", clip, tmp_path / "out.mp4", *ROSE, *QUICK)
     refused(result, 130, "stopped; no result was written")
     assert list(tmp_path.iterdir()) == []
@@ -534,7 +532,7 @@ def test_ctrl_c_leaves_an_older_result_alone(dreamvid, clip, tmp_path, monkeypat
     out.write_bytes(b"old")
     fail_at(monkeypatch, 2, KeyboardInterrupt())
     assert dreamvid("video", clip, out, *ROSE, *QUICK, "--overwrite").status == 130
-    assert list(tmp_path.iterdir()) == [out]
+    assert sorted(tmp_path.iterdir()) == [out, tmp_path / "out.mp4.dreaming"]
     assert out.read_bytes() == b"old"
 
 
@@ -549,18 +547,26 @@ def test_ctrl_c_leaves_neither_picture_nor_film(dreamvid, picture, tmp_path, mon
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failure_halfway_leaves_nothing(dreamvid, clip, tmp_path, monkeypatch):
-    fail_at(monkeypatch, 3, DreamvidError("the disk\nis full"))
+def test_a_failure_at_the_first_frame_leaves_nothing(dreamvid, clip, tmp_path, monkeypatch):
+    fail_at(monkeypatch, 0, DreamvidError("the disk\nis full"))
     result = dreamvid("video", clip, tmp_path / "out.mp4", *ROSE, *QUICK)
     refused(result, 1, "the disk is full\n")
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_failure_halfway_tells_how_to_go_on(dreamvid, clip, tmp_path, monkeypatch):
+    out = tmp_path / "out.mp4"
+    fail_at(monkeypatch, 3, DreamvidError("the disk\nis full"))
+    result = dreamvid("video", clip, out, *ROSE, *QUICK)
+    safe = f"3 finished frames are safe, `dreamvid resume {out}` goes on\n"
+    refused(result, 1, f"the disk is full; {safe}")
+    assert list(tmp_path.iterdir()) == [tmp_path / "out.mp4.dreaming"]
+
+
 def test_a_bug_is_owned_up_to_in_one_line(dreamvid, clip, tmp_path, monkeypatch):
     fail_at(monkeypatch, 1, RuntimeError("shapes\ndiffer"))
     result = dreamvid("video", clip, tmp_path / "out.mp4", *ROSE, *QUICK)
-    refused(result, 1, "this is a bug: RuntimeError: shapes differ (--debug shows where)")
-    assert list(tmp_path.iterdir()) == []
+    refused(result, 1, "this is a bug: RuntimeError: shapes differ (--debug shows where); 1 fin")
 
 
 def test_debug_shows_where_an_error_came_from(tmp_path):

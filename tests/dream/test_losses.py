@@ -14,6 +14,7 @@ from dreamvid.dream.losses import (
     masked_total_variation,
     spherical_distance,
     steadiness,
+    tint_change,
 )
 
 NUMBERS = torch.tensor([[[0.0, 1.0, 3.0], [2.0, 2.0, 2.0], [5.0, 1.0, 0.0]]])
@@ -131,6 +132,15 @@ def test_edges_in_both_directions_count_alike():
     source = edge([0, 1, 2])
     across, down = detail_mask(source), detail_mask(source.mT)
     torch.testing.assert_close(down.mT, across, atol=1e-6, rtol=1e-5)
+
+
+def test_the_change_of_tint_by_hand():
+    source = torch.full((3, 2, 2), 0.5)
+    image = source.clone()
+    image[0] += torch.tensor([[0.1, 0.3], [0.1, 0.3]])  # mean 0.2, and kept at 0.1
+    image[2] -= 0.05  # kept at 0.1
+    change = tint_change(image, source, torch.tensor([0.1, 0.0, 0.1]))
+    assert change.item() == pytest.approx((0.1**2 + 0.15**2) / 3)
 
 
 def test_a_mask_is_high_on_noise():

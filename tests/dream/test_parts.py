@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dreamvid.config import DreamConfig
 from dreamvid.dream.optimise import Objective, dream_image
-from dreamvid.dream.parts import InParts
+from dreamvid.dream.parts import InParts, Portion
 from tests.fakes import AwayFromSource, TowardsColour
 
 RED = (1.0, 0.0, 0.0)
@@ -43,7 +43,7 @@ def test_in_parts_the_gradient_is_the_same(inner, room):
     torch.manual_seed(0)
     cutouts, before = torch.rand(11, 3, 16, 16), torch.rand(11, 3, 16, 16)
     told: list[int] = []
-    loss, gradient = descent(InParts(Cramped(room, inner), told.append), cutouts, before)
+    loss, gradient = descent(InParts(Cramped(room, inner), Portion(told.append)), cutouts, before)
     expected_loss, expected = descent(inner, cutouts, before)
     torch.testing.assert_close(gradient, expected, atol=1e-9, rtol=1e-5)
     torch.testing.assert_close(loss, expected_loss)
@@ -52,11 +52,11 @@ def test_in_parts_the_gradient_is_the_same(inner, room):
 
 def test_what_memory_takes_is_remembered_from_frame_to_frame():
     cramped = Cramped(3, TowardsColour(RED))
-    parts = InParts(cramped)
+    parts = InParts(cramped, Portion())
     config = DreamConfig(steps=4, octaves=2, cutouts=8)
     source = torch.rand(3, 40, 48)
     first = dream_image(source, [parts], config)
-    assert parts.most == 2
+    assert parts.portion.most == 2
     cramped.shown.clear()
     again = dream_image(source, [parts], config)
     assert set(cramped.shown) == {2}
@@ -69,9 +69,13 @@ def test_while_memory_suffices_nothing_changes():
     source, config = torch.rand(3, 40, 48), DreamConfig(steps=4, octaves=2, cutouts=8)
     for objective in (TowardsColour(RED), AwayFromSource()):
         whole = dream_image(source, [objective], config)
-        assert torch.equal(dream_image(source, [InParts(objective)], config), whole)
+        assert torch.equal(dream_image(source, [InParts(objective, Portion())], config), whole)
 
 
 def test_where_one_cutout_is_too_much_that_is_told():
     with pytest.raises(torch.OutOfMemoryError):
-        dream_image(torch.rand(3, 40, 48), [InParts(Cramped(0, TowardsColour(RED)))], DreamConfig())
+        dream_image(
+            torch.rand(3, 40, 48),
+            [InParts(Cramped(0, TowardsColour(RED)), Portion())],
+            DreamConfig(),
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from fractions import Fraction
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ class Everything:
     scalar: Tensor
     index: int
     mean: float
+    time: Fraction
     name: str
     nothing: Tensor | None = None
     is_done: bool = True
@@ -28,7 +30,9 @@ def everything() -> Everything:
     image = torch.rand(3, 4, 5).transpose(1, 2)
     image[0, 0, 0] = float("nan")
     counts = torch.arange(7)
-    return Everything(image, counts, torch.tensor(True), -3, 0.1 + 0.2, "a “b”\n")
+    return Everything(
+        image, counts, torch.tensor(True), -3, 0.1 + 0.2, Fraction(1001, 30000), "a “b”\n"
+    )
 
 
 def test_every_kind_of_field_comes_back_bit_for_bit():
@@ -45,7 +49,7 @@ def test_every_kind_of_field_comes_back_bit_for_bit():
 
 
 def test_what_is_carried_from_frame_to_frame_can_be_kept():
-    carry = Carry(7, torch.rand(3, 4, 6), torch.rand(3, 4, 6))
+    carry = Carry(7, Fraction(1001, 30000), torch.rand(3, 4, 6), torch.rand(3, 4, 6), torch.rand(3))
     again = from_bytes(Carry, to_bytes(carry))
     assert to_bytes(again) == to_bytes(carry)
     assert again.index == 7

@@ -1,0 +1,236 @@
+"""Dreaming a clip from its first frame or from where it was stopped; for `video` and `resume`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from dreamvid.cli.report import Report
+from dreamvid.cli.setup import load_objectives, mean_similarity, metadata, run_of
+from dreamvid.cli.stopping import Stopped, Stopper, stopping
+from dreamvid.config import VideoConfig
+from dreamvid.errors import MediaError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from dreamvid.delivery import Delivery
+    from dreamvid.dream.guide import ClipObjective
+    from dreamvid.dream.parts import InParts
+    from dreamvid.journal import Journal
+    from dreamvid.media.frames import FrameWriter
+    from dreamvid.media.mask import MaskReader
+    from dreamvid.media.reader import FrameReader
+    from dreamvid.media.sound import SoundSource
+    from dreamvid.media.writer import VideoWriter
+    from dreamvid.sequence import Carry
+    from dreamvid.types import Frame
+
+
+@dataclass(frozen=True)
+class Job:
+    """One result to make, its paths and options checked."""
+
+    source: Path
+    out: Path
+    config: VideoConfig
+    overwrite: bool = False
+    resume: bool = False
+    force: bool = False
+
+
+def dream_clip(job: Job, report: Report) -> None:
+    """Dream a clip, or go on with one, and say what was made."""
+    from dreamvid.delivery import Delivery
+    from dreamvid.device import choose_device
+    from dreamvid.media.source import open_frames, open_sound
+
+    config = job.config
+    is_full_size = config.deliver == "source"
+    reading = config.model_copy(update={"size": "source"}) if is_full_size else config
+    with (
+        stopping(report) as stopper,
+        open_frames(job.source, reading, report.warn) as reader,
+        open_sound(job.source, config, reader, report.warn) or nullcontext() as sound,
+        _open_mask(config, reader, report) or nullcontext() as mask,
+    ):
+        device = choose_device(config.device)
+        with _open_result(job, reader, sound, device) as result:
+            if reader.info.alpha and not result.keeps_alpha:
+                report.warn(
+                    f"'{job.out}' does not keep the alpha of '{job.source}'; --codec prores_ks in "
+                    ".mov, ffv1 in .mkv, libvpx-vp9 in .webm and PNG pictures do"
+                )
+            delivery = Delivery(_dreamed_size(config, reader), mask.at if mask else None)
+            carry = _go_on(job, reader, result, delivery, device, report)
+            _dream(reader, result, delivery, carry, device, config, report, stopper)
+            result.finish(reader.is_cut_short, stopper.check)
+    report.finish(job.out, **result.facts, guide=config.guide, device=str(device))
+
+
+def _open_mask(config: VideoConfig, reader: FrameReader, report: Report) -> MaskReader | None:
+    from dreamvid.media.mask import MaskReader
+
+    if config.mask is None:
+        return None
+    return MaskReader(
+        Path(config.mask),
+        (reader.info.width, reader.info.height),
+        config,
+        invert=config.mask_invert,
+        on_warning=report.warn,
+    )
+
+
+def _dreamed_size(config: VideoConfig, reader: FrameReader) -> tuple[int, int] | None:
+    """(height, width) to dream at, where the reader delivers the source's size."""
+    from dreamvid.media.info import parse_size
+
+    if config.deliver == "dreamed" or config.size == "source":
+        return None
+    width, height = parse_size(config.size, reader.info)
+    return height, width
+
+
+def _open_result(
+    job: Job, reader: FrameReader, sound: SoundSource | None, device: torch.device
+) -> Journal | _Direct:
+    from dreamvid.journal import Journal
+    from dreamvid.media.source import can_resume, open_writer
+
+    made = metadata(job.config, str(job.source))
+    if can_resume(job.source, job.out):
+        return Journal(
+            job.out,
+            run_of(job.source, job.config, device),
+            reader.info,
+            origin=reader.origin,
+            sound=sound,
+            metadata=made,
+            overwrite=job.overwrite,
+            resume=job.resume,
+            force=job.force,
+        )
+    return _Direct(
+        open_writer(
+            job.out, reader.info, job.config, overwrite=job.overwrite, sound=sound, metadata=made
+        ),
+        job.out,
+    )
+
+
+class _Direct:
+    """A result that cannot be gone on with, written as the frames come."""
+
+    facts: Mapping[str, Any] = {}
+
+    def __init__(self, writer: VideoWriter | FrameWriter, out: Path) -> None:
+        self._writer, self._out = writer, out
+        self.keeps_alpha = writer.keeps_alpha
+
+    def write(self, frame: Frame, carry: Carry, tally: Mapping[str, Any]) -> None:
+        self._writer.write(frame)
+
+    def check_source(self, is_cut_short: bool) -> None:
+        pass
+
+    def finish(self, is_cut_short: bool, on_packet: Callable[[], None]) -> None:
+        self._writer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        from dreamvid.media.files import STANDARD
+
+        if isinstance(error, Stopped) and self._out == STANDARD:  # what has gone out stays a film
+            with suppress(MediaError):
+                self._writer.close()
+                error.add_note("what is on standard output ends there")
+        if error is not None:
+            self._writer.abort()
+
+
+def _go_on(
+    job: Job,
+    reader: FrameReader,
+    result: Journal | _Direct,
+    delivery: Delivery,
+    device: torch.device,
+    report: Report,
+) -> Carry | None:
+    """What the loop goes on from, with `reader` after the last finished frame; None for afresh."""
+    if isinstance(result, _Direct):
+        return None
+    carry = result.carry()
+    if carry is None:
+        return None
+    carry = carry.to(device)
+
+    def shows(image: Tensor) -> bool:
+        return job.force or bool((delivery.shrink(image.to(device)) == carry.source).all())
+
+    reader.skip_past(carry.time, shows)
+    report.go_on(result.state.tally)
+    return carry
+
+
+def _read(reader: FrameReader, result: Journal | _Direct, device: torch.device) -> Iterator[Frame]:
+    for frame in reader:
+        if reader.is_cut_short:
+            result.check_source(is_cut_short=True)
+        yield frame.with_image(frame.image.to(device))
+
+
+def _dream(
+    reader: FrameReader,
+    result: Journal | _Direct,
+    delivery: Delivery,
+    carry: Carry | None,
+    device: torch.device,
+    config: VideoConfig,
+    report: Report,
+    stopper: Stopper,
+) -> None:
+    """Run the loop and write what it yields."""
+    from dreamvid.control.clock import Clock
+    from dreamvid.control.schedule import Schedule
+    from dreamvid.motion.flow import create_flow
+    from dreamvid.motion.shots import create_cut_detector
+    from dreamvid.plan import create_plan, in_parts
+    from dreamvid.sequence import dream_frames
+
+    schedule = Schedule(config, Clock(reader.info.rate, reader.info.frame_count))
+    flow = create_flow(config.flow, device, config.flow_weights)
+    objectives = load_objectives(config, device, report)
+    dreamed_frames = dream_frames(
+        delivery.prepare(_read(reader, result, device)),
+        in_parts(create_plan(schedule, objectives), report.note_halved),
+        flow=flow,
+        is_cut=create_cut_detector(config.cut_threshold),
+        carry=carry,
+        on_step=stopper.check,
+    )
+    stopper.is_patient = True
+    with report.progress("dreaming", reader.info.frame_count) as progress:
+        for dreamed in dreamed_frames:
+            then = [cast("InParts", each).whole for each in dreamed.moment.objectives]
+            guides = cast("list[ClipObjective]", then)
+            before = mean_similarity(guides, dreamed.source)
+            after = mean_similarity(guides, dreamed.frame.image)
+            report.count(before, after)
+            report.tally.note_frame(dreamed)
+            delivered = delivery.finish(dreamed.frame, dreamed.source)
+            result.write(delivered, dreamed.carry, report.tally.facts())
+            progress.advance(f"similarity {before:.3f} -> {after:.3f}")
+            stopper.check()

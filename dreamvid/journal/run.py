@@ -1,0 +1,140 @@
+"""What decides about a run's result, and in what two runs differ."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from dreamvid.config import ReadConfig, VideoConfig, WriteConfig
+from dreamvid.media.files import media_errors
+
+SOURCE = "the source"
+"""Its name among a run's inputs."""
+
+_PACKAGES = ("dreamvid", "torch", "av", "opencv-python-headless", "open_clip_torch")
+"""Whose versions decide about a frame's pixels."""
+_FREE = {"end", "sound", "subtitles", "metadata"}
+_FIXED = ({*ReadConfig.model_fields, *WriteConfig.model_fields} | {"deliver"}) - _FREE
+"""Options that no force can change midway: times and pictures would not fit together."""
+_HASHED_BYTES = 2**20
+_LEAST_BYTES = 2**12
+
+
+@dataclass(frozen=True)
+class FileMark:
+    """By what an input is known again: a file, or several that are one film."""
+
+    path: str
+    """Absolute, as it was named: of a folder, pattern or list of pictures that."""
+    size: int
+    """Bytes, of all together."""
+    modified_ns: int
+    """When the last one changed."""
+    digest: str
+    """Of each one's size, head and tail."""
+
+    @classmethod
+    def of(cls, named: Path, files: Sequence[Path]) -> FileMark:
+        """The `files` that `named` stands for, as they are now. Raises MediaError."""
+        size, modified_ns, digest = 0, 0, hashlib.sha256()
+        part = max(_LEAST_BYTES, _HASHED_BYTES // len(files))
+        for path in files:
+            with media_errors(f"'{path}' cannot be read"), path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                digest.update(f"{status.st_size}\n".encode())
+                digest.update(file.read(part))
+                file.seek(max(0, status.st_size - part))
+                digest.update(file.read(part))
+            size += status.st_size
+            modified_ns = max(modified_ns, status.st_mtime_ns)
+        return cls(str(named.absolute()), size, modified_ns, digest.hexdigest())
+
+    def is_same(self, other: FileMark) -> bool:
+        """Whether both are the same files, wherever they lie."""
+        return replace(self, path="") == replace(other, path="")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What decides about a run's result."""
+
+    inputs: Mapping[str, FileMark]
+    """All files that it reads, the source first; by the option that names them."""
+    config: VideoConfig
+    environment: Mapping[str, str]
+    """Versions, device and whatever else of the machine decides about pixels."""
+    folder: str
+    """The working directory, from which options name files."""
+
+    @classmethod
+    def of(
+        cls, inputs: Mapping[str, FileMark], config: VideoConfig, machine: Mapping[str, str]
+    ) -> Run:
+        """A run of this program, with its versions."""
+        versions = {name: version(name) for name in _PACKAGES}
+        return cls(dict(inputs), config, versions | dict(machine), str(Path.cwd()))
+
+    @property
+    def source(self) -> FileMark:
+        return self.inputs[SOURCE]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return self.config.model_dump(mode="json", by_alias=True)
+
+    @property
+    def digest(self) -> str:
+        """Of the options."""
+        return hashlib.sha256(json.dumps(self.options, sort_keys=True).encode()).hexdigest()
+
+    def differences(self, begun: Run) -> list[str]:
+        """In words, what is not as it was in the run that was `begun`."""
+        found = [
+            f"{name} '{mark.path}' is not what it was"
+            for name, mark in self.inputs.items()
+            if name in begun.inputs and not mark.is_same(begun.inputs[name])
+        ]
+        found += _changes("--", self.options, begun.options)
+        return found + _changes("", self.environment, begun.environment)
+
+    def fixed_differences(self, begun: Run) -> list[str]:
+        """Those of the options that no force can overcome."""
+        here, there = self.config, begun.config
+        changed = {name for name in _FIXED if getattr(here, name) != getattr(there, name)}
+        names = {name.replace("_", "-") for name in changed}
+        return _changes(
+            "--",
+            {name: value for name, value in self.options.items() if name in names},
+            begun.options,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """For `from_json`."""
+        return {
+            "inputs": {name: asdict(mark) for name, mark in self.inputs.items()},
+            "config": self.options,
+            "config-digest": self.digest,
+            "environment": dict(self.environment),
+            "folder": self.folder,
+        }
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Run:
+        """Raises ValueError, KeyError or TypeError for what is of another kind."""
+        inputs = {name: FileMark(**mark) for name, mark in facts["inputs"].items()}
+        config = VideoConfig(**facts["config"])
+        return cls(inputs, config, facts["environment"], facts["folder"])
+
+
+def _changes(prefix: str, here: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{prefix}{name} is {here.get(name, 'not there')}, was {there.get(name, 'not there')}"
+        for name in {**here, **there}
+        if here.get(name) != there.get(name) and (name in here or prefix == "")
+    ]

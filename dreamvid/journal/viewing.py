@@ -1,0 +1,133 @@
+"""Looking into a journal, also while another process writes it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+from dreamvid.errors import DreamvidError, JournalError, MediaError
+from dreamvid.journal.segments import check_encoder, read_open, read_packets_of
+from dreamvid.journal.state import State, folder_of, read_state
+from dreamvid.media.images import names_images
+from dreamvid.media.info import moved_chapters
+from dreamvid.media.pictures import Picture, SegmentEncoder
+from dreamvid.media.sound import SoundSource
+from dreamvid.media.writer import VideoWriter
+
+_GLANCES, _GLANCE_S = 20, 0.05
+_LAST = ("state.0", "state.1", "done", "lock")
+
+
+def is_done(out: Path) -> bool:
+    """Whether `out` is whole, and only its journal is still to be removed."""
+    try:
+        mark = json.loads((folder_of(out) / "done").read_bytes())
+        status = out.stat()
+    except (OSError, ValueError):
+        return False
+    return bool(mark == [status.st_ino, status.st_size])
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a journal, in an order in which a kill leaves a whole result known as one."""
+    with suppress(OSError):
+        others = [path for path in folder.iterdir() if path.name not in _LAST]
+        for path in [*others, *(folder / name for name in _LAST)]:
+            path.unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def peek(
+    out: Path,
+    to: Path,
+    *,
+    overwrite: bool = False,
+    on_warning: Callable[[str], None] = lambda message: None,
+) -> State:
+    """Make a file of what is done so far of `out`, as it would be were that all; at any time.
+
+    Raises JournalError where nothing is done yet, where `out` is whole, or where what is done is
+    damaged; MediaError where `to` cannot be written.
+    """
+    try:
+        state, pictures = _glance(out)
+        _show(out, to, state, pictures, overwrite, on_warning)
+    except DreamvidError:
+        if not is_done(out):
+            raise
+        raise JournalError(
+            f"'{out}' is whole: look at that; only its journal is still to be removed"
+        ) from None
+    return state
+
+
+def _show(
+    out: Path,
+    to: Path,
+    state: State,
+    pictures: list[bytes],
+    overwrite: bool,
+    on_warning: Callable[[str], None],
+) -> None:
+    chapters = moved_chapters(state.info.chapters, Fraction(0), state.duration)
+    info, config = replace(state.info, chapters=chapters), state.run.config
+    with (
+        _sound_of(state, on_warning) or nullcontext() as sound,
+        VideoWriter(to, info, config, overwrite=overwrite, sound=sound) as writer,
+    ):
+        encoder = SegmentEncoder(writer.encoding)
+        check_encoder(encoder, state)
+        packets: list[bytes] = []
+        for data in pictures:
+            packets += encoder.encode(Picture.from_bytes(data, writer.encoding))
+        if pictures:
+            packets += encoder.finish()
+        for packet in read_packets_of(out, state, packets):
+            writer.mux(packet)
+
+
+def _glance(out: Path) -> tuple[State, list[bytes]]:
+    """A state and its open pictures, from under the hands of a process that may go on."""
+    for glance in range(_GLANCES):
+        try:
+            state = read_state(out)
+            if state is None:
+                raise nothing_finished(out)
+            return state, read_open(out, state)[0]
+        except JournalError:
+            if glance == _GLANCES - 1 or not folder_of(out).exists():
+                raise
+            time.sleep(_GLANCE_S)
+    raise AssertionError
+
+
+def nothing_finished(out: Path) -> JournalError:
+    """Why there is nothing to look at or to go on with."""
+    folder = folder_of(out)
+    if not folder.exists():
+        is_there = f", which is there already: '{out}'" if out.exists() else ""
+        return JournalError(
+            f"'{folder}' does not exist; allowed: the OUT of a video that is being dreamed or was "
+            f"stopped, not of a finished one{is_there}"
+        )
+    return JournalError(
+        f"'{folder}' holds no finished frame; allowed: the OUT of a video of which there is one"
+    )
+
+
+def _sound_of(state: State, on_warning: Callable[[str], None]) -> SoundSource | None:
+    """The source's sound up to the last finished frame, where it can still be had."""
+    config, path = state.run.config, Path(state.run.source.path)
+    if names_images(path):
+        return None
+    end = (config.start or 0) + state.duration
+    try:
+        return SoundSource(path, config.start, end, origin=state.origin, on_warning=on_warning)
+    except MediaError as error:
+        on_warning(f"without sound, as {error}")
+        return None

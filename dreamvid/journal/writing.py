@@ -1,0 +1,302 @@
+"""The journal of a run, written frame by frame, and its result at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from dreamvid.errors import JournalError, MediaError
+from dreamvid.journal.record import from_bytes, to_bytes
+from dreamvid.journal.run import FileMark, Run
+from dreamvid.journal.segments import OpenSegment, open_path, read_packets_of
+from dreamvid.journal.state import (
+    ANEW,
+    State,
+    folder_of,
+    read_state,
+    resume_command,
+    state_path,
+)
+from dreamvid.journal.viewing import remove_folder
+from dreamvid.media.files import media_errors, sync_folder, write_durably
+from dreamvid.media.images import names_images
+from dreamvid.media.info import VideoInfo
+from dreamvid.media.lock import FileLock
+from dreamvid.media.pictures import PictureMaker
+from dreamvid.media.sound import SoundSource
+from dreamvid.media.writer import VideoWriter, check_whole
+
+if TYPE_CHECKING:
+    from dreamvid.sequence import Carry
+    from dreamvid.types import Frame
+
+SEGMENT_FRAMES = 48
+"""Frames a segment; more of them means fewer keyframes, but more pictures kept as they are."""
+_JOINING = "joining"
+
+
+class Journal:
+    """The journal of a run, and its result at the end.
+
+    Takes the place of a `VideoWriter`: `write` for each frame, then `finish`. Left without that,
+    the folder stays, ready to go on; or goes, where no frame has been finished. `state` tells
+    how far the run is, `is_resumed` whether it has begun in another process; `origin` is the
+    reader's.
+
+    Raises JournalError, before any frame, where another process is at work on `out`, where an
+    unfinished run is in the way, or where what is there does not fit (named; `force` goes on
+    all the same); MediaError as `VideoWriter` does.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        run: Run,
+        info: VideoInfo,
+        *,
+        origin: Fraction = Fraction(0),
+        sound: SoundSource | None = None,
+        metadata: Mapping[str, str] | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        force: bool = False,
+    ) -> None:
+        self._out, self._folder = out, folder_of(out)
+        self.state = State(
+            run=run,
+            info=info,
+            journal=secrets.token_hex(8),
+            metadata=dict(metadata or {}),
+            overwrite=overwrite,
+            origin=origin,
+            segment_frames=SEGMENT_FRAMES,
+        )
+        self._writer: VideoWriter | None = None
+        self._lock = self._take_lock()
+        try:
+            self.is_resumed = self._find_state(overwrite and not resume, resume, force)
+            self._writer = VideoWriter(
+                out,
+                info,
+                run.config,
+                overwrite=self.state.overwrite,
+                sound=sound,
+                metadata=self.state.metadata,
+                partial=self._folder / f"{_JOINING}{out.suffix.lower()}",
+            )
+            self.keeps_alpha = self._writer.keeps_alpha
+            self._start_segment(self._writer)
+        except BaseException:
+            self._leave()
+            raise
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a summary tells of it."""
+        return {"digest": self.state.digest}
+
+    def carry(self) -> Carry | None:
+        """What the loop goes on from, on the CPU; None at the beginning. Raises JournalError."""
+        from dreamvid.sequence import Carry
+
+        if not self.state.frames:
+            return None
+        try:
+            return from_bytes(Carry, self.state.carry)
+        except ValueError as error:
+            raise JournalError(f"'{self._folder}' is of another version: {error}; {ANEW}") from None
+
+    def write(self, frame: Frame, carry: Carry, tally: Mapping[str, Any] | None = None) -> None:
+        """Add a frame; when this returns, no kill can lose it.
+
+        `frame` is what is delivered, `carry` what the loop goes on from. Raises MediaError where
+        that fails; the frames before it are safe then, too.
+        """
+        if not self.state.frames:
+            self._clear()
+        picture = self._maker.make(frame, frame.duration)
+        self._segment.encode(picture)
+        state = replace(self.state, frames=self.state.frames + 1, tally=tally)
+        if state.pictures:
+            self._segment.keep(picture)
+        else:
+            self._segment.close(self._out, self.state)
+        dream = carry.dream.detach().cpu().contiguous().numpy()
+        frame_digest = hashlib.sha256(dream.data).hexdigest()
+        self._commit(
+            replace(
+                state,
+                time=frame.time,
+                end_pts=self._maker.end_pts,
+                step=self._maker.step,
+                frame_digest=frame_digest,
+                digest=hashlib.sha256((state.digest + frame_digest).encode()).hexdigest(),
+                carry=to_bytes(carry),
+            )
+        )
+        if not state.pictures:
+            self._start_segment(self._open_writer)
+
+    def finish(
+        self, is_cut_short: bool = False, on_packet: Callable[[], None] = lambda: None
+    ) -> None:
+        """Join the segments, lay in the sound, check the whole and give it its name.
+
+        `is_cut_short` says that the source ended before its header said so; `on_packet` is called
+        as the result grows, and may raise. Raises JournalError where the source is not what it was
+        at the beginning, MediaError where the result cannot be written; the journal stays then.
+        """
+        writer = self._open_writer
+        self.check_source(is_cut_short)
+        if self.state.pictures:
+            self._segment.finish()
+        for packet in read_packets_of(self._out, self.state, self._segment.packets):
+            writer.mux(packet)
+            on_packet()
+        writer.complete()
+        whole = self._folder / f"{_JOINING}{self._out.suffix.lower()}"
+        packets = read_packets_of(self._out, self.state, self._segment.packets)
+        check_whole(whole, packets, writer.encoding.clock)
+        on_packet()
+        with media_errors(f"'{whole}' cannot be written"), whole.open("rb") as file:
+            os.fsync(file.fileno())
+        status = whole.stat()
+        write_durably(self._folder / "done", json.dumps([status.st_ino, status.st_size]).encode())
+        writer.close()
+        with suppress(OSError):
+            sync_folder(self._out.parent)
+        self._remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        frames = self.state.frames
+        if error is not None and frames:
+            safe = "1 finished frame is" if frames == 1 else f"{frames} finished frames are"
+            error.add_note(f"{safe} safe, {resume_command(self._out)} goes on")
+        self._leave()
+
+    # Beginning and end
+
+    def _take_lock(self) -> FileLock:
+        try:
+            with media_errors(f"'{self._folder}' cannot be written"):
+                self._folder.mkdir(exist_ok=True)
+                return FileLock(self._folder / "lock")
+        except MediaError as error:
+            if not isinstance(error.__cause__, BlockingIOError):
+                raise
+            raise JournalError(
+                f"'{self._out}' is being made by process {error.__cause__}; "
+                "allowed: another OUT, or this one when that has ended"
+            ) from None
+
+    def _find_state(self, anew: bool, resume: bool, force: bool) -> bool:
+        """Take over what is there, if it is wanted; whether there was something."""
+        begun = None if anew else read_state(self._out)
+        if begun is None:
+            return False
+        if not resume:
+            raise JournalError(
+                f"'{self._folder}' holds {begun.frames} frames of an unfinished run; "
+                f"{resume_command(self._out)} goes on, --overwrite begins anew"
+            )
+        is_changed = self._check_run(begun.run, force)
+        self.state = replace(
+            begun,
+            run=self.state.run,
+            overwrite=begun.overwrite or self.state.overwrite,
+            metadata=self.state.metadata if is_changed else begun.metadata,
+        )
+        return True
+
+    def _check_run(self, begun: Run, force: bool) -> bool:
+        """Whether there is a difference that is allowed."""
+        fixed = self.state.run.fixed_differences(begun)
+        if fixed:
+            raise JournalError(
+                f"what cannot change midway has: {'; '.join(fixed)}; "
+                "allowed: the values it was begun with"
+            )
+        differences = self.state.run.differences(begun)
+        if differences and not force:
+            raise JournalError(
+                f"this is not the run that was begun: {'; '.join(differences)}; "
+                "allowed: what was, or --force"
+            )
+        return bool(differences)
+
+    def check_source(self, is_cut_short: bool) -> None:
+        """Raise JournalError where the source has changed, or gone before its end.
+
+        It must not pass for one that has ended there: its last frame would stay too long.
+        """
+        mark = self.state.run.source
+        path = Path(mark.path)
+        if names_images(path):  # a missing one has ended the run
+            return
+        if path.is_file() and FileMark.of(path, [path]).is_same(mark):
+            return
+        if path.is_file() or is_cut_short:
+            raise JournalError(
+                f"'{path}' has changed or gone while it was dreamed; "
+                "allowed: what it was, or to resume with --force"
+            )
+
+    def _leave(self) -> None:
+        """Keep what is done, or nothing where nothing is."""
+        if not self._lock.is_held:
+            return
+        if self._writer is not None:
+            self._writer.abort()
+        if not any(self._folder.glob("state.?")):
+            self._remove()
+        self._lock.release()
+
+    def _remove(self) -> None:
+        remove_folder(self._folder)
+        self._lock.release()
+        if os.name == "nt":  # where what is open cannot be removed
+            remove_folder(self._folder)
+
+    def _clear(self) -> None:
+        """Remove an older journal: not before there is something to put in its place."""
+        with media_errors(f"'{self._folder}' cannot be written"):
+            for path in self._folder.iterdir():
+                if path.name != "lock" and path.stem != _JOINING:
+                    path.unlink()
+
+    # Frames
+
+    @property
+    def _open_writer(self) -> VideoWriter:
+        assert self._writer is not None
+        return self._writer
+
+    def _start_segment(self, writer: VideoWriter) -> None:
+        self._segment = OpenSegment(self._out, self.state, writer.encoding)
+        self.state = replace(self.state, encoder=self._segment.encoder_digest)
+        state = self.state
+        self._maker = PictureMaker(writer.encoding, state.end_pts, state.step or None)
+
+    def _commit(self, state: State) -> None:
+        write_durably(state_path(self._out, state.frames), *state.to_bytes())
+        # Not one sooner: the other state, to which a damaged one falls back, may need it.
+        if self.state.segments and not self.state.pictures:
+            open_path(self._out, self.state.segments - 1).unlink(missing_ok=True)
+        self.state = state

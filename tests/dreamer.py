@@ -1,0 +1,274 @@
+"""Runs of the program in processes of their own, which can be killed.
+
+A server that has loaded the heavy libraries forks them, so that each costs milliseconds. The
+guide is a fake one: one colour, a moment's sleep a step.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import cv2
+import torch
+from torch import Tensor
+
+import dreamvid.cli.app
+import dreamvid.cli.clip
+import dreamvid.cli.image
+import dreamvid.journal.writing
+from dreamvid.config import DreamConfig
+from dreamvid.dream.optimise import dream_image
+from dreamvid.errors import MediaError
+from dreamvid.journal import folder_of, read_state
+from dreamvid.media.pictures import Picture, SegmentEncoder
+from dreamvid.media.reader import VideoReader
+from dreamvid.motion.shots import create_cut_detector
+from tests.fakes import TowardsColour
+
+SEGMENT_FRAMES = 4
+STEP_S = 0.004
+_LONG_S = 30
+_PATIENCE = 100
+_GROWTH = 1.04
+"""Of the pauses: on a machine that becomes busier a run must get past its beginning, too."""
+OPTIONS = [
+    *("-p", "red", "--steps", "2", "--first-steps", "3", "--octaves", "1", "--cutouts", "2"),
+    *("--flow", "farneback"),  # on small frames a few times faster than dis
+]
+LOSSLESS = ["--codec", "ffv1"]
+
+_context = get_context("forkserver")
+_context.set_forkserver_preload(["tests.dreamer"])
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong, at the how manieth time, and the file that it takes."""
+
+    kind: str
+    at: int
+    path: Path = Path()
+
+
+class SlowColour(TowardsColour):
+    """Takes a while, as a guide does; and longer, or fails, at the calls that a fault names."""
+
+    def __init__(self, fault: Fault | None) -> None:
+        super().__init__((1.0, 0.0, 0.0))
+        self.fault = fault
+
+    def at(self, meaning: object) -> SlowColour:
+        """Its one colour at every moment."""
+        return self
+
+    def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
+        kind = self.fault.kind if self.fault and self.calls == self.fault.at else ""
+        time.sleep(_LONG_S if kind == "long step" else STEP_S)
+        loss = super().__call__(cutouts, source_cutouts)
+        if kind == "no memory" and len(cutouts) > 1:
+            raise torch.OutOfMemoryError
+        return loss * float("nan") if kind == "no number" else loss
+
+    def similarity(self, image: Tensor) -> Tensor:
+        return 1 - (image - self.colour).square().mean()
+
+
+def _warm_up() -> None:
+    """Let the server load what is loaded at first use, for all that it forks."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    create_cut_detector(27.0)
+    config = DreamConfig(steps=1, cutouts=1)
+    dream_image(torch.rand(3, 32, 32), [TowardsColour((1.0, 0.0, 0.0))], config)
+
+
+def _full_disk(fault: Fault) -> Any:
+    """Every write to the disk fails from then on."""
+    calls = iter(range(10**6))
+
+    def fsync(descriptor: int) -> None:
+        if next(calls) >= fault.at:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    return patch("os.fsync", fsync)
+
+
+def _power_cut(fault: Fault) -> Any:
+    """The process dies as it brings something to the disk."""
+    calls, fsync = iter(range(10**6)), os.fsync
+
+    def last(descriptor: int) -> None:
+        if next(calls) >= fault.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        fsync(descriptor)
+
+    return patch("os.fsync", last)
+
+
+def _failing_encoder(fault: Fault) -> Any:
+    calls = iter(range(10**6))
+    encode = SegmentEncoder.encode
+
+    def failing(self: SegmentEncoder, picture: Picture) -> Iterator[bytes]:
+        if next(calls) == fault.at:
+            raise MediaError("the encoder cannot encode")
+        return encode(self, picture)
+
+    return patch.object(SegmentEncoder, "encode", failing)
+
+
+def _source_goes_away(fault: Fault) -> Any:
+    demux = VideoReader._demux
+
+    def failing(self: VideoReader) -> Iterator[Any]:
+        for number, packet in enumerate(demux(self)):
+            if number == fault.at:
+                fault.path.rename(fault.path.with_name("away"))
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            yield packet
+
+    return patch.object(VideoReader, "_demux", failing)
+
+
+_FAULTS: dict[str, Callable[[Fault], Any]] = {
+    "full disk": _full_disk,
+    "power cut": _power_cut,
+    "failing encoder": _failing_encoder,
+    "source goes away": _source_goes_away,
+}
+
+
+def _main(arguments: list[str], log: Path, fault: Fault | None, folder: Path | None) -> None:
+    torch.set_num_threads(1)
+    if folder is not None:
+        os.chdir(folder)
+    objectives = [SlowColour(fault)]
+    with log.open("w", encoding="utf-8") as file:
+        sys.stdout = sys.stderr = file
+        with (
+            patch.object(dreamvid.cli.clip, "load_objectives", lambda *_: objectives),
+            patch.object(dreamvid.cli.image, "load_objectives", lambda *_: objectives),
+            patch.object(dreamvid.journal.writing, "SEGMENT_FRAMES", SEGMENT_FRAMES),
+        ):
+            of_the_world = fault is not None and fault.kind in _FAULTS
+            with _FAULTS[fault.kind](fault) if fault and of_the_world else nullcontext():
+                dreamvid.cli.app.run(arguments)
+
+
+_warm_up()
+
+
+class Dreamer:
+    """One run of the program."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: object,
+        fault: Fault | None = None,
+        within: Path | None = None,
+    ) -> None:
+        """Its `log` goes into `folder`; `within` is its working directory."""
+        self._log = folder / "log"
+        given = [str(argument) for argument in arguments]
+        self._process = _context.Process(target=_main, args=(given, self._log, fault, within))
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.is_alive()
+
+    def signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):  # it has ended
+            os.kill(self.pid, number)
+
+    def wait(self) -> int:
+        """Its exit status; negative for a signal's number."""
+        self._process.join(60)
+        assert self._process.exitcode is not None
+        return self._process.exitcode
+
+    def told(self) -> str:
+        """What it has printed."""
+        return self._log.read_text(encoding="utf-8")
+
+    def summary(self) -> Any:
+        status = self.wait()
+        assert status == 0, self.told()
+        return json.loads(self.told().splitlines()[-1])
+
+
+def interrupted(
+    folder: Path,
+    start: Sequence[object],
+    resume: Sequence[object],
+    number: int,
+    pauses: random.Random,
+    window_s: tuple[float, float],
+    after: Callable[[], None] = lambda: None,
+) -> tuple[Any, int]:
+    """Run `start`, then `resume`, each ended by signal `number` at a random moment, to the end.
+
+    `after` is called after each such end. The summary of the last, and how many were ended.
+    """
+    arguments = start
+    for ended in range(_PATIENCE):
+        run = Dreamer(folder, *arguments)
+        low, high = window_s
+        time.sleep(pauses.uniform(low, high * _GROWTH**ended))
+        run.signal(number)
+        if run.wait() == 0:
+            return run.summary(), ended
+        after()
+        arguments = resume
+    raise TimeoutError(f"not done after {_PATIENCE} interruptions")
+
+
+def stopped(source: Path, out: Path, frames: int = 10, *options: object, **given: Any) -> None:
+    """Leave a journal of so many frames."""
+    fault = Fault("failing encoder", frames)
+    run = Dreamer(out.parent, "video", source, out, *OPTIONS, *options, "-q", fault=fault, **given)
+    assert run.wait() == 1, run.told()
+    state = read_state(out)
+    assert state is not None
+    assert state.frames == frames
+
+
+def refused(run: Dreamer, *parts: str, status: int = 1) -> None:
+    """In one line, which has all these parts."""
+    assert run.wait() == status
+    told = run.told()
+    assert told.startswith("dreamvid: ")
+    assert told.count("\n") == 1
+    for part in parts:
+        assert part in told, told
+
+
+def wait_for_frames(out: Path, count: int) -> None:
+    """Until so many frames of `out` are finished."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if (folder_of(out) / "state.0").exists():
+            state = read_state(out)
+            if state is not None and state.frames >= count:
+                return
+        time.sleep(0.005)
+    raise TimeoutError
