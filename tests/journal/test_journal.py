@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -374,6 +375,26 @@ def test_a_damaged_segment_is_named(clip, tmp_path, harm, name):
     refused(Dreamer(tmp_path, "peek", out, "-q"), name)
     run = ["video", clip, out, *OPTIONS, *LOSSLESS, "-q", "--json", "--overwrite"]
     assert Dreamer(tmp_path, *run).summary()["frames"] == FRAMES
+
+
+def test_flipped_bytes_in_any_file_are_found_or_do_no_harm(clip, whole, tmp_path):
+    out = tmp_path / "out.mkv"
+    stopped(clip, out, 10, *LOSSLESS)
+    intact = tmp_path / "intact"
+    folder_of(out).rename(intact)
+    refusals = []
+    for path in sorted(intact.iterdir()):
+        shutil.copytree(intact, folder_of(out))
+        damage(folder_of(out) / path.name, "flipped" if path.stat().st_size else "truncated")
+        run = Dreamer(tmp_path, "resume", out, "-q", "--json")
+        if run.wait() == 0:
+            same(out, run.summary(), whole)
+            out.unlink()
+        else:
+            refused(run, path.name, "--overwrite, which begins anew")
+            refusals.append(path.name)
+            shutil.rmtree(folder_of(out))
+    assert refusals == ["000000.segment", "000001.segment", "000002.open"]
 
 
 def test_where_both_states_are_damaged_that_is_told(clip, tmp_path):
