@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
-import random
 import shutil
 import signal
 import time
@@ -25,6 +25,7 @@ from tests.dreamer import (
     OPTIONS,
     Dreamer,
     Fault,
+    Pauses,
     interrupted,
     refused,
     stopped,
@@ -87,7 +88,7 @@ def same(out: Path, told: Any, whole: tuple[Path, Any]) -> None:
 
 
 def test_killed_at_any_moment_it_goes_on_to_the_same_result(clip, whole, window_s, tmp_path):
-    pauses, kills = random.Random(0), 0
+    pauses, kills, clips = Pauses(0, *window_s), 0, itertools.count()
     _, wanted = frames_of(whole[0])
     peeked = 0
 
@@ -104,9 +105,9 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_result(clip, whole, window_
         peeked += 1
 
     while kills < KILLS:
-        out = tmp_path / f"{kills}.mkv"
-        start = ["video", clip, out, *OPTIONS, *LOSSLESS, "-q", "--json", "--resume"]
-        told, ended = interrupted(tmp_path, start, start, signal.SIGKILL, pauses, window_s, look)
+        out = tmp_path / f"{next(clips)}.mkv"
+        video = ["video", clip, out, *OPTIONS, *LOSSLESS, "-q", "--json", "--resume"]
+        told, ended = interrupted(tmp_path, video, signal.SIGKILL, pauses, look)
         kills += ended
         same(out, told, whole)
     assert peeked > KILLS / 4
@@ -142,11 +143,11 @@ def test_stopped_it_says_how_to_go_on(clip, whole, tmp_path, number, status):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_at_any_moment_lead_to_the_same_result(clip, whole, window_s, tmp_path, number):
-    pauses, stops = random.Random(int(number)), 0
+    pauses, stops, clips = Pauses(int(number), *window_s), 0, itertools.count()
     while stops < 4:
-        out = tmp_path / f"{stops}.mkv"
-        start = ["video", clip, out, *OPTIONS, *LOSSLESS, "-q", "--json", "--resume"]
-        told, ended = interrupted(tmp_path, start, start, number, pauses, window_s)
+        out = tmp_path / f"{next(clips)}.mkv"
+        video = ["video", clip, out, *OPTIONS, *LOSSLESS, "-q", "--json", "--resume"]
+        told, ended = interrupted(tmp_path, video, number, pauses)
         stops += ended
         same(out, told, whole)
 
