@@ -11,7 +11,6 @@ then. Exits with 1 where anything differs.
 from __future__ import annotations
 
 import argparse
-import random
 import signal
 import sys
 import tempfile
@@ -29,7 +28,7 @@ from torch import Tensor
 
 from dreamvid.journal import peek, read_state
 from dreamvid.media import VideoReader
-from tests.dreamer import LOSSLESS, OPTIONS, Dreamer, interrupted
+from tests.dreamer import LOSSLESS, OPTIONS, Dreamer, Pauses, interrupted
 from tests.media.clips import Clip, make, uneven
 
 FRAMES = 26
@@ -59,7 +58,7 @@ def main() -> None:
     for asked in (signal.SIGTERM, signal.SIGINT):
         signal.signal(asked, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as name, suppress(KeyboardInterrupt):
-        run(Path(name), arguments.kills, number, random.Random(arguments.seed), count)
+        run(Path(name), arguments.kills, number, arguments.seed, count)
     tell(count)
     raise SystemExit(bool(count.differences))
 
@@ -72,9 +71,7 @@ def tell(count: Count) -> None:
     print("\n".join(count.differences) or "no difference", flush=True)
 
 
-def run(
-    folder: Path, kills: int, number: signal.Signals, pauses: random.Random, count: Count
-) -> None:
+def run(folder: Path, kills: int, number: signal.Signals, seed: int, count: Count) -> None:
     """Kill clips until there were `kills`, and compare them all."""
     times, clock = uneven(FRAMES), Fraction(1, 600)
     source = make(folder / "in.mp4", Clip(times=times, time_base=clock, sound="aac"))
@@ -83,12 +80,12 @@ def run(
     Dreamer(folder, "video", source, folder / "warm.mkv", *options).summary()
     begin = time.monotonic()
     wanted = Dreamer(folder, "video", source, whole, *options).summary()
-    window_s = 0.05, 0.5 * (time.monotonic() - begin)
+    pauses = Pauses(seed, 0.05, 0.5 * (time.monotonic() - begin))
     while count.kills < kills:
         out = folder / f"{count.clips}.mkv"
-        start = ["video", source, out, *options]
+        video = ["video", source, out, *options]
         look = looking(out, images_of(whole), count)
-        told, _ = interrupted(folder, start, start, number, pauses, window_s, look)
+        told, _ = interrupted(folder, video, number, pauses, look)
         if told.get("digest", wanted["digest"]) != wanted["digest"]:
             count.differences.append(f"clip {count.clips}: the dreamed frames differ")
         if not torch.equal(images_of(out), images_of(whole)):

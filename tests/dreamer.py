@@ -42,8 +42,7 @@ SEGMENT_FRAMES = 4
 STEP_S = 0.004
 _LONG_S = 30
 _PATIENCE = 100
-_GROWTH = 1.04
-"""Of the pauses: on a machine that becomes busier a run must get past its beginning, too."""
+_GROWTH, _SHRINKAGE = 1.04, 0.7
 OPTIONS = [
     *("-p", "red", "--steps", "2", "--first-steps", "3", "--octaves", "1", "--cutouts", "2"),
     *("--flow", "farneback"),  # on small frames a few times faster than dis
@@ -216,29 +215,44 @@ class Dreamer:
         return json.loads(self.told().splitlines()[-1])
 
 
+class Pauses:
+    """Random times in which to let a run go on, kept in step with how busy the machine is."""
+
+    def __init__(self, seed: int, low_s: float, high_s: float) -> None:
+        self._random, self._low_s, self._high_s = random.Random(seed), low_s, high_s
+
+    def sleep(self) -> None:
+        time.sleep(self._random.uniform(self._low_s, self._high_s))
+
+    def adapt(self, was_done: bool) -> None:
+        """Shorter ones after a run that was done by then; else longer, to get past its start."""
+        factor = _SHRINKAGE if was_done else _GROWTH
+        self._low_s *= min(1, factor)
+        self._high_s *= factor
+
+
 def interrupted(
     folder: Path,
-    start: Sequence[object],
-    resume: Sequence[object],
+    arguments: Sequence[object],
     number: int,
-    pauses: random.Random,
-    window_s: tuple[float, float],
+    pauses: Pauses,
     after: Callable[[], None] = lambda: None,
 ) -> tuple[Any, int]:
-    """Run `start`, then `resume`, each ended by signal `number` at a random moment, to the end.
+    """Run `arguments` again and again, each ended by signal `number` after a pause, to the end.
 
     `after` is called after each such end. The summary of the last, and how many were ended.
     """
-    arguments = start
     for ended in range(_PATIENCE):
         run = Dreamer(folder, *arguments)
-        low, high = window_s
-        time.sleep(pauses.uniform(low, high * _GROWTH**ended))
+        pauses.sleep()
         run.signal(number)
-        if run.wait() == 0:
+        status = run.wait()
+        pauses.adapt(status == 0)
+        if status == 0:
             return run.summary(), ended
+        # Before the program takes signals itself, Python has a status of its own.
+        assert status in (-number, 128 + number) or "dreamvid" not in run.told(), run.told()
         after()
-        arguments = resume
     raise TimeoutError(f"not done after {_PATIENCE} interruptions")
 
 

@@ -12,16 +12,8 @@ from dreamvid.evaluate import FIGURES
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 RUN_OPTIONS = {
-    "film",
-    "force",
-    "plot",
-    "sheet",
-    "overwrite",
-    "quiet",
-    "json",
-    "config",
-    "debug",
-    "help",
+    *("film", "plot", "sheet", "overwrite", "resume", "force", "quiet", "json", "config"),
+    *("debug", "help"),
 }
 SCRIPT_OPTIONS = {"second-guide"}
 

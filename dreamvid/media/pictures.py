@@ -37,7 +37,7 @@ _PACKET = struct.Struct("<qqqBII")
 _ALPHA: PktSideDataT = "matroska_block_additional"
 """Where VP8 and VP9 have theirs."""
 _LENGTH = struct.Struct("<I")
-_NONSENSE = 2**48
+_NONSENSE = 2**40
 """Ticks; no delay of an encoder is as long."""
 
 
@@ -147,7 +147,7 @@ class SegmentEncoder:
         with media_errors(f"{self._context.name} cannot encode"):
             for packet in self._context.encode(image):
                 pts = packet.pts or 0
-                dts = pts if packet.dts is None else packet.dts
+                dts = decoding_time(packet)
                 content, alpha = bytes(packet), bytes(packet.get_sidedata(_ALPHA))
                 lengths = len(content), len(alpha)
                 fields = pts, dts, self._ticks.pop(pts, 1), packet.is_keyframe, *lengths
@@ -179,6 +179,13 @@ def _side_data(kind: PktSideDataT, content: bytes) -> PacketSideData:
     return made
 
 
+def decoding_time(packet: Packet[Any]) -> int:
+    """Its dts; its pts where there is none, or x265's nonsense for the first of a few pictures."""
+    pts = packet.pts or 0
+    dts = pts if packet.dts is None else packet.dts
+    return pts if dts > pts or pts - dts > _NONSENSE else dts
+
+
 def in_order(packets: Packets) -> Packets:
     """Packets of segments one after another, with decoding times that increase.
 
@@ -188,9 +195,7 @@ def in_order(packets: Packets) -> Packets:
     """
     last: int | None = None
     for packet in packets:
-        pts, dts = packet.pts or 0, packet.dts or 0
-        if dts > pts or pts - dts > _NONSENSE:  # x265's, of two pictures alone
-            dts = pts
+        dts = decoding_time(packet)
         last = dts if last is None else max(dts, last + 1)
         packet.dts = last
         yield packet

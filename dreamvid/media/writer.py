@@ -31,7 +31,7 @@ from dreamvid.media.files import (
 )
 from dreamvid.media.gif import GIF_CLOCK
 from dreamvid.media.info import VideoInfo
-from dreamvid.media.pictures import PictureMaker
+from dreamvid.media.pictures import PictureMaker, decoding_time
 from dreamvid.media.sound import SoundSource
 from dreamvid.types import Frame
 
@@ -266,6 +266,7 @@ class VideoWriter(Finishes):
 
     def _hold_encoded(self, packet: Packet[VideoStream]) -> None:
         packet.duration = self._durations.pop(packet.pts or 0, 0)
+        packet.dts = decoding_time(packet)
         self._hold(packet)
 
     def _hold(self, packet: Packet[VideoStream]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -61,3 +63,27 @@ def test_what_cannot_be_read_from_a_pipe_is_told_in_one_line(tmp_path):
         assert result.stderr.startswith(b"dreamvid: " + message)
         assert result.stderr.count(b"\n") == 1
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_what_has_gone_into_the_pipe_is_a_film(clip, tmp_path, number):
+    command = [sys.executable, "-c", "from dreamvid.cli import main; main()", "video", str(clip)]
+    slow = ["-", "-p", "a red rose", "--first-steps", "1", "--steps", "60", "--seed", "3"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    out = tmp_path / "out.nut"
+    with (
+        out.open("wb") as file,
+        subprocess.Popen(
+            [*command, *slow], stdout=file, stderr=subprocess.PIPE, env=environment
+        ) as process,
+    ):
+        assert process.stderr is not None
+        while b"dreaming on" not in process.stderr.readline():
+            pass
+        time.sleep(2)
+        process.send_signal(number)
+        told = process.stderr.read()
+    assert process.returncode == 128 + number
+    assert b"stopped; what is on standard output ends there" in told
+    with VideoReader(out) as reader:
+        assert 1 <= len(list(reader)) < 6

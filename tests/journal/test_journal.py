@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
-import random
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -24,6 +25,7 @@ from tests.dreamer import (
     OPTIONS,
     Dreamer,
     Fault,
+    Pauses,
     interrupted,
     refused,
     stopped,
@@ -86,7 +88,7 @@ def same(out: Path, told: Any, whole: tuple[Path, Any]) -> None:
 
 
 def test_killed_at_any_moment_it_goes_on_to_the_same_result(clip, whole, window_s, tmp_path):
-    pauses, kills = random.Random(0), 0
+    pauses, kills, clips = Pauses(0, *window_s), 0, itertools.count()
     _, wanted = frames_of(whole[0])
     peeked = 0
 
@@ -103,9 +105,9 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_result(clip, whole, window_
         peeked += 1
 
     while kills < KILLS:
-        out = tmp_path / f"{kills}.mkv"
-        start = ["video", clip, out, *OPTIONS, *LOSSLESS, "-q", "--json", "--resume"]
-        told, ended = interrupted(tmp_path, start, start, signal.SIGKILL, pauses, window_s, look)
+        out = tmp_path / f"{next(clips)}.mkv"
+        video = ["video", clip, out, *OPTIONS, *LOSSLESS, "-q", "--json", "--resume"]
+        told, ended = interrupted(tmp_path, video, signal.SIGKILL, pauses, look)
         kills += ended
         same(out, told, whole)
     assert peeked > KILLS / 4
@@ -141,11 +143,11 @@ def test_stopped_it_says_how_to_go_on(clip, whole, tmp_path, number, status):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_at_any_moment_lead_to_the_same_result(clip, whole, window_s, tmp_path, number):
-    pauses, stops = random.Random(int(number)), 0
+    pauses, stops, clips = Pauses(int(number), *window_s), 0, itertools.count()
     while stops < 4:
-        out = tmp_path / f"{stops}.mkv"
-        start = ["video", clip, out, *OPTIONS, *LOSSLESS, "-q", "--json", "--resume"]
-        told, ended = interrupted(tmp_path, start, start, number, pauses, window_s)
+        out = tmp_path / f"{next(clips)}.mkv"
+        video = ["video", clip, out, *OPTIONS, *LOSSLESS, "-q", "--json", "--resume"]
+        told, ended = interrupted(tmp_path, video, number, pauses)
         stops += ended
         same(out, told, whole)
 
@@ -374,6 +376,26 @@ def test_a_damaged_segment_is_named(clip, tmp_path, harm, name):
     refused(Dreamer(tmp_path, "peek", out, "-q"), name)
     run = ["video", clip, out, *OPTIONS, *LOSSLESS, "-q", "--json", "--overwrite"]
     assert Dreamer(tmp_path, *run).summary()["frames"] == FRAMES
+
+
+def test_flipped_bytes_in_any_file_are_found_or_do_no_harm(clip, whole, tmp_path):
+    out = tmp_path / "out.mkv"
+    stopped(clip, out, 10, *LOSSLESS)
+    intact = tmp_path / "intact"
+    folder_of(out).rename(intact)
+    refusals = []
+    for path in sorted(intact.iterdir()):
+        shutil.copytree(intact, folder_of(out))
+        damage(folder_of(out) / path.name, "flipped" if path.stat().st_size else "truncated")
+        run = Dreamer(tmp_path, "resume", out, "-q", "--json")
+        if run.wait() == 0:
+            same(out, run.summary(), whole)
+            out.unlink()
+        else:
+            refused(run, path.name, "--overwrite, which begins anew")
+            refusals.append(path.name)
+            shutil.rmtree(folder_of(out))
+    assert refusals == ["000000.segment", "000001.segment", "000002.open"]
 
 
 def test_where_both_states_are_damaged_that_is_told(clip, tmp_path):

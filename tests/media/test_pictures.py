@@ -71,10 +71,10 @@ def test_decoding_times_increase_over_segments_and_none_is_too_late():
         return made
 
     slower = [(0, -20), (20, -10), (10, 0), (30, 10), (1030, -970), (3030, 30), (2030, 1030)]
-    nonsense = [(4030, -(2**62)), (4040, 2**62)]
+    nonsense = [(4030, -(2**62)), (4040, 2**62), (4050, -94_429_427_036_216)]
     found = list(in_order(packet(*stamps) for stamps in slower + nonsense))
     decoded = [made.dts for made in found]
-    assert decoded == [-20, -10, 0, 10, 11, 30, 1030, 4030, 4040]
+    assert decoded == [-20, -10, 0, 10, 11, 30, 1030, 4030, 4040, 4050]
     assert all((made.dts or 0) <= (made.pts or 0) for made in found)
 
 
