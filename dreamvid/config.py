@@ -62,6 +62,8 @@ def _kebab(name: str) -> str:
 
 def parse_seconds(value: object) -> Fraction:
     """Seconds from a number, `"2.5s"`, `"m:ss"` or `"h:mm:ss.fff"`; exact. Raises ValueError."""
+    if isinstance(value, Fraction) and value >= 0:
+        return value
     match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)s?", str(value).strip())
     if match is None:
         raise ValueError("not a time")
@@ -396,7 +398,34 @@ class SequenceConfig(MotionConfig, DreamConfig):
     """What the loop over time reads."""
 
 
-class ScheduledConfig(TimeConfig, SequenceConfig):
+class SoundConfig(Section):
+    title = "Sound"
+
+    music: str | None = Field(
+        None, description="Sound file to follow instead of the source's own; the result gets it."
+    )
+    music_start: Seconds = Field(Fraction(0), description="Where in it the result begins.")
+    bpm: float | None = Field(
+        None, ge=20, le=400, description="About the tempo; else it is guessed from the sound."
+    )
+    attack: Seconds = Field(
+        Fraction(1, 50), description="Seconds in which bass_smooth and its like rise."
+    )
+    release: Seconds = Field(
+        Fraction(3, 10), description="Seconds in which bass_smooth and its like fall."
+    )
+
+    @model_validator(mode="after")
+    def _something_to_start(self) -> Self:
+        if self.music is None and self.music_start:
+            raise ValueError(
+                f"--music-start {float(self.music_start):g} is given without --music; "
+                "allowed with --music FILE"
+            )
+        return self
+
+
+class ScheduledConfig(SoundConfig, TimeConfig, SequenceConfig):
     """What may change from frame to frame, with what changes it."""
 
 

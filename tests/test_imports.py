@@ -48,12 +48,14 @@ HOMES = {
     "torchvision": {"motion"},
     "open_clip": {"dream/guide.py", "cli/guides.py"},
     "pydantic": {"config.py"},
+    "librosa": {"control/sound.py"},
+    "simpleeval": {"control/expressions.py"},
     "typer": {"cli"},
     "rich": {"cli"},
 }
 """Where each library may be imported: files, or folders with all that is in them."""
 
-HEAVY = ("torch", "av", "cv2", "numpy", "open_clip", "torchvision", "scenedetect")
+HEAVY = ("torch", "av", "cv2", "numpy", "open_clip", "torchvision", "scenedetect", "librosa")
 
 
 def imported(tree: ast.AST) -> Iterator[str]:

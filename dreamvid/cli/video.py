@@ -12,6 +12,7 @@ import typer
 
 from dreamvid.cli.options import command
 from dreamvid.cli.report import AsJson, Overwrite, Quiet, Report
+from dreamvid.cli.schedule import schedule_of
 from dreamvid.cli.setup import check_dream, load_objectives, mean_similarity, metadata
 from dreamvid.config import ReadConfig, VideoConfig
 from dreamvid.errors import ConfigError
@@ -19,11 +20,13 @@ from dreamvid.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
+    from dreamvid.control.schedule import Schedule
     from dreamvid.delivery import Delivery
     from dreamvid.dream.guide import ClipObjective
     from dreamvid.media.frames import FrameWriter
     from dreamvid.media.mask import MaskReader
     from dreamvid.media.reader import FrameReader
+    from dreamvid.media.sound import SoundSource
     from dreamvid.media.writer import VideoWriter
 
 
@@ -53,7 +56,7 @@ def video(
 
     from dreamvid.delivery import Delivery
     from dreamvid.device import choose_device
-    from dreamvid.media.source import open_frames, open_sound, open_writer
+    from dreamvid.media.source import open_frames, open_writer
 
     report = Report(quiet, as_json)
     reading = (
@@ -61,7 +64,7 @@ def video(
     )
     with (
         open_frames(source, reading, report.warn) as reader,
-        open_sound(source, config, reader, report.warn) or nullcontext() as sound,
+        _open_sound(source, config, reader, report) or nullcontext() as sound,
         _open_mask(config, reader, report) or nullcontext() as mask,
         open_writer(
             out,
@@ -77,9 +80,10 @@ def video(
                 f"'{out}' does not keep the alpha of '{source}'; --codec prores_ks in .mov, ffv1 "
                 "in .mkv, libvpx-vp9 in .webm and PNG pictures do"
             )
+        schedule, _ = schedule_of(config, source, reader, report)
         device = choose_device(config.device)
         delivery = Delivery(_dreamed_size(config, reader), mask.at if mask else None)
-        shots = _dream(reader, writer, delivery, device, config, report)
+        shots = _dream(reader, writer, delivery, device, config, schedule, report)
     report.finish(out, shots=shots, guide=config.guide, device=str(device))
 
 
@@ -97,6 +101,14 @@ def _check(source: Path, out: Path, config: VideoConfig, overwrite: bool, as_jso
     if out == STANDARD and sys.stdout.isatty():
         raise ConfigError("- as OUT: standard output is a terminal; allowed: a pipe or a file")
     check_dream(config)
+
+
+def _open_sound(
+    source: Path, config: VideoConfig, reader: FrameReader, report: Report
+) -> SoundSource | None:
+    from dreamvid.media.source import open_music, open_sound
+
+    return open_music(config, report.warn) or open_sound(source, config, reader, report.warn)
 
 
 def _open_mask(config: VideoConfig, reader: FrameReader, report: Report) -> MaskReader | None:
@@ -129,17 +141,15 @@ def _dream(
     delivery: Delivery,
     device: torch.device,
     config: VideoConfig,
+    schedule: Schedule,
     report: Report,
 ) -> int:
     """Run the loop and write what it yields; the number of shots."""
-    from dreamvid.control.clock import Clock
-    from dreamvid.control.schedule import Schedule
     from dreamvid.motion.flow import create_flow
     from dreamvid.motion.shots import create_cut_detector
     from dreamvid.plan import create_plan
     from dreamvid.sequence import dream_frames
 
-    schedule = Schedule(config, Clock(reader.info.rate, reader.info.frame_count))
     flow = create_flow(config.flow, device, config.flow_weights)
     objectives = load_objectives(config, device, report)
     shots = 0

@@ -54,6 +54,11 @@ class Clock:
         return _interpolate(beat, range(len(self.beats)), self.beats)
 
 
+def even_beats(bpm: float) -> tuple[float, ...]:
+    """Beats from time 0 on, without end: two tell a clock all."""
+    return 0.0, 60 / bpm
+
+
 def _interpolate(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
     """The line through the points (xs ascending), straight on beyond both ends."""
     i = min(max(bisect_right(xs, x) - 1, 0), len(xs) - 2)

@@ -66,6 +66,8 @@ class Keyframes:
                 )
             )
         self.names = {name for key in keys for name in key.value.names} - set(OWN_NAMES)
+        if any(key.place.unit in ("beats", "bars") for key in keys):
+            self.names.add("beat")
         self._counts_frames = all(key.place.unit == "frames" for key in keys)
         placed = sorted(((self._along(key.place), key) for key in keys), key=lambda pair: pair[0])
         self._places = [place for place, _ in placed]

@@ -68,13 +68,10 @@ class Schedule:
         self._features = features or (lambda time: dict.fromkeys(FEATURE_NAMES, 0.0))
         self.names: set[str] = set()
         """All variables that something asks for."""
-        placed = sorted(
-            (clock.seconds(parse_position(time)), number)
-            for number, (time, _) in enumerate(config.at)
-        )
+        placed = sorted((self._seconds(time), number) for number, (time, _) in enumerate(config.at))
         self._times = [time for time, _ in placed]
         self._order = [number for _, number in placed]
-        self._transition = clock.seconds(parse_position(config.transition))
+        self._transition = self._seconds(config.transition) if config.at else 0.0
         self._scenes = [
             self._curve(Text(f"--at {time} {text}", split_scene(text)[1]))
             for time, text in config.at
@@ -114,6 +111,12 @@ class Schedule:
         if self._curves or self._scenes:
             for index in range(self._clock.frames or 0):
                 self(index / (self._clock.rate or Fraction(25)), index)
+
+    def _seconds(self, place: str) -> float:
+        position = parse_position(place)
+        if position.unit in ("beats", "bars"):
+            self.names.add("beat")
+        return self._clock.seconds(position)
 
     def _may_vary(self, name: str) -> bool:
         """True, or raises ConfigError."""
@@ -201,6 +204,15 @@ class Schedule:
         )
         weight = one + mix.share * (other - one)
         return replace(meaning, mix=Mix(first, second, mix.share), mix_weight=weight)
+
+
+def asked_for(config: ScheduledConfig) -> set[str]:
+    """The variables that `config` uses. Raises ConfigError for what cannot be understood.
+
+    Quick, and before anything is known of source or sound.
+    """
+    anything = Clock(Fraction(25), 1_000_000, bpm=120.0, beats=(0.0, 0.5))
+    return Schedule(config, anything).names
 
 
 def _weights(weighted: Sequence[str]) -> tuple[float, ...]:
