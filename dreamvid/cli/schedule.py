@@ -51,10 +51,9 @@ def schedule_of(
     That is listened to only where something asks for it.
     """
     info = reader.info
-    interval = float(1 / info.rate) if info.rate else 0.0
-    sound = hear_music(config, interval, report)
+    sound = hear_music(config, report)
     if config.music is None and follows_sound(config):
-        sound = _hear_own(config, source, reader, interval, report)
+        sound = _hear_own(config, source, reader, report)
     return create_schedule(config, info.rate, info.frame_count, sound), sound
 
 
@@ -65,22 +64,19 @@ def follows_sound(config: ScheduledConfig) -> bool:
     return bool(asked_for(config) & {*FEATURE_NAMES, "bpm", "beat", "bar"})
 
 
-def hear_music(config: ScheduledConfig, interval: float, report: Report) -> Sound | None:
-    """The sound of --music, where there is one and something follows it.
-
-    `interval` is the time between two frames, in seconds.
-    """
+def hear_music(config: ScheduledConfig, report: Report) -> Sound | None:
+    """The sound of --music, where there is one and something follows it."""
     from dreamvid.control.sound import RATE
     from dreamvid.media.sound import read_samples
 
     if config.music is None or not follows_sound(config):
         return None
     blocks = read_samples(Path(config.music), RATE)
-    return _hear(blocks, config, interval, config.music_start, report)
+    return _hear(blocks, config, config.music_start, report)
 
 
 def _hear_own(
-    config: VideoConfig, source: Path, reader: FrameReader, interval: float, report: Report
+    config: VideoConfig, source: Path, reader: FrameReader, report: Report
 ) -> Sound | None:
     from dreamvid.control.sound import RATE
     from dreamvid.media.files import STANDARD
@@ -96,13 +92,12 @@ def _hear_own(
         return None
     start = config.start or Fraction(0)
     blocks = read_samples(source, RATE, origin=reader.origin - start)
-    return _hear(blocks, config, interval, start, report)
+    return _hear(blocks, config, start, report)
 
 
 def _hear(
     blocks: Iterator[NDArray[np.float32]],
     config: ScheduledConfig,
-    interval: float,
     start: Fraction,
     report: Report,
 ) -> Sound:
@@ -113,7 +108,6 @@ def _hear(
         blocks,
         attack=float(config.attack),
         release=float(config.release),
-        interval=interval,
         bpm=config.bpm,
     ).beginning_at(float(start))
     tempo = "no beat" if sound.bpm is None else f"{sound.bpm:.1f} beats a minute"

@@ -51,9 +51,9 @@ class Setting:
 class Schedule:
     """What `config` comes to at each frame, in any order.
 
-    `features` gives the sound's at a time in seconds, by `FEATURE_NAMES`; without, all are 0. With
-    a `period`, in seconds, prompts go in a circle. Raises ConfigError, with a caret, for what
-    cannot be understood or found on `clock`.
+    `features` gives the sound's from a time on for a duration, both in seconds, by
+    `FEATURE_NAMES`; without, all are 0. With a `period`, in seconds, prompts go in a circle.
+    Raises ConfigError, with a caret, for what cannot be understood or found on `clock`.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class Schedule:
         config: ScheduledConfig,
         clock: Clock,
         *,
-        features: Callable[[float], Mapping[str, float]] | None = None,
+        features: Callable[[float, float], Mapping[str, float]] | None = None,
         period: float | None = None,
     ) -> None:
         self._config, self._clock, self._period = config, clock, period
-        self._features = features or (lambda time: dict.fromkeys(FEATURE_NAMES, 0.0))
+        self._features = features or (lambda time, duration: dict.fromkeys(FEATURE_NAMES, 0.0))
         self.names: set[str] = set()
         """All variables that something asks for."""
         placed = sorted((self._seconds(time), number) for number, (time, _) in enumerate(config.at))
@@ -89,10 +89,11 @@ class Schedule:
             if self._may_vary(name)
         }
 
-    def __call__(self, time: Fraction, index: int) -> Setting:
-        """What holds for the frame of this index, shown at `time` (seconds)."""
+    def __call__(self, time: Fraction, index: int, duration: Fraction | None = None) -> Setting:
+        """What holds for the frame of this index, shown at `time` for `duration` (seconds)."""
         now = float(time)
-        variables = self._variables_from(now, float(index))
+        shown = float(duration if duration is not None else 1 / (self._clock.rate or 25))
+        variables = self._variables_from(now, float(index), shown)
         try:
             values = {
                 name: curve(now, float(index), variables) for name, curve in self._curves.items()
@@ -162,16 +163,16 @@ class Schedule:
         reasons["n"] = "it is not known how many frames will come; allowed: t and frame"
         return reasons
 
-    def _variables_from(self, now: float, index: float) -> Variables:
+    def _variables_from(self, now: float, index: float, shown: float) -> Variables:
         """Variables by time and frame, those of this frame computed once."""
-        here = self._variables(now, index)
+        here = self._variables(now, index, shown)
         return lambda time, frame: (
-            here if (time, frame) == (now, index) else self._variables(time, frame)
+            here if (time, frame) == (now, index) else self._variables(time, frame, shown)
         )
 
-    def _variables(self, time: float, frame: float) -> dict[str, float]:
+    def _variables(self, time: float, frame: float, shown: float) -> dict[str, float]:
         clock = self._clock
-        values = {"t": time, "frame": frame, **self._features(time)}
+        values = {"t": time, "frame": frame, **self._features(time, shown)}
         if clock.frames is not None:
             values["n"] = float(clock.frames)
         if clock.beats:

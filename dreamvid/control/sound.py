@@ -54,19 +54,18 @@ class Sound:
         bpm, beats = (self.bpm, beats) if len(beats) > 1 else (None, ())
         return replace(self, start=self.start + start, bpm=bpm, beats=beats)
 
-    def __call__(self, time: float) -> dict[str, float]:
-        """All features at `time` (seconds), on the line between two; 0 outside the piece."""
-        place = (time + self.start) / self.step
-        return {name: _between(series, place) for name, series in self.features.items()}
+    def __call__(self, time: float, duration: float = 0.0) -> dict[str, float]:
+        """The highest of each feature from `time` on for `duration` (both in seconds).
 
-
-def _between(series: Series, place: float) -> float:
-    """On the line between two neighbours; 0 outside."""
-    index = math.floor(place)
-    if not 0 <= index < len(series):
-        return 0.0
-    after = series[min(index + 1, len(series) - 1)]
-    return float(series[index] + (place - index) * (after - series[index]))
+        With that of a frame, this is what is heard while it is shown, and no onset falls between
+        two frames. 0 outside the piece.
+        """
+        first = math.ceil((time + self.start) / self.step - 0.5)
+        last = max(first + 1, math.ceil((time + self.start + duration) / self.step - 0.5))
+        span = slice(max(0, first), max(0, last))
+        return {
+            name: float(series[span].max(initial=0.0)) for name, series in self.features.items()
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,22 +81,19 @@ def analyse(
     *,
     attack: float = 0.02,
     release: float = 0.3,
-    interval: float = 0.0,
     bpm: float | None = None,
 ) -> Sound:
     """Look at mono samples, RATE a second, from time 0, in blocks of any length.
 
-    A feature holds its highest value of the last `interval` seconds, which is best the time
-    between two frames: no onset then falls between them. Its `_smooth` form rises within
-    `attack` and falls within `release` seconds (to 1 − 1/e). `bpm` is about the tempo, where it is
-    not to be guessed.
+    A feature's `_smooth` form rises within `attack` and falls within `release` seconds (to
+    1 − 1/e). `bpm` is about the tempo, where it is not to be guessed.
     """
     heard = _listen(blocks)
     step = HOP / RATE
     features: dict[str, Series] = {}
     for name, level in {**heard.levels, "onset": heard.onset}.items():
         scaled = _scaled(level)
-        features[name] = _held(scaled, round(interval / step))
+        features[name] = scaled
         features[f"{name}_smooth"] = follow(scaled, step, attack, release)
     duration = len(heard.onset) * step
     tempo, beats = find_beats(heard.onset, heard.levels["rms"], step, bpm)
@@ -172,15 +168,6 @@ def _scaled(level: Series) -> Series:
     return scaled
 
 
-def _held(series: Series, hops: int) -> Series:
-    """The highest of each value and the `hops` before it."""
-    if hops < 1 or not len(series):
-        return series
-    padded = np.concatenate([np.zeros(hops), series])
-    highest: Series = np.lib.stride_tricks.sliding_window_view(padded, hops + 1).max(1)
-    return highest
-
-
 def follow(series: Series, step: float, attack: float, release: float) -> Series:
     """An envelope of `series` that rises within `attack` and falls within `release` seconds."""
     rise, fall = (1 - math.exp(-step / time) if time > 0 else 1.0 for time in (attack, release))
@@ -220,16 +207,28 @@ def find_beats(
         last = max(first + 1, math.floor((duration - phase) / period))
         beats = phase + period * np.arange(first, last + 1)
     else:
-        beats = np.interp(np.arange(numbers[0], numbers[-1] + 1), numbers, tracked)
+        beats = np.interp(np.arange(numbers[0], numbers[-1] + 1), numbers, tracked).astype(float)
+    heard = _peaks(onset, step, beats)
+    begin = min(int(np.argmax(heard >= 0.3 * np.median(heard))), len(beats) - 2)
+    beats = beats[begin:]  # not in the silence before
     return float(60 / period), tuple(float(beat) for beat in beats)
 
 
 def _tracked(onset: Series, step: float, bpm: float) -> Series:
-    """librosa's beats, in seconds."""
+    """librosa's beats, each moved to the strongest onset near it, in seconds."""
     from librosa.beat import beat_track
 
     _, hops = beat_track(onset_envelope=onset, sr=RATE, hop_length=HOP, bpm=bpm, trim=False)
-    return np.asarray(hops, np.float64) * step
+    around = np.clip(np.asarray(hops)[:, None] + np.arange(-3, 4), 0, len(onset) - 1)
+    best: Series = around[np.arange(len(around)), onset[around].argmax(1)] * step
+    return best
+
+
+def _peaks(series: Series, step: float, times: Series) -> Series:
+    """The highest value near each of `times` (seconds)."""
+    around = np.round(times[:, None] / step).astype(int) + np.arange(-3, 4)
+    highest: Series = series[np.clip(around, 0, len(series) - 1)].max(1)
+    return highest
 
 
 def _guess_bpm(onset: Series, step: float) -> float | None:
@@ -255,8 +254,7 @@ def _octave(loudness: Series, step: float, beats: Series, bpm: float) -> float:
     rise = np.maximum(np.diff(loudness, prepend=np.zeros(1)), 0)
 
     def strength(times: Series) -> float:
-        around = np.round(times[:, None] / step).astype(int) + np.arange(-3, 4)
-        return float(np.median(rise[np.clip(around, 0, len(rise) - 1)].max(1)))
+        return float(np.median(_peaks(rise, step, times)))
 
     if 2 * bpm <= FASTEST_BPM and strength(beats + 30 / bpm) >= 0.6 * strength(beats):
         return 2.0

@@ -18,7 +18,7 @@ CLOCK = Clock(Fraction(24), 48, bpm=120, beats=[0.5 * beat for beat in range(8)]
 def schedule(*assignments: str, clock: Clock = CLOCK, **options: Any) -> Schedule:
     config = build_config(VideoConfig, given={"set_": list(assignments), **options})
 
-    def features(time: float) -> dict[str, float]:
+    def features(time: float, duration: float) -> dict[str, float]:
         return dict.fromkeys(FEATURE_NAMES, 0.0) | {"bass": time / 2}
 
     return Schedule(config, clock, features=features)
