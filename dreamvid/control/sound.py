@@ -205,9 +205,10 @@ def find_beats(
     if np.median(np.abs(tracked - phase - numbers * period)) <= STEADY_S:
         first = math.ceil((-STEADY_S - phase) / period)
         last = max(first + 1, math.floor((duration - phase) / period))
-        beats = phase + period * np.arange(first, last + 1)
+        beats = phase + period * np.arange(first, last + 1, dtype=np.float64)
     else:
-        beats = np.interp(np.arange(numbers[0], numbers[-1] + 1), numbers, tracked).astype(float)
+        every = np.arange(numbers[0], numbers[-1] + 1)
+        beats = np.asarray(np.interp(every, numbers, tracked), np.float64)
     heard = _peaks(onset, step, beats)
     begin = min(int(np.argmax(heard >= 0.3 * np.median(heard))), len(beats) - 2)
     beats = beats[begin:]  # not in the silence before
