@@ -50,12 +50,23 @@ HOMES = {
     "pydantic": {"config.py"},
     "librosa": {"control/sound.py"},
     "simpleeval": {"control/expressions.py"},
+    "matplotlib": {"cli/plot.py"},
     "typer": {"cli"},
     "rich": {"cli"},
 }
 """Where each library may be imported: files, or folders with all that is in them."""
 
-HEAVY = ("torch", "av", "cv2", "numpy", "open_clip", "torchvision", "scenedetect", "librosa")
+HEAVY = (
+    "torch",
+    "av",
+    "cv2",
+    "numpy",
+    "open_clip",
+    "torchvision",
+    "scenedetect",
+    "matplotlib",
+    "librosa",
+)
 
 
 def imported(tree: ast.AST) -> Iterator[str]:

@@ -44,15 +44,24 @@ def create_schedule(
 
 
 def schedule_of(
-    config: VideoConfig, source: Path, reader: FrameReader, report: Report
+    config: VideoConfig,
+    source: Path,
+    reader: FrameReader,
+    report: Report,
+    *,
+    curious: bool = False,
 ) -> tuple[Schedule, Sound | None]:
     """What `config` comes to at each frame of `reader`, and the sound that it follows.
 
-    That is listened to only where something asks for it.
+    That is listened to only where something asks for it, or any that there is where `curious`.
     """
+    from dreamvid.media.files import STANDARD
+
     info = reader.info
-    sound = hear_music(config, report)
-    if config.music is None and follows_sound(config):
+    sound = None
+    if config.music is not None:
+        sound = hear_music(config, report, curious=curious)
+    elif follows_sound(config) or (curious and info.sound and source != STANDARD):
         sound = _hear_own(config, source, reader, report)
     return create_schedule(config, info.rate, info.frame_count, sound), sound
 
@@ -64,12 +73,12 @@ def follows_sound(config: ScheduledConfig) -> bool:
     return bool(asked_for(config) & {*FEATURE_NAMES, "bpm", "beat", "bar"})
 
 
-def hear_music(config: ScheduledConfig, report: Report) -> Sound | None:
-    """The sound of --music, where there is one and something follows it."""
+def hear_music(config: ScheduledConfig, report: Report, *, curious: bool = False) -> Sound | None:
+    """The sound of --music, where there is one and something follows it, or `curious`."""
     from dreamvid.control.sound import RATE
     from dreamvid.media.sound import read_samples
 
-    if config.music is None or not follows_sound(config):
+    if config.music is None or not (curious or follows_sound(config)):
         return None
     blocks = read_samples(Path(config.music), RATE)
     return _hear(blocks, config, config.music_start, report)

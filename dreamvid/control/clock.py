@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -48,6 +49,13 @@ class Clock:
         if not self.beats:
             return 0.0
         return _interpolate(seconds, self.beats, range(len(self.beats)))
+
+    def beats_until(self, end: float) -> list[float]:
+        """When beat 0 and those after it fall, up to `end` (seconds)."""
+        if not self.beats:
+            return []
+        count = math.floor(self.beat(end)) + 1
+        return [self.time_of_beat(float(beat)) for beat in range(count)]
 
     def time_of_beat(self, beat: float) -> float:
         """Seconds at which `beat` falls."""

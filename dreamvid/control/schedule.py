@@ -45,7 +45,7 @@ class Setting:
     config: ScheduledConfig
     meaning: Meaning
     values: Mapping[str, float]
-    """All that varies, by the names that --set has for it."""
+    """All that varies, by the names that --set has for it; whole numbers are rounded."""
 
 
 class Schedule:
@@ -64,13 +64,15 @@ class Schedule:
         features: Callable[[float, float], Mapping[str, float]] | None = None,
         period: float | None = None,
     ) -> None:
-        self._config, self._clock, self._period = config, clock, period
+        self.clock = clock
+        self._config, self._period = config, period
         self._features = features or (lambda time, duration: dict.fromkeys(FEATURE_NAMES, 0.0))
         self.names: set[str] = set()
         """All variables that something asks for."""
         placed = sorted((self._seconds(time), number) for number, (time, _) in enumerate(config.at))
         self._times = [time for time, _ in placed]
-        self._order = [number for _, number in placed]
+        self.order = [number for _, number in placed]
+        """The numbers of the prompts over time, from 0, in the order of their times."""
         self._transition = self._seconds(config.transition) if config.at else 0.0
         self._scenes = [
             self._curve(Text(f"--at {time} {text}", split_scene(text)[1]))
@@ -92,7 +94,7 @@ class Schedule:
     def __call__(self, time: Fraction, index: int, duration: Fraction | None = None) -> Setting:
         """What holds for the frame of this index, shown at `time` for `duration` (seconds)."""
         now = float(time)
-        shown = float(duration if duration is not None else 1 / (self._clock.rate or 25))
+        shown = float(duration if duration is not None else 1 / (self.clock.rate or 25))
         variables = self._variables_from(now, float(index), shown)
         try:
             values = {
@@ -100,6 +102,9 @@ class Schedule:
             }
             fields = {self._fields[name]: values[name] for name in values if name in self._fields}
             config = varied(self._config, fields) if fields else self._config
+            values |= {
+                name: getattr(config, self._fields[name]) for name in values.keys() & self._fields
+            }
             meaning = self._meaning(values, now, index, variables)
         except ConfigError as error:
             raise ConfigError(
@@ -107,17 +112,23 @@ class Schedule:
             ) from None
         return Setting(config, meaning, values)
 
+    @property
+    def scenes(self) -> list[tuple[float, str]]:
+        """When each prompt over time begins, in seconds, and its text with its weight."""
+        texts = [self._config.at[number][1] for number in self.order]
+        return list(zip(self._times, texts, strict=True))
+
     def check(self) -> None:
         """Compute every frame, where it is known how many there will be. Raises ConfigError."""
         if self._curves or self._scenes:
-            for index in range(self._clock.frames or 0):
-                self(index / (self._clock.rate or Fraction(25)), index)
+            for index in range(self.clock.frames or 0):
+                self(index / (self.clock.rate or Fraction(25)), index)
 
     def _seconds(self, place: str) -> float:
         position = parse_position(place)
         if position.unit in ("beats", "bars"):
             self.names.add("beat")
-        return self._clock.seconds(position)
+        return self.clock.seconds(position)
 
     def _may_vary(self, name: str) -> bool:
         """True, or raises ConfigError."""
@@ -144,7 +155,7 @@ class Schedule:
         names, unknown = self._known(), self._unknown()
         seed = self._config.seed
         if is_keyframes(text):
-            keyframes = Keyframes(text, names, self._clock, seed=seed, unknown=unknown)
+            keyframes = Keyframes(text, names, self.clock, seed=seed, unknown=unknown)
             self.names |= keyframes.names
             return keyframes
         expression = Expression(text, names, seed=seed, unknown=unknown)
@@ -153,8 +164,8 @@ class Schedule:
 
     def _known(self) -> set[str]:
         names = {"t", "frame", *FEATURE_NAMES}
-        names |= {"n"} if self._clock.frames is not None else set()
-        return names | ({"bpm", "beat", "bar"} if self._clock.beats else set())
+        names |= {"n"} if self.clock.frames is not None else set()
+        return names | ({"bpm", "beat", "bar"} if self.clock.beats else set())
 
     def _unknown(self) -> dict[str, str]:
         """Of the variables that there are, but not here, why not."""
@@ -171,12 +182,14 @@ class Schedule:
         )
 
     def _variables(self, time: float, frame: float, shown: float) -> dict[str, float]:
-        clock = self._clock
+        clock = self.clock
         values = {"t": time, "frame": frame, **self._features(time, shown)}
         if clock.frames is not None:
             values["n"] = float(clock.frames)
         if clock.beats:
-            beat = clock.beat(time)
+            # In the middle of its showing: a frame that begins with a beat is on it, however
+            # little too late that was found.
+            beat = clock.beat(time + shown / 2)
             values |= {"bpm": clock.bpm or 0.0, "beat": beat, "bar": beat / BEATS_PER_BAR}
         return values
 
@@ -198,7 +211,7 @@ class Schedule:
         if not self._times:
             return meaning
         mix = mix_at(self._times, time, transition=self._transition, period=self._period)
-        first, second = self._order[mix.first], self._order[mix.second]
+        first, second = self.order[mix.first], self.order[mix.second]
         one, other = (
             _not_negative(self._scenes[scene](time, index, variables), "--at, the weight")
             for scene in (first, second)

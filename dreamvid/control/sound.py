@@ -110,8 +110,8 @@ def _listen(blocks: Iterable[NDArray[np.float32]]) -> _Heard:
     hann = np.hanning(WINDOW + 1)[:-1]
     floor = 1e-8 * (hann.sum() / 2) ** 2  # −80 dB of a full-scale sine
     levels: dict[str, list[Series]] = {name: [] for name in ("rms", *BANDS_HZ, "centroid")}
-    onsets: list[Series] = [np.zeros(1 + EARLY_HOPS)]
-    before: Series | None = None
+    onsets: list[Series] = [np.zeros(EARLY_HOPS)]
+    before = np.full((MELS, 1), 10 * math.log10(floor))  # silence
     for windows in _windows(blocks):
         loudness = np.sqrt(np.square(windows).mean(1))
         power = np.abs(np.fft.rfft(windows * hann)) ** 2  # (hops, bins)
@@ -121,11 +121,10 @@ def _listen(blocks: Iterable[NDArray[np.float32]]) -> _Heard:
         centroid = np.sqrt(power) @ hertz / np.maximum(np.sqrt(power).sum(1), 1e-9)
         levels["centroid"].append(np.where(loudness > SILENCE, centroid, 0.0))
         decibels = 10 * np.log10(np.maximum(power @ mel.T, floor)).T  # (mels, hops)
-        joined = decibels if before is None else np.concatenate([before, decibels], 1)
+        joined = np.concatenate([before, decibels], 1)
         before = decibels[:, -1:]
-        if joined.shape[1] > 1:
-            onset = onset_strength(S=joined, sr=RATE, hop_length=HOP, center=False)
-            onsets.append(onset[1:].astype(np.float64))
+        onset = onset_strength(S=joined, sr=RATE, hop_length=HOP, center=False)
+        onsets.append(onset[1:].astype(np.float64))
     joined_levels = {
         name: np.concatenate(parts) if parts else np.zeros(0) for name, parts in levels.items()
     }
@@ -194,10 +193,15 @@ def find_beats(
     if guess is None or onset.max(initial=0) <= 0:
         return None, ()
     tracked = _tracked(onset, step, guess)
+    rise = np.maximum(np.diff(loudness, prepend=np.zeros(1)), 0)
     if bpm is None and len(tracked) > 3:
-        right = guess * _octave(loudness, step, tracked, guess)
+        right = guess * _octave(rise, step, tracked, guess)
         tracked = tracked if right == guess else _tracked(onset, step, right)
         guess = right
+    if len(tracked) > 3 and _strength(rise, step, tracked + 30 / guess) > 1.5 * _strength(
+        rise, step, tracked
+    ):
+        tracked = tracked + 30 / guess  # the beat is what lies between
     if len(tracked) < 4:
         return None, ()
     numbers, period, phase = _line(tracked, 60 / guess)
@@ -216,13 +220,16 @@ def find_beats(
 
 
 def _tracked(onset: Series, step: float, bpm: float) -> Series:
-    """librosa's beats, each moved to the strongest onset near it, in seconds."""
+    """librosa's beats, each moved to the strongest onset near it (on a parabola), in seconds."""
     from librosa.beat import beat_track
 
     _, hops = beat_track(onset_envelope=onset, sr=RATE, hop_length=HOP, bpm=bpm, trim=False)
-    around = np.clip(np.asarray(hops)[:, None] + np.arange(-3, 4), 0, len(onset) - 1)
-    best: Series = around[np.arange(len(around)), onset[around].argmax(1)] * step
-    return best
+    around = np.clip(np.asarray(hops)[:, None] + np.arange(-3, 4), 1, len(onset) - 2)
+    best = around[np.arange(len(around)), onset[around].argmax(1)]
+    before, here, after = onset[best - 1], onset[best], onset[best + 1]
+    bend = np.maximum(2 * here - before - after, 1e-9)
+    refined: Series = (best + np.clip(0.5 * (after - before) / bend, -0.5, 0.5)) * step
+    return refined
 
 
 def _peaks(series: Series, step: float, times: Series) -> Series:
@@ -247,20 +254,22 @@ def _guess_bpm(onset: Series, step: float) -> float | None:
     return 60 / (best * step) if correlation[best] > 0.1 else None
 
 
-def _octave(loudness: Series, step: float, beats: Series, bpm: float) -> float:
+def _octave(rise: Series, step: float, beats: Series, bpm: float) -> float:
     """2 where only every second beat was found, 0.5 where every second one is none, else 1.
 
-    Onsets are told by decibels, in which a hat is as strong as a drum; here loudness counts.
+    Onsets are told by decibels, in which a hat is as strong as a drum; here `rise`, that of
+    loudness, counts.
     """
-    rise = np.maximum(np.diff(loudness, prepend=np.zeros(1)), 0)
-
-    def strength(times: Series) -> float:
-        return float(np.median(_peaks(rise, step, times)))
-
-    if 2 * bpm <= FASTEST_BPM and strength(beats + 30 / bpm) >= 0.6 * strength(beats):
+    if 2 * bpm <= FASTEST_BPM and _strength(rise, step, beats + 30 / bpm) >= 0.6 * _strength(
+        rise, step, beats
+    ):
         return 2.0
-    weaker, stronger = sorted((strength(beats[::2]), strength(beats[1::2])))
+    weaker, stronger = sorted(_strength(rise, step, beats[first::2]) for first in (0, 1))
     return 0.5 if bpm / 2 >= SLOWEST_BPM and weaker < 0.3 * stronger else 1.0
+
+
+def _strength(rise: Series, step: float, times: Series) -> float:
+    return float(np.median(_peaks(rise, step, times)))
 
 
 def _line(beats: Series, period: float) -> tuple[Series, float, float]:

@@ -155,6 +155,18 @@ def publish(partial: Path, path: Path, overwrite: bool) -> None:
             partial.unlink(missing_ok=True)
 
 
+def write_whole(path: Path, data: bytes, overwrite: bool) -> None:
+    """Write a small file that appears when it is whole. Raises MediaError where that fails."""
+    with media_errors(f"'{path}' cannot be written"):
+        partial = partial_path(path)
+        try:
+            partial.write_bytes(data)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+    publish(partial, path, overwrite)
+
+
 def _rename_to_new(partial: Path, path: Path) -> None:
     try:
         path.hardlink_to(partial)  # unlike a rename, this never replaces a file

@@ -26,7 +26,7 @@ from dreamvid.media.colour import (
     tags_of,
 )
 from dreamvid.media.encoders import LAMBDA_PER_QUANTISER
-from dreamvid.media.files import check_input, check_output, media_errors, partial_path, publish
+from dreamvid.media.files import check_input, check_output, media_errors, write_whole
 from dreamvid.media.info import VideoInfo, no_picture, parse_size
 from dreamvid.types import check_image
 
@@ -155,13 +155,7 @@ def write_image(
     check_output(path, overwrite=overwrite, suffixes=IMAGE_SUFFIXES)
     with media_errors(f"'{path}' cannot be written"):
         data = _with_metadata(_encode(image, _FORMATS[path.suffix.lower()], alpha), metadata or {})
-        partial = partial_path(path)
-        try:
-            partial.write_bytes(data)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-    publish(partial, path, overwrite)
+    write_whole(path, data, overwrite)
 
 
 def _encode(image: Tensor, form: _Format, alpha: Tensor | None) -> bytes:

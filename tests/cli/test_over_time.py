@@ -9,15 +9,29 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 from av.audio.stream import AudioStream
 
-from dreamvid.media import probe
+from dreamvid.media import probe, write_image
 from dreamvid.media.info import packet_time
-from tests.cli.test_cli import QUICK, clip, dreamvid, picture
 from tests.control.pieces import Samples, beat_times, clicks
 from tests.media.clips import Clip, make, steady
 
-__all__ = ["clip", "dreamvid", "picture"]
+QUICK = ["--steps", "1", "--first-steps", "1", "--cutouts", "2", "--octaves", "1", "-q"]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six frames of 64×48 at 24 a second, with sound."""
+    return make(tmp_path_factory.mktemp("in") / "in.mp4", Clip(times=steady(6), sound="aac"))
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small picture file."""
+    path = tmp_path_factory.mktemp("in") / "picture.png"
+    write_image(path, torch.rand(3, 36, 48, generator=torch.Generator().manual_seed(0)))
+    return path
 
 
 def write_sound(path: Path, samples: Samples, codec: str = "flac", rate: int = 22_050) -> Path:

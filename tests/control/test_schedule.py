@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -43,9 +44,13 @@ def test_options_take_their_values_at_each_frame():
     assert "t" not in found.names
 
 
-def test_beats_and_bars_and_bpm():
-    values = schedule("tv=bpm", "steps=beat", "decay=bar/4", "strength=pulse(beat)")
-    assert values(Fraction(2), 48).values == {"tv": 120, "steps": 4, "decay": 0.25, "strength": 1}
+def test_beats_and_bars_and_bpm_are_those_in_the_middle_of_a_frame():
+    values = schedule("tv=bpm", "steps=beat", "lr=bar/4", "strength=pulse(beat)")
+    middle = 4 + 2 / 48
+    assert values(Fraction(2), 48).values == pytest.approx(
+        {"tv": 120, "steps": 4, "lr": middle / 16, "strength": math.exp(-4 * 2 / 48)}
+    )
+    assert values(Fraction(2), 48, Fraction(0)).values["strength"] == 1
 
 
 def test_weights_of_prompts_vary():

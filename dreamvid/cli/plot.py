@@ -1,0 +1,115 @@
+"""Curves as a picture file, and labels: the one place that draws."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PLOT_SUFFIXES = (".png",)
+_WIDTH, _PANEL_HEIGHT = 10.0, 2.1  # inches
+_DOTS_AN_INCH = 110
+_INK, _RULE, _MARK = "#333333", "#dddddd", "#999999"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve."""
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float | None]
+    """Where it is None, the line is interrupted."""
+    colour: str | None = None
+    """As matplotlib names them; else the next of its own."""
+    faint: bool = False
+    """For what others are compared with."""
+    points: bool = False
+    """Mark each point, where there are few."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves that share a scale. One panel stands above the other, all over the same x."""
+
+    title: str
+    lines: Sequence[Line]
+    from_zero: bool = False
+    """Whether the scale begins at 0."""
+
+
+def write_plot(
+    path: Path,
+    panels: Sequence[Panel],
+    *,
+    x_label: str = "seconds",
+    marks: Sequence[float] = (),
+    panel_height: float = _PANEL_HEIGHT,
+    overwrite: bool = False,
+) -> None:
+    """Draw the panels into a PNG file, with an upright line through all at each of `marks`.
+
+    The file appears when it is whole. Raises MediaError where it cannot be written.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    from dreamvid.media.files import check_output, write_whole
+
+    check_output(path, overwrite=overwrite, suffixes=PLOT_SUFFIXES)
+    drawn = io.BytesIO()
+    with rc_context({"axes.edgecolor": _MARK, "text.color": _INK, "font.size": 9}):
+        figure = Figure((_WIDTH, panel_height * len(panels) + 0.4), layout="constrained")
+        axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+        for plane, panel in zip(axes, panels, strict=True):
+            _draw(plane, panel, marks)
+        axes[-1].set_xlabel(x_label)
+        figure.savefig(drawn, format="png", dpi=_DOTS_AN_INCH)
+    write_whole(path, drawn.getvalue(), overwrite)
+
+
+def draw_label(text: str, width: int, height: int) -> Tensor:
+    """A strip of text, light on dark: float32 (3, height, width) in [0, 1]."""
+    import torch
+    from matplotlib.figure import Figure
+
+    figure = Figure((width / 100, height / 100), dpi=100, facecolor=_INK)
+    points = 0.6 * height * 72 / 100
+    figure.text(height / width / 3, 0.5, text, color="white", fontsize=points, va="center_baseline")
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="rgba", dpi=100)
+    pixels = torch.frombuffer(drawn.getbuffer(), dtype=torch.uint8).view(height, width, 4)
+    return pixels[..., :3].permute(2, 0, 1).float() / 255
+
+
+def _draw(plane: Any, panel: Panel, marks: Sequence[float]) -> None:
+    """One panel on matplotlib's `Axes`."""
+    for line in panel.lines:
+        values = [math.nan if value is None else value for value in line.y]
+        plane.plot(
+            line.x,
+            values,
+            label=line.label,
+            color=line.colour,
+            linewidth=1 if line.faint else 1.5,
+            alpha=0.6 if line.faint else 1,
+            linestyle="--" if line.faint else "-",
+            marker="o" if line.points else None,
+            markersize=4,
+        )
+    for mark in marks:
+        plane.axvline(mark, color=_MARK, linewidth=0.8, linestyle=":")
+    plane.set_title(panel.title, loc="left", fontsize=10)
+    plane.grid(color=_RULE, linewidth=0.6)
+    plane.spines[["top", "right"]].set_visible(False)
+    plane.margins(x=0.01)
+    if panel.from_zero:
+        plane.set_ylim(bottom=0)
+    if len(panel.lines) > 1:
+        plane.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
