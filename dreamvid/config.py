@@ -51,12 +51,19 @@ class Allowed:
     words: str
 
 
+@dataclass(frozen=True)
+class Varies:
+    """Marks a field whose value may change from frame to frame, by --set."""
+
+
 def _kebab(name: str) -> str:
     return name.rstrip("_").replace("_", "-")
 
 
 def parse_seconds(value: object) -> Fraction:
     """Seconds from a number, `"2.5s"`, `"m:ss"` or `"h:mm:ss.fff"`; exact. Raises ValueError."""
+    if isinstance(value, Fraction) and value >= 0:
+        return value
     match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)s?", str(value).strip())
     if match is None:
         raise ValueError("not a time")
@@ -136,6 +143,23 @@ def _parse_scene(value: object) -> tuple[str, str]:
     return time, text
 
 
+def split_assignment(text: str) -> tuple[str, str]:
+    """Split `"local-share = 0.5 + bass"` into its name, in kebab case, and its expression.
+
+    Raises ValueError where either is empty.
+    """
+    name, separator, expression = text.partition("=")
+    if not separator or not name.strip() or not expression.strip():
+        raise ValueError("not an assignment")
+    return name.strip().replace("_", "-"), expression.strip()
+
+
+def _parse_assignments(value: object) -> list[str]:
+    """`NAME=EXPRESSION` each, from a list or a table; of two for one name the later counts."""
+    pairs = dict(split_assignment(str(text)) for text in _assignments_of(value))
+    return [f"{name}={expression}" for name, expression in pairs.items()]
+
+
 def _check_position(value: object) -> str:
     parse_position(value)
     return str(value).strip()
@@ -186,6 +210,11 @@ Scene = Annotated[
         f"TIME TEXT or TIME TEXT::WEIGHT, the time in seconds or a unit, as {POSITION_WORDS}; "
         "the weight an expression"
     ),
+]
+Assignments = Annotated[
+    list[str],
+    BeforeValidator(lambda value: _parse_assignments(value)),
+    Allowed("NAME=EXPRESSION, as strength=0.1+0.3*bass"),
 ]
 Place = Annotated[str, BeforeValidator(_check_position), Allowed(f"seconds, as {POSITION_WORDS}")]
 WeightedFile = Annotated[
@@ -283,6 +312,12 @@ class TimeConfig(PromptConfig):
         "2s", description="How long the change from one --at to the next takes, half before it."
     )
 
+    set_: Assignments = Field(
+        [],
+        description="An option that changes from frame to frame: a number, an expression of time "
+        "and sound, or key frames; `dreamvid plan` shows the values. Repeatable.",
+    )
+
     def require_prompt(self) -> None:
         if not self.at:
             super().require_prompt()
@@ -291,33 +326,45 @@ class TimeConfig(PromptConfig):
 class DreamConfig(Section):
     title = "Dream"
 
-    steps: int = Field(6, ge=0, le=100_000, description="Gradient steps a frame, over all octaves.")
+    steps: Annotated[int, Varies()] = Field(
+        6, ge=0, le=100_000, description="Gradient steps a frame, over all octaves."
+    )
     octaves: int = Field(4, ge=1, le=12, description="Scales, dreamed from coarse to fine.")
     octave_scale: float = Field(1.6, ge=1.05, le=4, description="Size ratio between two octaves.")
-    strength: float = Field(
+    strength: Annotated[float, Varies()] = Field(
         0.18, ge=0, le=1, description="RMS distance from the source that a frame may reach."
     )
-    lr: float = Field(0.03, gt=0, le=1, description="Step size at the start of each octave.")
+    lr: Annotated[float, Varies()] = Field(
+        0.03, gt=0, le=1, description="Step size at the start of each octave."
+    )
     optimizer: Literal["adam", "momentum"] = Field("adam", description="Rule of descent.")
     cutouts: int = Field(16, ge=1, le=1024, description="Windows shown to the guide a step.")
-    global_share: float = Field(0.25, ge=0, le=1, description="Share that see the whole frame.")
-    middle_share: float = Field(0.25, ge=0, le=1, description="Share that see its middle.")
-    local_share: float = Field(0.5, ge=0, le=1, description="Share that see a small part.")
+    global_share: Annotated[float, Varies()] = Field(
+        0.25, ge=0, le=1, description="Share that see the whole frame."
+    )
+    middle_share: Annotated[float, Varies()] = Field(
+        0.25, ge=0, le=1, description="Share that see its middle."
+    )
+    local_share: Annotated[float, Varies()] = Field(
+        0.5, ge=0, le=1, description="Share that see a small part."
+    )
     augment: bool = Field(True, description="Mirror, jitter and noise the cutouts.")
     normalize_gradient: bool = Field(
         True, description="Bring the guide's gradient to unit RMS before other terms are added."
     )
-    tv: float = Field(8.0, ge=0, le=1000, description="Weight of the masked total variation.")
+    tv: Annotated[float, Varies()] = Field(
+        8.0, ge=0, le=1000, description="Weight of the masked total variation."
+    )
     tv_of: Literal["image", "difference"] = Field(
         "difference", description="What it smooths: the image, or only what was dreamed."
     )
-    steady: float = Field(
+    steady: Annotated[float, Varies()] = Field(
         0.0, ge=0, le=1000, description="Weight that holds trusted pixels to their warm start."
     )
-    hold: float = Field(
+    hold: Annotated[float, Varies()] = Field(
         0.8, ge=0, le=1, description="Share of each step that trusted pixels do not take."
     )
-    tint: float = Field(
+    tint: Annotated[float, Varies()] = Field(
         30.0,
         ge=0,
         le=1000,
@@ -361,7 +408,9 @@ class MotionConfig(FlowConfig):
         description="What is carried along the flow: the dreamed frame, what the dream added, "
         "or nothing.",
     )
-    decay: float = Field(1.0, ge=0, le=1, description="Share of the carried delta that is kept.")
+    decay: Annotated[float, Varies()] = Field(
+        1.0, ge=0, le=1, description="Share of the carried delta that is kept."
+    )
     catch_up: float = Field(
         1.0,
         ge=0,
@@ -378,7 +427,34 @@ class SequenceConfig(MotionConfig, DreamConfig):
     """What the loop over time reads."""
 
 
-class ScheduledConfig(TimeConfig, SequenceConfig):
+class SoundConfig(Section):
+    title = "Sound"
+
+    music: str | None = Field(
+        None, description="Sound file to follow instead of the source's own; the result gets it."
+    )
+    music_start: Seconds = Field(Fraction(0), description="Where in it the result begins.")
+    bpm: float | None = Field(
+        None, ge=20, le=400, description="About the tempo; else it is guessed from the sound."
+    )
+    attack: Seconds = Field(
+        Fraction(1, 50), description="Seconds in which bass_smooth and its like rise."
+    )
+    release: Seconds = Field(
+        Fraction(3, 10), description="Seconds in which bass_smooth and its like fall."
+    )
+
+    @model_validator(mode="after")
+    def _something_to_start(self) -> Self:
+        if self.music is None and self.music_start:
+            raise ValueError(
+                f"--music-start {float(self.music_start):g} is given without --music; "
+                "allowed with --music FILE"
+            )
+        return self
+
+
+class ScheduledConfig(SoundConfig, TimeConfig, SequenceConfig):
     """What may change from frame to frame, with what changes it."""
 
 
@@ -496,9 +572,42 @@ def build_config(
             for key, value in read_toml(file).items()
             if key in is_list
         }
-    values |= {_kebab(name): value for name, value in (given or {}).items()}
+    typed = {_kebab(name): value for name, value in (given or {}).items()}
+    if "set" in values and "set" in typed:  # each assignment is an option of its own
+        typed["set"] = [*_assignments_of(values["set"]), *typed["set"]]
+    values |= typed
     try:
         return model(**values)
+    except ValidationError as error:
+        raise ConfigError(_one_line(model, error)) from None
+
+
+def _assignments_of(value: Any) -> list[str]:
+    """What a file has under `set`, as the command line has it; left as it is where it is wrong."""
+    if isinstance(value, Mapping):
+        return [f"{name}={expression}" for name, expression in value.items()]
+    return list(value) if isinstance(value, list) else [str(value)]
+
+
+def varying(model: type[Section]) -> dict[str, str]:
+    """The options of `model` that may change from frame to frame: name → field."""
+    return {
+        _kebab(name): name
+        for name, field in model.model_fields.items()
+        if any(isinstance(mark, Varies) for mark in field.metadata)
+    }
+
+
+def varied(config: Config, values: Mapping[str, float]) -> Config:
+    """`config` with other values, by field name, for the options that vary.
+
+    Those that are whole numbers are rounded. Raises ConfigError where one is not allowed.
+    """
+    model = type(config)
+    whole = {name for name in values if model.model_fields[name].annotation is int}
+    given = {name: round(value) if name in whole else value for name, value in values.items()}
+    try:
+        return model.model_validate({**dict(config), **given})
     except ValidationError as error:
         raise ConfigError(_one_line(model, error)) from None
 

@@ -17,6 +17,11 @@ class DreamvidError(Exception):
 
     exit_code = 1
 
+    def __init__(self, message: str = "", *, excerpt: str = "") -> None:
+        super().__init__(message)
+        self.excerpt = excerpt
+        """What was written and, in a second line, a caret under its mistake; may be empty."""
+
 
 class ConfigError(DreamvidError):
     exit_code = 2

@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from fractions import Fraction
 
-from dreamvid.control.schedule import Setting
+from dreamvid.control.schedule import Schedule
 from dreamvid.dream.guide import ClipObjective
 from dreamvid.dream.parts import InParts, Portion
 from dreamvid.sequence import Moment, Plan
 from dreamvid.types import Frame
 
 
-def create_plan(
-    schedule: Callable[[Fraction, int], Setting], objectives: Sequence[ClipObjective]
-) -> Plan:
+def create_plan(schedule: Schedule, objectives: Sequence[ClipObjective]) -> Plan:
     """The plan for `dream_frames` that follows `schedule`, by each frame's own time."""
 
     def moment(frame: Frame, index: int) -> Moment:
-        setting = schedule(frame.time, index)
+        setting = schedule(frame.time, index, frame.duration)
         return Moment(setting.config, [each.at(setting.meaning) for each in objectives])
 
     return moment

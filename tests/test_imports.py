@@ -53,13 +53,25 @@ HOMES = {
     "torchvision": {"motion"},
     "open_clip": {"dream/guide.py", "cli/guides.py"},
     "pydantic": {"config.py"},
+    "librosa": {"control/sound.py"},
+    "simpleeval": {"control/expressions.py"},
+    "matplotlib": {"cli/plot.py"},
     "typer": {"cli"},
     "rich": {"cli"},
-    "matplotlib": {"cli/plot.py"},
 }
 """Where each library may be imported: files, or folders with all that is in them."""
 
-HEAVY = ("torch", "av", "cv2", "numpy", "open_clip", "torchvision", "scenedetect", "matplotlib")
+HEAVY = (
+    "torch",
+    "av",
+    "cv2",
+    "numpy",
+    "open_clip",
+    "torchvision",
+    "scenedetect",
+    "matplotlib",
+    "librosa",
+)
 
 
 def imported(tree: ast.AST) -> Iterator[str]:

@@ -13,6 +13,7 @@ from dreamvid.cli.image import image
 from dreamvid.cli.info import info
 from dreamvid.cli.options import fail, join_pairs
 from dreamvid.cli.peek import peek
+from dreamvid.cli.plan import plan
 from dreamvid.cli.resume import resume
 from dreamvid.cli.video import video
 from dreamvid.errors import ConfigError
@@ -29,6 +30,7 @@ for name, command in {
     "video": video,
     "resume": resume,
     "peek": peek,
+    "plan": plan,
     "image": image,
     "eval": evaluate,
     "guides": guides,

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from dreamvid.cli.report import Report
+from dreamvid.cli.schedule import schedule_of
 from dreamvid.cli.setup import load_objectives, mean_similarity, metadata, run_of
 from dreamvid.cli.stopping import Stopped, Stopper, stopping
 from dreamvid.config import VideoConfig
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from dreamvid.control.schedule import Schedule
     from dreamvid.delivery import Delivery
     from dreamvid.dream.guide import ClipObjective
     from dreamvid.dream.parts import InParts
@@ -48,7 +50,7 @@ def dream_clip(job: Job, report: Report) -> None:
     """Dream a clip, or go on with one, and say what was made."""
     from dreamvid.delivery import Delivery
     from dreamvid.device import choose_device
-    from dreamvid.media.source import open_frames, open_sound
+    from dreamvid.media.source import open_frames
 
     config = job.config
     is_full_size = config.deliver == "source"
@@ -56,9 +58,10 @@ def dream_clip(job: Job, report: Report) -> None:
     with (
         stopping(report) as stopper,
         open_frames(job.source, reading, report.warn) as reader,
-        open_sound(job.source, config, reader, report.warn) or nullcontext() as sound,
+        _open_sound(job, reader, report) or nullcontext() as sound,
         _open_mask(config, reader, report) or nullcontext() as mask,
     ):
+        schedule, _ = schedule_of(config, job.source, reader, report)
         device = choose_device(config.device)
         with _open_result(job, reader, sound, device) as result:
             if reader.info.alpha and not result.keeps_alpha:
@@ -68,9 +71,17 @@ def dream_clip(job: Job, report: Report) -> None:
                 )
             delivery = Delivery(_dreamed_size(config, reader), mask.at if mask else None)
             carry = _go_on(job, reader, result, delivery, device, report)
-            _dream(reader, result, delivery, carry, device, config, report, stopper)
+            _dream(reader, result, delivery, schedule, carry, device, config, report, stopper)
             result.finish(reader.is_cut_short, stopper.check)
     report.finish(job.out, **result.facts, guide=config.guide, device=str(device))
+
+
+def _open_sound(job: Job, reader: FrameReader, report: Report) -> SoundSource | None:
+    from dreamvid.media.source import open_music, open_sound
+
+    return open_music(job.config, report.warn) or open_sound(
+        job.source, job.config, reader, report.warn
+    )
 
 
 def _open_mask(config: VideoConfig, reader: FrameReader, report: Report) -> MaskReader | None:
@@ -196,6 +207,7 @@ def _dream(
     reader: FrameReader,
     result: Journal | _Direct,
     delivery: Delivery,
+    schedule: Schedule,
     carry: Carry | None,
     device: torch.device,
     config: VideoConfig,
@@ -203,14 +215,11 @@ def _dream(
     stopper: Stopper,
 ) -> None:
     """Run the loop and write what it yields."""
-    from dreamvid.control.clock import Clock
-    from dreamvid.control.schedule import Schedule
     from dreamvid.motion.flow import create_flow
     from dreamvid.motion.shots import create_cut_detector
     from dreamvid.plan import create_plan, in_parts
     from dreamvid.sequence import dream_frames
 
-    schedule = Schedule(config, Clock(reader.info.rate, reader.info.frame_count))
     flow = create_flow(config.flow, device, config.flow_weights)
     objectives = load_objectives(config, device, report)
     dreamed_frames = dream_frames(

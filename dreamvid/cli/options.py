@@ -97,6 +97,8 @@ def fail(error: BaseException) -> NoReturn:
     else:
         message = f"this is a bug: {type(error).__name__}: {message} (--debug shows where)"
     print(f"dreamvid: {'; '.join([message, *notes])}", file=sys.stderr)
+    for line in getattr(error, "excerpt", "").splitlines():
+        print(f"    {line}", file=sys.stderr)
     raise SystemExit(status)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dreamvid.cli.report import Report
-from dreamvid.config import ImageConfig, VideoConfig, split_weight
+from dreamvid.config import ImageConfig, ScheduledConfig, VideoConfig, split_weight
 from dreamvid.dream.names import parse_guide
 
 if TYPE_CHECKING:
@@ -27,6 +27,12 @@ def check_dream(config: VideoConfig | ImageConfig) -> None:
     """Find what is wrong with prompts and guides before anything heavy is loaded."""
     from dreamvid.media.files import check_input
 
+    if isinstance(config, ScheduledConfig):
+        from dreamvid.control.schedule import asked_for
+
+        asked_for(config)
+        if config.music is not None:
+            check_input(Path(config.music))
     config.require_prompt()
     for guide in config.guide:
         parse_guide(guide)
@@ -79,6 +85,8 @@ def _other_inputs(config: VideoConfig) -> Iterator[tuple[str, Path]]:
     """The files that options name, by the option and its number."""
     if config.mask is not None:
         yield "--mask", Path(config.mask)
+    if config.music is not None:
+        yield "--music", Path(config.music)
     if config.flow_weights is not None:
         yield "--flow-weights", Path(config.flow_weights)
     for number, text in enumerate(config.image_prompt, 1):

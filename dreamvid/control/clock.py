@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -49,9 +50,21 @@ class Clock:
             return 0.0
         return _interpolate(seconds, self.beats, range(len(self.beats)))
 
+    def beats_until(self, end: float) -> list[float]:
+        """When beat 0 and those after it fall, up to `end` (seconds)."""
+        if not self.beats:
+            return []
+        count = math.floor(self.beat(end)) + 1
+        return [self.time_of_beat(float(beat)) for beat in range(count)]
+
     def time_of_beat(self, beat: float) -> float:
         """Seconds at which `beat` falls."""
         return _interpolate(beat, range(len(self.beats)), self.beats)
+
+
+def even_beats(bpm: float) -> tuple[float, ...]:
+    """Beats from time 0 on, without end: two tell a clock all."""
+    return 0.0, 60 / bpm
 
 
 def _interpolate(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:

@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from dreamvid.config import ScheduledConfig, parse_position, split_scene, split_weight
-from dreamvid.control.clock import Clock
+from dreamvid.config import (
+    ScheduledConfig,
+    parse_position,
+    split_assignment,
+    split_scene,
+    split_weight,
+    varied,
+    varying,
+)
+from dreamvid.control.clock import BEATS_PER_BAR, Clock
+from dreamvid.control.expressions import Expression, Text
+from dreamvid.control.keyframes import Keyframes, Variables, is_keyframes
 from dreamvid.control.prompts import mix_at
+from dreamvid.errors import ConfigError
 from dreamvid.types import Meaning, Mix
+
+FEATURES = ("rms", "bass", "mid", "high", "onset", "centroid")
+"""What of a sound expressions may name; each also with `_smooth` behind it."""
+FEATURE_NAMES = (*FEATURES, *(f"{name}_smooth" for name in FEATURES))
+WEIGHTED = {
+    "prompt": "prompt",
+    "negative": "negative",
+    "image-prompt": "image_prompt",
+    "to": "to",
+}
+"""Options whose weights may vary, as `prompt1` or `negative2`: name → field."""
+
+Curve = Callable[[float, float, Variables], float]
+"""(seconds, index of the frame, all variables) → value."""
 
 
 @dataclass(frozen=True)
@@ -18,46 +44,196 @@ class Setting:
 
     config: ScheduledConfig
     meaning: Meaning
+    values: Mapping[str, float]
+    """All that varies, by the names that --set has for it; whole numbers are rounded."""
 
 
 class Schedule:
     """What `config` comes to at each frame, in any order.
 
-    With a `period`, in seconds, its prompts go in a circle. Raises ConfigError where a place in
-    time cannot be found on `clock`.
+    `features` gives the sound's from a time on for a duration, both in seconds, by
+    `FEATURE_NAMES`; without, all are 0. With a `period`, in seconds, prompts go in a circle.
+    Raises ConfigError, with a caret, for what cannot be understood or found on `clock`.
     """
 
     def __init__(
-        self, config: ScheduledConfig, clock: Clock, *, period: float | None = None
+        self,
+        config: ScheduledConfig,
+        clock: Clock,
+        *,
+        features: Callable[[float, float], Mapping[str, float]] | None = None,
+        period: float | None = None,
     ) -> None:
+        self.clock = clock
         self._config, self._period = config, period
-        placed = sorted(
-            (clock.seconds(parse_position(time)), number)
-            for number, (time, _) in enumerate(config.at)
-        )
+        self._features = features or (lambda time, duration: dict.fromkeys(FEATURE_NAMES, 0.0))
+        self.names: set[str] = set()
+        """All variables that something asks for."""
+        placed = sorted((self._seconds(time), number) for number, (time, _) in enumerate(config.at))
         self._times = [time for time, _ in placed]
-        self._order = [number for _, number in placed]
-        self._transition = clock.seconds(parse_position(config.transition))
+        self.order = [number for _, number in placed]
+        """The numbers of the prompts over time, from 0, in the order of their times."""
+        self._transition = self._seconds(config.transition) if config.at else 0.0
+        self._scenes = [
+            self._curve(Text(f"--at {time} {text}", split_scene(text)[1]))
+            for time, text in config.at
+        ]
         self._constant = Meaning(
             prompt=_weights(config.prompt),
             image_prompt=_weights(config.image_prompt),
             negative=_weights(config.negative),
             to=_weights(config.to),
         )
+        self._fields = varying(type(config))
+        self._curves = {
+            name: self._curve(Text(f"--set {name}", expression))
+            for name, expression in map(split_assignment, config.set_)
+            if self._may_vary(name)
+        }
 
-    def __call__(self, time: Fraction, index: int) -> Setting:
-        """What holds for the frame of this index, shown at `time` (seconds)."""
-        return Setting(self._config, self._meaning(float(time)))
+    def __call__(self, time: Fraction, index: int, duration: Fraction | None = None) -> Setting:
+        """What holds for the frame of this index, shown at `time` for `duration` (seconds)."""
+        now = float(time)
+        shown = float(duration if duration is not None else 1 / (self.clock.rate or 25))
+        variables = self._variables_from(now, float(index), shown)
+        try:
+            values = {
+                name: curve(now, float(index), variables) for name, curve in self._curves.items()
+            }
+            fields = {self._fields[name]: values[name] for name in values if name in self._fields}
+            config = varied(self._config, fields) if fields else self._config
+            values |= {
+                name: getattr(config, self._fields[name]) for name in values.keys() & self._fields
+            }
+            meaning = self._meaning(values, now, index, variables)
+        except ConfigError as error:
+            raise ConfigError(
+                f"{error} (frame {index}, {now:.3f} s)", excerpt=error.excerpt
+            ) from None
+        return Setting(config, meaning, values)
 
-    def _meaning(self, time: float) -> Meaning:
+    @property
+    def scenes(self) -> list[tuple[float, str]]:
+        """When each prompt over time begins, in seconds, and its text with its weight."""
+        texts = [self._config.at[number][1] for number in self.order]
+        return list(zip(self._times, texts, strict=True))
+
+    def check(self) -> None:
+        """Compute every frame, where it is known how many there will be. Raises ConfigError."""
+        if self._curves or self._scenes:
+            for index in range(self.clock.frames or 0):
+                self(index / (self.clock.rate or Fraction(25)), index)
+
+    def _seconds(self, place: str) -> float:
+        position = parse_position(place)
+        if position.unit in ("beats", "bars"):
+            self.names.add("beat")
+        return self.clock.seconds(position)
+
+    def _may_vary(self, name: str) -> bool:
+        """True, or raises ConfigError."""
+        numbered = re.fullmatch(r"([a-z-]+?)(\d+)", name)
+        if name in self._fields:
+            return True
+        if numbered is not None and numbered[1] in WEIGHTED:
+            count = len(getattr(self._config, WEIGHTED[numbered[1]]))
+            if 1 <= int(numbered[2]) <= count:
+                return True
+            raise ConfigError(
+                f"--set {name}: --{numbered[1]} is given {count} times; "
+                f"allowed: {numbered[1]}1 to {numbered[1]}{count}"
+                if count
+                else f"--set {name}: no --{numbered[1]} is given; allowed: with one"
+            )
+        numbers = ", ".join(f"{option}1" for option in WEIGHTED)
+        raise ConfigError(
+            f"--set {name}: this does not vary; allowed: {', '.join(sorted(self._fields))}, "
+            f"and weights: {numbers} …"
+        )
+
+    def _curve(self, text: Text) -> Curve:
+        names, unknown = self._known(), self._unknown()
+        seed = self._config.seed
+        if is_keyframes(text):
+            keyframes = Keyframes(text, names, self.clock, seed=seed, unknown=unknown)
+            self.names |= keyframes.names
+            return keyframes
+        expression = Expression(text, names, seed=seed, unknown=unknown)
+        self.names |= expression.names
+        return lambda time, frame, variables: expression(variables(time, frame))
+
+    def _known(self) -> set[str]:
+        names = {"t", "frame", *FEATURE_NAMES}
+        names |= {"n"} if self.clock.frames is not None else set()
+        return names | ({"bpm", "beat", "bar"} if self.clock.beats else set())
+
+    def _unknown(self) -> dict[str, str]:
+        """Of the variables that there are, but not here, why not."""
+        tempo = "no tempo is known; allowed: seconds, frames, or a sound with a beat (--music FILE)"
+        reasons = dict.fromkeys(("bpm", "beat", "bar"), tempo)
+        reasons["n"] = "it is not known how many frames will come; allowed: t and frame"
+        return reasons
+
+    def _variables_from(self, now: float, index: float, shown: float) -> Variables:
+        """Variables by time and frame, those of this frame computed once."""
+        here = self._variables(now, index, shown)
+        return lambda time, frame: (
+            here if (time, frame) == (now, index) else self._variables(time, frame, shown)
+        )
+
+    def _variables(self, time: float, frame: float, shown: float) -> dict[str, float]:
+        clock = self.clock
+        values = {"t": time, "frame": frame, **self._features(time, shown)}
+        if clock.frames is not None:
+            values["n"] = float(clock.frames)
+        if clock.beats:
+            # In the middle of its showing: a frame that begins with a beat is on it, however
+            # little too late that was found.
+            beat = clock.beat(time + shown / 2)
+            values |= {"bpm": clock.bpm or 0.0, "beat": beat, "bar": beat / BEATS_PER_BAR}
+        return values
+
+    def _meaning(
+        self, values: Mapping[str, float], time: float, index: int, variables: Variables
+    ) -> Meaning:
+        def weights(option: str, constant: Sequence[float]) -> tuple[float, ...]:
+            return tuple(
+                _not_negative(values.get(f"{option}{number}", weight), f"--set {option}{number}")
+                for number, weight in enumerate(constant, 1)
+            )
+
+        meaning = Meaning(
+            prompt=weights("prompt", self._constant.prompt),
+            image_prompt=weights("image-prompt", self._constant.image_prompt),
+            negative=weights("negative", self._constant.negative),
+            to=weights("to", self._constant.to),
+        )
         if not self._times:
-            return self._constant
+            return meaning
         mix = mix_at(self._times, time, transition=self._transition, period=self._period)
-        first, second = self._order[mix.first], self._order[mix.second]
-        weights = [float(split_scene(self._config.at[scene][1])[1]) for scene in (first, second)]
-        weight = weights[0] + mix.share * (weights[1] - weights[0])
-        return replace(self._constant, mix=Mix(first, second, mix.share), mix_weight=weight)
+        first, second = self.order[mix.first], self.order[mix.second]
+        one, other = (
+            _not_negative(self._scenes[scene](time, index, variables), "--at, the weight")
+            for scene in (first, second)
+        )
+        weight = one + mix.share * (other - one)
+        return replace(meaning, mix=Mix(first, second, mix.share), mix_weight=weight)
+
+
+def asked_for(config: ScheduledConfig) -> set[str]:
+    """The variables that `config` uses. Raises ConfigError for what cannot be understood.
+
+    Quick, and before anything is known of source or sound.
+    """
+    anything = Clock(Fraction(25), 1_000_000, bpm=120.0, beats=(0.0, 0.5))
+    return Schedule(config, anything).names
 
 
 def _weights(weighted: Sequence[str]) -> tuple[float, ...]:
     return tuple(split_weight(text)[1] for text in weighted)
+
+
+def _not_negative(weight: float, option: str) -> float:
+    if weight < 0:
+        raise ConfigError(f"{option}: {weight:g} is not allowed; allowed: from 0")
+    return weight

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
+import numpy as np
+from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
@@ -24,10 +26,15 @@ from dreamvid.media.info import has_decoder, packet_time, zero_of
 from dreamvid.media.recode import SOUND_ENCODERS, Recoder
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from dreamvid.media.reader import VideoReader
 
 _ONLY_MP4 = {"flac", "opus", "truehd"}
 """Which FFmpeg's list promises for .mov as well, and its header then refuses."""
+
+_GAP = Fraction(1, 20)
+"""Seconds by which the times of blocks may be off before that counts as a gap."""
 
 _KEPT_TAGS = ("language", "title", "handler_name")
 
@@ -50,9 +57,12 @@ class SoundSource(Closes):
         *,
         origin: Fraction | None = None,
         pipe: VideoReader | None = None,
+        ends_with_picture: bool = False,
         on_warning: Callable[[str], None] = warnings.warn,
     ) -> None:
         self._path, self._warn, self._pipe = Path(path), on_warning, pipe
+        self.ends_with_picture = ends_with_picture
+        """Whether a writer shall stop it where the pictures end."""
         self._container: InputContainer = open_input(self._path) if pipe is None else pipe.container
         zero = zero_of(self._container)
         self._start = None if start is None else start + zero
@@ -141,6 +151,12 @@ class SoundSource(Closes):
         if self._pipe is None:
             self._container.close()
 
+    def stop_at(self, time: Fraction) -> None:
+        """Leave out what begins at `time` (as delivered) or later."""
+        self._end = time + (self._origin or 0)
+        if self._pending is not None and packet_time(self._pending) >= time:
+            self._pending = None
+
     def _selected(self) -> Iterator[Packet[Stream] | None]:
         """Packets of the time range, moved and given to their output stream; None for none yet."""
         tracks = [stream for stream in self._container.streams if stream.index in self._outputs]
@@ -209,6 +225,76 @@ class SoundSource(Closes):
             return time >= begin
         # A clock of milliseconds may put the first packet up to a tick before its due.
         return time > begin - _priming(packet.stream) - packet.time_base
+
+
+def read_samples(
+    path: Path, rate: int, *, origin: Fraction | None = None
+) -> Iterator[NDArray[np.float32]]:
+    """The first sound track of a file as mono samples, float32 in about [-1, 1], block by block.
+
+    They follow one another without a gap at `rate` a second from the file's beginning, or from
+    `origin` on its own clock: what lies before is left out, and where there is no sound, or it is
+    damaged, there are zeros. A file without sound gives no blocks. Memory does not grow. Raises
+    MediaError where the file cannot be read.
+    """
+    with open_input(path) as container:
+        if not container.streams.audio or not has_decoder(container.streams.audio[0]):
+            return
+        track = container.streams.audio[0]
+        origin = zero_of(container) if origin is None else origin
+        done = 0
+        for time, block in _resampled(_sound_frames(container, track), rate):
+            begin = round((time - origin) * rate)
+            if begin > done:
+                yield np.zeros(begin - done, np.float32)
+                done = begin
+            if begin + len(block) > done:
+                yield block[done - begin :]
+                done = begin + len(block)
+
+
+def _sound_frames(container: InputContainer, track: AudioStream) -> Iterator[av.AudioFrame]:
+    """What can be decoded."""
+    packets = container.demux(track)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:  # cut short: the sound ends there
+            return
+        if packet is None:
+            return
+        with suppress(av.FFmpegError):
+            yield from packet.decode()
+
+
+def _resampled(
+    frames: Iterator[av.AudioFrame], rate: int
+) -> Iterator[tuple[Fraction, NDArray[np.float32]]]:
+    """Mono blocks with their times; a new run begins where there is a gap or another format."""
+    kind: tuple[str, str, int] | None = None
+    resampler = AudioResampler("flt", "mono", rate)
+    begin = end = Fraction(0)
+    given = 0
+
+    def blocks(frame: av.AudioFrame | None) -> Iterator[tuple[Fraction, NDArray[np.float32]]]:
+        nonlocal given
+        for block in resampler.resample(frame):
+            yield begin + Fraction(given, rate), block.to_ndarray()[0]
+            given += block.samples
+
+    for frame in frames:
+        base = frame.time_base or Fraction(1, frame.sample_rate)
+        time = end if frame.pts is None else frame.pts * base
+        own = frame.format.name, frame.layout.name, frame.sample_rate
+        if own != kind or abs(time - end) > _GAP:
+            if kind is not None:
+                yield from blocks(None)
+            resampler, kind = AudioResampler("flt", "mono", rate), own
+            begin, given, end = time, 0, time
+        end += Fraction(frame.samples, frame.sample_rate)
+        yield from blocks(frame)
+    if kind is not None:
+        yield from blocks(None)
 
 
 def keep_tags(track: Stream, stream: Stream) -> None:

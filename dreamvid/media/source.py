@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from dreamvid.config import ReadConfig, WriteConfig
+from dreamvid.config import ReadConfig, SoundConfig, WriteConfig
 from dreamvid.errors import ConfigError, MediaError
 from dreamvid.media.files import STANDARD, check_input, check_output, find_format
 from dreamvid.media.frames import FrameWriter, check_frames, frame_pattern, numbered
@@ -77,6 +77,23 @@ def open_sound(
         pipe=reader if reader.beside is not None else None,
         on_warning=on_warning,
     )
+
+
+def open_music(config: SoundConfig, on_warning: Callable[[str], None]) -> SoundSource | None:
+    """The file that `config` wants heard instead; None where it names none.
+
+    Raises MediaError where there is no sound in it.
+    """
+    if config.music is None:
+        return None
+    path = Path(config.music)
+    music = SoundSource(
+        path, config.music_start or None, ends_with_picture=True, on_warning=on_warning
+    )
+    if not music.sample_rates:
+        music.close()
+        raise MediaError(f"--music '{path}' holds no sound; allowed: a file with a sound track")
+    return music
 
 
 def check_result(out: Path, source: Path, overwrite: bool) -> None:

@@ -254,6 +254,8 @@ class VideoWriter(Finishes):
                 for packet in self._stream.encode(None):
                     self._hold_encoded(packet)
             self._mux_last()
+            if self._sound is not None and self._sound.ends_with_picture:
+                self._sound.stop_at(self._end_pts * self._clock)
             self._mux_sound(None)
             self._container.close()
 

@@ -1,0 +1,302 @@
+"""Numbers that change: a small language of expressions, evaluated by simpleeval.
+
+Numbers are all floats, so that nothing grows without bound; what a text may hold is checked
+before it is ever evaluated, and a mistake is told with a caret under its place.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import math
+import operator
+import struct
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import simpleeval
+
+from dreamvid.errors import ConfigError
+
+LONGEST = 10_000
+"""Characters that an expression may have."""
+SHOWN = 36
+"""Characters shown to either side of a mistake."""
+CONSTANTS = {"pi": math.pi, "tau": math.tau, "e": math.e}
+
+
+@dataclass(frozen=True)
+class Text:
+    """Part of what a user wrote, which errors point into."""
+
+    option: str
+    """Where it was written, as `--set strength`."""
+    whole: str
+    begin: int = 0
+    end: int | None = None
+
+    def __str__(self) -> str:
+        return self.whole[self.begin : self.end]
+
+    def part(self, begin: int, end: int) -> Text:
+        """From `begin` to `end`, counted in this part, without the blanks around it."""
+        inner = str(self)[begin:end]
+        left = begin + len(inner) - len(inner.lstrip())
+        right = max(left, begin + len(inner.rstrip()))
+        return Text(self.option, self.whole, self.begin + left, self.begin + right)
+
+    def error(self, message: str, at: int = 0) -> ConfigError:
+        """What is wrong at character `at` of this part, with a caret under it."""
+        place = self.begin + at
+        first, last = max(0, place - SHOWN), place + SHOWN
+        shown = "".join(" " if c.isspace() else c for c in self.whole[first:last])
+        before = "…" if first else ""
+        after = "…" if last < len(self.whole) else ""
+        caret = " " * (len(before) + place - first) + "^"
+        return ConfigError(f"{self.option}: {message}", excerpt=f"{before}{shown}{after}\n{caret}")
+
+
+@dataclass(frozen=True)
+class Function:
+    """One that expressions may call, with `least` to `most` arguments."""
+
+    call: Callable[..., float]
+    least: int = 1
+    most: int = 1
+
+
+def clamp(x: float, low: float = 0.0, high: float = 1.0) -> float:
+    return min(max(x, low), high)
+
+
+def ease(x: float) -> float:
+    """From 0 to 1, slowly at both ends (smoothstep)."""
+    x = clamp(x)
+    return x * x * (3 - 2 * x)
+
+
+def ease_in(x: float) -> float:
+    """From 0 to 1, slowly at first (cubic)."""
+    return clamp(x) ** 3
+
+
+def ease_out(x: float) -> float:
+    """From 0 to 1, slowly at last (cubic)."""
+    return 1 - (1 - clamp(x)) ** 3
+
+
+def pulse(x: float, sharpness: float = 4.0) -> float:
+    """1 at every whole number, dying away until the next: `pulse(beat)` strikes on each beat."""
+    return math.exp(-sharpness * (x % 1.0))
+
+
+def triangle(x: float) -> float:
+    """From 0 at a whole number to 1 halfway to the next, and back."""
+    return 1 - abs(2 * (x % 1.0) - 1)
+
+
+def noise(x: float, stream: float = 0.0, *, seed: int = 0) -> float:
+    """Smooth randomness in [0, 1]: independent at whole numbers, eased between (value noise)."""
+    whole = math.floor(x)
+    first, second = (_uniform(seed, int(stream), whole + step) for step in (0, 1))
+    return first + ease(x - whole) * (second - first)
+
+
+def _uniform(seed: int, stream: int, index: int) -> float:
+    """The same in [0, 1) wherever it runs."""
+    key = struct.pack("<qqq", seed, stream, index)
+    return int(struct.unpack("<Q", hashlib.blake2b(key, digest_size=8).digest())[0]) / 2**64
+
+
+FUNCTIONS = {
+    **{name: Function(getattr(math, name)) for name in ("sin", "cos", "tan", "sinh", "cosh")},
+    **{name: Function(getattr(math, name)) for name in ("tanh", "exp", "sqrt", "log10", "log1p")},
+    "asin": Function(math.asin),
+    "acos": Function(math.acos),
+    "atan": Function(math.atan),
+    "atan2": Function(math.atan2, 2, 2),
+    "log": Function(math.log, 1, 2),
+    "expm1": Function(math.expm1),
+    "abs": Function(abs),
+    "floor": Function(lambda x: float(math.floor(x))),
+    "ceil": Function(lambda x: float(math.ceil(x))),
+    "round": Function(lambda x: float(round(x))),
+    "sign": Function(lambda x: float((x > 0) - (x < 0))),
+    "min": Function(min, 2, 9),
+    "max": Function(max, 2, 9),
+    "pow": Function(math.pow, 2, 2),
+    "where": Function(lambda condition, then, other: then if condition else other, 3, 3),
+    "clamp": Function(clamp, 1, 3),
+    "lerp": Function(lambda a, b, x: a + (b - a) * x, 3, 3),
+    "ease": Function(ease),
+    "ease_in": Function(ease_in),
+    "ease_out": Function(ease_out),
+    "pulse": Function(pulse, 1, 2),
+    "saw": Function(lambda x: x % 1.0),
+    "square": Function(lambda x: float(x % 1.0 < 0.5)),
+    "triangle": Function(triangle),
+    "noise": Function(noise, 1, 2),
+}
+# as numexpr, which evaluates Deforum's strings, calls them
+FUNCTIONS |= {f"arc{name[1:]}": FUNCTIONS[name] for name in ("asin", "acos", "atan")}
+FUNCTIONS["arctan2"] = FUNCTIONS["atan2"]
+
+
+def _invert(x: float) -> float:
+    return not x if isinstance(x, bool) else ~int(x)
+
+
+OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: math.pow,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Not: operator.not_,
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+    ast.BitAnd: lambda a, b: int(a) & int(b),
+    ast.BitOr: lambda a, b: int(a) | int(b),
+    ast.Invert: _invert,
+}
+NUMEXPR_OPERATORS = OPERATORS | {ast.Mod: math.fmod}  # the remainder has the dividend's sign
+
+_NODES = (ast.Name, ast.UnaryOp, ast.BinOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call)
+_WORDS: dict[type[ast.AST], str] = {
+    ast.Attribute: "a dot behind a name",
+    ast.Subscript: "an index",
+    ast.Lambda: "a function of one's own",
+    ast.NamedExpr: "an assignment",
+    ast.Starred: "a star",
+    ast.keyword: "a named argument",
+    ast.BitXor: "the operator ^; a power is **",
+    ast.LShift: "a shift",
+    ast.RShift: "a shift",
+}
+
+
+class Expression:
+    """`text`, checked, of the variables `names`. Raises ConfigError with a caret.
+
+    `seed` is that of its noise; with `numexpr` the remainder is as Deforum has it. `unknown` says
+    of a variable that there is, but not here, why.
+    """
+
+    def __init__(
+        self,
+        text: Text,
+        names: Collection[str],
+        *,
+        seed: int = 0,
+        numexpr: bool = False,
+        unknown: Mapping[str, str] | None = None,
+    ) -> None:
+        self.text = text = text.part(0, len(str(text)))
+        tree = _parse(text)
+        _check(tree, text, {*names, *CONSTANTS}, unknown or {})
+        self._tree = tree.body
+        self.names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        functions = {name: function.call for name, function in FUNCTIONS.items()}
+        functions["noise"] = partial(noise, seed=seed)
+        self._evaluator = simpleeval.SimpleEval(
+            operators=NUMEXPR_OPERATORS if numexpr else OPERATORS, functions=functions
+        )
+        nodes = self._evaluator.nodes
+        self._evaluator.nodes = {
+            **{kind: nodes[kind] for kind in _NODES},
+            ast.Constant: lambda node: float(node.value),
+        }
+
+    @property
+    def number(self) -> float | None:
+        """The value, where the text is a plain number."""
+        try:
+            return float(str(self.text))
+        except ValueError:
+            return None
+
+    def __call__(self, variables: Mapping[str, float]) -> float:
+        """The value for these. Raises ConfigError where there is none, or none that is finite."""
+        self._evaluator.names = CONSTANTS | dict(variables)
+        try:
+            value = float(self._evaluator.eval(str(self.text), previously_parsed=self._tree))
+        except ZeroDivisionError:
+            raise self.text.error("division by 0") from None
+        except OverflowError:
+            raise self.text.error("the value is too large") from None
+        except (ValueError, TypeError):
+            raise self.text.error("a function has no value for its argument") from None
+        except RecursionError:
+            raise self.text.error("this is nested too deeply") from None
+        if not math.isfinite(value):
+            raise self.text.error(f"the value is {value}, which is no number")
+        return value
+
+
+def _parse(text: Text) -> ast.Expression:
+    source = str(text).replace("\n", " ")
+    if not source.strip():
+        raise text.error("an expression is missing; allowed: a number, or as 0.1 + 0.3*bass")
+    if len(source) > LONGEST:
+        raise text.error(f"{len(source)} characters are too many; allowed: up to {LONGEST}")
+    try:
+        return ast.parse(source, mode="eval")
+    except SyntaxError as error:
+        reason = error.msg.split("(")[0].split(". ")[0].strip()
+        at = min((error.offset or len(source)) - 1, len(source) - 1)  # 0 is the end
+        raise text.error(f"this cannot be read: {reason}", at) from None
+    except (MemoryError, RecursionError, ValueError):
+        raise text.error("this is nested too deeply") from None
+
+
+def _check(tree: ast.Expression, text: Text, names: set[str], unknown: Mapping[str, str]) -> None:
+    """Refuse all but arithmetic on known names, at the first place where there is more."""
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    for node in ast.walk(tree.body):
+        at = _place(node, text)
+        if isinstance(node, ast.Call):
+            _check_call(node, text, at)
+        elif isinstance(node, ast.Name):
+            if id(node) not in called and node.id not in names:
+                reason = unknown.get(node.id) or _unknown("name", node.id, names)
+                raise text.error(reason, at)
+        elif isinstance(node, ast.Constant):
+            if isinstance(node.value, bool) or not isinstance(node.value, int | float):
+                raise text.error(f"{node.value!r} is not allowed; allowed: numbers", at)
+        elif not isinstance(node, (*_NODES, *OPERATORS, ast.And, ast.Or, ast.Load)):
+            what = _WORDS.get(type(node), "this")
+            if isinstance(node, ast.operator | ast.unaryop | ast.cmpop):
+                raise text.error(f"{what} is not allowed; allowed: + - * / // % ** and comparisons")
+            raise text.error(f"{what} is not allowed; allowed: arithmetic and functions", at)
+
+
+def _check_call(node: ast.Call, text: Text, at: int) -> None:
+    if not isinstance(node.func, ast.Name):
+        raise text.error("only functions are called; allowed: arithmetic and functions", at)
+    function = FUNCTIONS.get(node.func.id)
+    if function is None:
+        raise text.error(_unknown("function", node.func.id, FUNCTIONS), at)
+    if not function.least <= len(node.args) <= function.most:
+        span = {function.least, function.most}
+        allowed = " to ".join(map(str, sorted(span)))
+        raise text.error(f"{node.func.id} is given {len(node.args)} values; allowed: {allowed}", at)
+
+
+def _unknown(what: str, name: str, known: Collection[str]) -> str:
+    return f"unknown {what} '{name}'; allowed: {', '.join(sorted(known))}"
+
+
+def _place(node: ast.AST, text: Text) -> int:
+    """Where in the text a node begins; Python counts in bytes."""
+    source: Any = str(text).encode()
+    return len(source[: getattr(node, "col_offset", 0)].decode())

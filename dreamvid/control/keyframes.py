@@ -1,0 +1,170 @@
+"""Key frames in Deforum's form: `0:(0.5), 2.5s:(1.0), 16b:(0.2)`.
+
+As Deforum (`animation_key_frames.py`, read at 47f7140) has it: after a key that is a plain number
+the value moves in a straight line to the next key's; after one that is an expression, that
+expression holds, evaluated for each frame, until the next key. Before the first key and after the
+last number, that value holds. Inside, `t` is the index of the frame, `max_f` that of the last and
+`s` the seed; a key's place may be an expression of the latter two. Beyond Deforum, places may be
+in seconds, beats or bars, values may have commas and parentheses in them, and name all other
+variables. Unlike it, blank or doubled keys are an error, and the line is drawn in seconds where
+any key's place is not a frame.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from dreamvid.config import Position, parse_position
+from dreamvid.control.clock import Clock
+from dreamvid.control.expressions import Expression, Text
+
+Variables = Callable[[float, float], Mapping[str, float]]
+"""(seconds, index of the frame; either may lie between two) → all variables but Deforum's own."""
+
+OWN_NAMES = ("t", "max_f", "s")
+_OPENING, _CLOSING = "([{", ")]}"
+
+
+@dataclass(frozen=True)
+class _Key:
+    place: Position
+    value: Expression
+
+
+class Keyframes:
+    """`text` as a function of time. Raises ConfigError with a caret."""
+
+    def __init__(
+        self,
+        text: Text,
+        names: Collection[str],
+        clock: Clock,
+        *,
+        seed: int = 0,
+        unknown: Mapping[str, str] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._own = {"s": float(seed)}
+        unknown = dict(unknown or {})
+        if clock.frames is None:
+            unknown["max_f"] = unknown.get("n", "")
+        else:
+            self._own["max_f"] = float(clock.frames - 1)
+        known = {*names, "t", *self._own}
+        keys = []
+        for entry in _split(text, ","):
+            place, value = _halves(entry)
+            key = _unwrapped(value)
+            keys.append(
+                _Key(
+                    self._place(place, unknown),
+                    Expression(key, known, seed=seed, numexpr=True, unknown=unknown),
+                )
+            )
+        self.names = {name for key in keys for name in key.value.names} - set(OWN_NAMES)
+        if any(key.place.unit in ("beats", "bars") for key in keys):
+            self.names.add("beat")
+        self._counts_frames = all(key.place.unit == "frames" for key in keys)
+        placed = sorted(((self._along(key.place), key) for key in keys), key=lambda pair: pair[0])
+        self._places = [place for place, _ in placed]
+        self._keys = [key for _, key in placed]
+        for one, other in zip(self._places, self._places[1:], strict=False):
+            if one == other:
+                raise text.error("two keys have the same place; allowed: one each")
+
+    def __call__(self, time: float, frame: float, variables: Variables) -> float:
+        """The value at `time`, in seconds, for the frame of that index."""
+        now = frame if self._counts_frames else time
+        index = bisect_right(self._places, now) - 1
+        if index < 0:
+            return self._at_key(0, variables)
+        value = self._keys[index].value
+        if value.number is None:
+            return self._value(value, time, frame, variables)
+        if index + 1 == len(self._keys):
+            return value.number
+        begin, end = self._places[index : index + 2]
+        target = self._at_key(index + 1, variables)
+        return value.number + (now - begin) / (end - begin) * (target - value.number)
+
+    def _value(self, value: Expression, time: float, frame: float, variables: Variables) -> float:
+        return value({**variables(time, frame), **self._own, "t": frame})
+
+    def _at_key(self, index: int, variables: Variables) -> float:
+        key = self._keys[index]
+        if key.value.number is not None:
+            return key.value.number
+        rate = float(self._clock.rate or 0)
+        if key.place.unit == "frames":
+            frame = float(key.place.value)
+            time = frame / rate if rate else 0.0
+        else:
+            time = self._clock.seconds(key.place)
+            frame = time * rate
+        return self._value(key.value, time, frame, variables)
+
+    def _along(self, place: Position) -> float:
+        """Where a key lies on the axis that all of them share."""
+        return float(place.value) if self._counts_frames else self._clock.seconds(place)
+
+    def _place(self, text: Text, unknown: Mapping[str, str]) -> Position:
+        word = str(text).strip("\"'() ")
+        if re.fullmatch(r"\d+", word):
+            return Position(Fraction(word), "frames")
+        if re.fullmatch(r"\d+(\.\d+)?(s|f|b|bar)", word):
+            return parse_position(word)
+        if re.fullmatch(r"\d*\.\d*", word):
+            raise text.error(f"'{word}' is not a frame; allowed: a whole number, or {word}s")
+        place = Expression(text, self._own, unknown=unknown)(self._own)
+        if place < 0:
+            raise text.error(f"frame {place:g} is before the first; allowed: from 0")
+        return Position(Fraction(int(place)), "frames")
+
+
+def is_keyframes(text: Text) -> bool:
+    """Whether this is a row of keys: no expression has a colon outside parentheses."""
+    return len(_split(text, ":")) > 1
+
+
+def _halves(entry: Text) -> tuple[Text, Text]:
+    """A key's place and its value."""
+    parts = _split(entry, ":")
+    if len(parts) != 2 or not all(str(part) for part in parts):
+        raise entry.error("this is no key frame; allowed: FRAME:(VALUE), as 0:(0.5), 2.5s:(1)")
+    return parts[0], parts[1]
+
+
+def _unwrapped(value: Text) -> Text:
+    """Without the parentheses around all of it."""
+    text = str(value)
+    if text[0] == "(" and len(text) > 1 and _closing(text) == len(text) - 1:
+        return value.part(1, len(text) - 1)
+    return value
+
+
+def _closing(text: str) -> int | None:
+    """Where the parenthesis that opens `text` is closed."""
+    depth = 0
+    for place, character in enumerate(text):
+        depth += (character in _OPENING) - (character in _CLOSING)
+        if depth == 0:
+            return place
+    return None
+
+
+def _split(text: Text, separator: str) -> list[Text]:
+    """The parts between separators outside parentheses; a last empty one is left out."""
+    parts, depth, begin = [], 0, 0
+    whole = str(text)
+    for place, character in enumerate(whole):
+        depth += (character in _OPENING) - (character in _CLOSING)
+        if character == separator and depth == 0:
+            parts.append(text.part(begin, place))
+            begin = place + 1
+    if whole[begin:].strip() or not parts:
+        parts.append(text.part(begin, len(whole)))
+    return parts
