@@ -143,10 +143,10 @@ def _descend(
     steps: range,
 ) -> Iterator[Tensor]:
     """Optimise one octave's `delta` in place; yields the guides' loss after each of `steps`."""
-    optimizer = _optimizer(delta, config)
+    optimizer = create_optimizer(delta, config)
     for step in steps:
         image = scene.base + delta
-        gradient, loss = _guide_gradient(image, scene, objectives, config, cutouts, step)
+        gradient, loss = guide_gradient(image, scene.source, objectives, config, cutouts, step)
         delta.grad = gradient + _look_gradient(image, scene, config)
         optimizer.param_groups[0]["lr"] = config.lr * cosine(step - steps.start, len(steps))
         optimizer.step()
@@ -154,7 +154,7 @@ def _descend(
         yield loss
 
 
-def _optimizer(delta: Tensor, config: DreamConfig) -> torch.optim.Optimizer:
+def create_optimizer(delta: Tensor, config: DreamConfig) -> torch.optim.Optimizer:
     if config.optimizer == "adam":
         return torch.optim.Adam([delta], lr=config.lr, betas=(0.9, 0.99))
     return torch.optim.SGD([delta], lr=config.lr, momentum=0.9, dampening=0.9)
@@ -165,9 +165,9 @@ def cosine(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
-def _guide_gradient(
+def guide_gradient(
     image: Tensor,
-    scene: _Scene,
+    source: Tensor,
     objectives: Sequence[Objective],
     config: DreamConfig,
     cutouts: Cutouts,
@@ -182,7 +182,7 @@ def _guide_gradient(
     for objective in objectives:
         leaf = image.detach().requires_grad_()
         with torch.enable_grad():
-            loss = objective(*_show(leaf, scene.source, objective, cutouts, step))
+            loss = objective(*_show(leaf, source, objective, cutouts, step))
         (gradient,) = torch.autograd.grad(loss, leaf)
         total += unit_rms(gradient) if config.normalize_gradient else gradient * gradient.numel()
         losses.append(loss.detach())
