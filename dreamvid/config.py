@@ -56,8 +56,8 @@ def _kebab(name: str) -> str:
 
 
 def parse_seconds(value: object) -> Fraction:
-    """Seconds from a number, `"12.5"`, `"m:ss"` or `"h:mm:ss.fff"`; exact. Raises ValueError."""
-    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)", str(value).strip())
+    """Seconds from a number, `"2.5s"`, `"m:ss"` or `"h:mm:ss.fff"`; exact. Raises ValueError."""
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)s?", str(value).strip())
     if match is None:
         raise ValueError("not a time")
     hours, minutes, seconds = (Fraction(part or 0) for part in match.groups())
@@ -89,6 +89,25 @@ def _check_share(pair: tuple[float, float]) -> tuple[float, float]:
     return pair
 
 
+@dataclass(frozen=True)
+class Position:
+    """A place in time, in one of its units."""
+
+    value: Fraction
+    unit: Literal["seconds", "frames", "beats", "bars"]
+
+
+_UNITS: dict[str, Literal["frames", "beats", "bars"]] = {"f": "frames", "b": "beats", "bar": "bars"}
+
+
+def parse_position(value: object) -> Position:
+    """Seconds as `parse_seconds` has them, or `"48f"`, `"16b"`, `"4bar"`. Raises ValueError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(f|b|bar)", str(value).strip())
+    if match is None:
+        return Position(parse_seconds(value), "seconds")
+    return Position(Fraction(match[1]), _UNITS[match[2]])
+
+
 def parse_rate(value: object) -> Fraction:
     """Frames a second from a number, `"23.976"` or `"24000/1001"`; exact. Raises ValueError."""
     try:
@@ -116,6 +135,35 @@ def split_weight(text: str) -> tuple[str, float]:
     if not 0 < weight < math.inf or not body.strip():
         raise ValueError("not a weighted prompt")
     return body.strip(), weight
+
+
+def split_scene(text: str) -> tuple[str, str]:
+    """Split `"a storm::0.5 + bass"` into its text and the expression of its weight ("1").
+
+    Raises ValueError where either is empty.
+    """
+    body, separator, tail = text.rpartition(WEIGHT_SEPARATOR)
+    if not separator:
+        body, tail = text, "1"
+    if not body.strip() or not tail.strip():
+        raise ValueError("not a weighted prompt")
+    return body.strip(), tail.strip()
+
+
+def _parse_scene(value: object) -> tuple[str, str]:
+    """A time and a text, from a pair or from one string with a blank between them."""
+    pair = value.split(maxsplit=1) if isinstance(value, str) else value
+    if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+        raise ValueError("not a time and a text")
+    time, text = (str(part).strip() for part in pair)
+    parse_position(time)
+    split_scene(text)
+    return time, text
+
+
+def _check_position(value: object) -> str:
+    parse_position(value)
+    return str(value).strip()
 
 
 def check_device_name(name: str) -> str:
@@ -155,6 +203,16 @@ Weighted = Annotated[
     AfterValidator(_check_weighted),
     Allowed("TEXT or TEXT::WEIGHT, the weight above 0"),
 ]
+POSITION_WORDS = "2.5, 1:02.5, 48f (frames), 16b (beats) or 4bar"
+Scene = Annotated[
+    tuple[str, str],
+    BeforeValidator(_parse_scene),
+    Allowed(
+        f"TIME TEXT or TIME TEXT::WEIGHT, the time in seconds or a unit, as {POSITION_WORDS}; "
+        "the weight an expression"
+    ),
+]
+Place = Annotated[str, BeforeValidator(_check_position), Allowed(f"seconds, as {POSITION_WORDS}")]
 WeightedFile = Annotated[
     str, AfterValidator(_check_weighted), Allowed("FILE or FILE::WEIGHT, the weight above 0")
 ]
@@ -245,6 +303,23 @@ class TargetConfig(GuideConfig, PromptConfig):
     """What is dreamed of, and who judges it."""
 
 
+class TimeConfig(PromptConfig):
+    title = "Over time"
+
+    at: list[Scene] = Field(
+        [],
+        description="What the picture shall mean from a time on, until the next; "
+        "--prompt holds all the while. Repeatable.",
+    )
+    transition: Place = Field(
+        "2s", description="How long the change from one --at to the next takes, half before it."
+    )
+
+    def require_prompt(self) -> None:
+        if not self.at:
+            super().require_prompt()
+
+
 class DreamConfig(Section):
     title = "Dream"
 
@@ -316,6 +391,10 @@ class SequenceConfig(MotionConfig, DreamConfig):
     """What the loop over time reads."""
 
 
+class ScheduledConfig(TimeConfig, SequenceConfig):
+    """What may change from frame to frame, with what changes it."""
+
+
 class ReadConfig(Section):
     title = "Reading"
 
@@ -382,7 +461,7 @@ class WriteConfig(EncodeConfig):
     subtitles: bool = Field(True, description="Copy its subtitles, where the file can hold them.")
 
 
-class VideoConfig(WriteConfig, DeliveryConfig, ReadConfig, SequenceConfig, TargetConfig):
+class VideoConfig(WriteConfig, DeliveryConfig, ReadConfig, ScheduledConfig, TargetConfig):
     """All options of `dreamvid video`."""
 
 
@@ -424,7 +503,7 @@ SMALLEST_ROUND = 1.25
 """Factor that a loop must zoom in all: less, and the picture is nothing but rings."""
 
 
-class ZoomConfig(EncodeConfig, CameraConfig, DreamConfig, TargetConfig):
+class ZoomConfig(EncodeConfig, CameraConfig, DreamConfig, TimeConfig, TargetConfig):
     """All options of `dreamvid zoom`."""
 
     zoom: float = Field(
@@ -508,7 +587,9 @@ def read_toml(file: Path) -> dict[str, Any]:
         raise ConfigError(f"configuration '{file}': {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"configuration '{file}' is not TOML: {error}") from None
-    known = {option.name for model in (VideoConfig, ImageConfig, ZoomConfig) for option in options(model)}
+    known = {
+        option.name for model in (VideoConfig, ImageConfig, ZoomConfig) for option in options(model)
+    }
     for key in values:
         if key not in known:
             raise ConfigError(

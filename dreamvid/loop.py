@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice
 
 import torch
 from torch import Generator, Tensor
@@ -57,15 +58,6 @@ class Loop:
         """`picture` (3, H, W), of any size, falling into itself."""
         shape = Droste.of(camera, height, width)
         return cls(camera, shape, (height, width), shape.plant(picture, height, width))
-
-    @classmethod
-    def blank(cls, camera: Camera, height: int, width: int, noise: Generator | None = None) -> Loop:
-        """Grey, or grey with noise from a generator on the CPU."""
-        shape = Droste.of(camera, height, width)
-        canvas = torch.full((3, shape.rows, shape.columns), 0.5)
-        if noise is not None:
-            canvas += 0.1 * torch.randn(canvas.shape, generator=noise)
-        return cls(camera, shape, (height, width), canvas.clamp(0, 1))
 
     def to(self, device: torch.device) -> Loop:
         """The same on `device`."""
@@ -224,3 +216,13 @@ def find_start(loop: Loop, times: Sequence[Fraction]) -> int:
     steps = torch.stack([(a - b).abs().mean() for a, b in zip(frames, frames, strict=True)])
     small = steps <= steps.median() * 0.98
     return chosen[int(small.int().argmax())] if small.any() else chosen[int(steps.argmin())]
+
+
+def film_loop(
+    loop: Loop, times: Sequence[Fraction], shutter: Fraction = Fraction(0)
+) -> Iterator[Tensor]:
+    """The frames (3, H, W) of `loop` at `times`, each exposed for `shutter` seconds."""
+    moments = [loop.camera.exposures(time, shutter, *loop.size) for time in times]
+    frames = loop.frames([moment for several in moments for moment in several])
+    for several in moments:
+        yield torch.stack(list(islice(frames, len(several)))).mean(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -27,6 +27,24 @@ class Carry:
 
 
 @dataclass(frozen=True, eq=False)
+class Moment:
+    """What holds for one frame."""
+
+    config: SequenceConfig
+    objectives: Sequence[Objective]
+
+
+Plan = Callable[[Frame, int], Moment]
+"""(source frame, its index from 0) → what holds for it, whatever was asked before."""
+
+
+def constant_plan(objectives: Sequence[Objective], config: SequenceConfig) -> Plan:
+    """The same for every frame."""
+    moment = Moment(config, objectives)
+    return lambda frame, index: moment
+
+
+@dataclass(frozen=True, eq=False)
 class DreamedFrame:
     """One result of the loop."""
 
@@ -36,12 +54,13 @@ class DreamedFrame:
     begins_shot: bool
     carry: Carry
     """Handed to `dream_frames`, goes on after this frame as if it had never stopped."""
+    moment: Moment
+    """What held for it."""
 
 
 def dream_frames(
     frames: Iterable[Frame],
-    objectives: Sequence[Objective],
-    config: SequenceConfig,
+    plan: Plan,
     *,
     flow: FlowEstimator,
     is_cut: CutDetector,
@@ -50,17 +69,20 @@ def dream_frames(
 ) -> Iterator[DreamedFrame]:
     """Dream `frames` one after the other, each warm-started from the one before.
 
-    Remembers one frame, however many there are. `carry` resumes after an earlier frame.
+    `plan` says what holds for each; `constant_plan` is the simplest. Remembers one frame, however
+    many there are. `carry` resumes after an earlier frame.
     """
     for frame in frames:
-        begins_shot = carry is None or (config.cuts and is_cut(frame.image, carry.source))
         index = 0 if carry is None else carry.index + 1
+        moment = plan(frame, index)
+        config = moment.config
+        begins_shot = carry is None or (config.cuts and is_cut(frame.image, carry.source))
         start, trust = frame.image, None
         if carry is not None and not begins_shot:
             start, trust = warm_start(frame.image, carry, flow, config)
         dream = dream_image(
             frame.image,
-            objectives,
+            moment.objectives,
             config,
             generator=frame_generator(config.seed, index),
             start=start,
@@ -69,7 +91,7 @@ def dream_frames(
             on_step=on_step,
         )
         carry = Carry(index, frame.image, dream)
-        yield DreamedFrame(frame.with_image(dream), frame.image, begins_shot, carry)
+        yield DreamedFrame(frame.with_image(dream), frame.image, begins_shot, carry, moment)
 
 
 def warm_start(

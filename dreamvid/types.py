@@ -41,6 +41,30 @@ class Frame:
         return f"Frame({tuple(self.image.shape)}, time={self.time})"
 
 
+@dataclass(frozen=True)
+class Mix:
+    """Two neighbours of a row of texts, and how far the way from one to the other is gone."""
+
+    first: int
+    """Index of a text."""
+    second: int
+    share: float
+    """Of the second, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What of the prompts holds at one moment: weights from 0 on, in the order of the options."""
+
+    prompt: tuple[float, ...] = ()
+    image_prompt: tuple[float, ...] = ()
+    negative: tuple[float, ...] = ()
+    to: tuple[float, ...] = ()
+    mix: Mix | None = None
+    """Of the texts that follow one another in time; None where there are none."""
+    mix_weight: float = 1.0
+
+
 class FlowEstimator(Protocol):
     """Estimates backward optical flow; see the module's docstring for sign and units."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor
@@ -35,6 +36,7 @@ OVERSCAN = 0.1
 """Dreamed around the view, over the longer side, where new ground comes in at the border."""
 BANDS = 4
 """Octave bands whose strength is held."""
+CORING = float(__import__("os").environ.get("CORING", "0.1"))
 HOLD = 0.5
 """Share of a band's or colour's deviation that is taken back a frame."""
 
@@ -66,11 +68,19 @@ def dream_zoom(
     first frame are is held, so that a picture which grows for ever neither blurs nor runs away.
     """
     height, width = source.shape[1:]
-    rim = round(OVERSCAN * max(height, width)) if _brings_ground(camera, times, height, width) else 0
+    rim = (
+        round(OVERSCAN * max(height, width)) if _brings_ground(camera, times, height, width) else 0
+    )
     view = Similarity(1, -complex(rim, rim))  # from pixels of what is dreamed to those of frames
+    onwards = config.model_copy(
+        update={
+            "tv_of": "image",
+            "tv": config.tv * float(__import__("os").environ.get("ONTV", "0.25")),
+        }
+    )
     sheet, look, before = None, None, times[0]
     for index, now in enumerate(times):
-        if sheet is None:
+        if sheet is None or look is None:
             seen = resample(source, view, height + 2 * rim, width + 2 * rim)
             held = seen
         else:
@@ -84,12 +94,12 @@ def dream_zoom(
         dream = dream_image(
             held,
             objectives_at(now),
-            config,
+            config if sheet is None else onwards,
             generator=frame_generator(config.seed, index),
             steps=config.steps if index else first_steps,
             on_step=on_step,
         )
-        if sheet is None:
+        if sheet is None or look is None:
             sheet, look = Sheet.around(dream), Look.of(dream)
         else:
             sheet = sheet.added(dream - seen)
@@ -98,14 +108,25 @@ def dream_zoom(
         yield ZoomedFrame(Frame(dream[inside], now), seen[inside])
 
 
-def _brings_ground(
-    camera: Camera, times: Sequence[Fraction], height: int, width: int
-) -> bool:
+def _brings_ground(camera: Camera, times: Sequence[Fraction], height: int, width: int) -> bool:
     """Whether some frame shows what the one before did not."""
     return any(
         bool((seen_before(camera.flow(now, before, height, width)) == 0).any())
-        for before, now in zip(times, times[1:], strict=False)
+        for before, now in pairwise(times)
     )
+
+
+def expose(frame: Frame, camera: Camera, shutter: Fraction) -> Frame:
+    """`frame` as a shutter sees it that is open for so many seconds while the camera moves."""
+    height, width = frame.image.shape[1:]
+    moments = camera.exposures(frame.time, shutter, height, width)
+    if len(moments) == 1:
+        return frame
+    views = [
+        resample(frame.image, camera.back(moment, frame.time, height, width), height, width)
+        for moment in moments
+    ]
+    return frame.with_image(torch.stack(views).mean(0).clamp(0, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,6 +219,7 @@ class Look:
         """`image` (3, H, W) brought nearer to this look, in [0, 1]."""
         bands, rest = _split(image)
         colour = rest.mean((1, 2), keepdim=True)
+        bands = [_cored(band) for band in bands]
         gains = [
             (wanted / _rms(band).clamp(min=1e-4)).pow(HOLD).clamp(0.8, 1.25)
             for wanted, band in zip(self.bands, [*bands, rest - colour], strict=True)
@@ -216,6 +238,17 @@ def _split(image: Tensor) -> tuple[list[Tensor], Tensor]:
         bands.append(image - resize(half, image.shape[1:]))
         image = half
     return bands, image
+
+
+def _cored(band: Tensor) -> Tensor:
+    """`band` (3, H, W) with what is weak beside its neighbours made weaker, its strength kept.
+
+    Noise lies everywhere, detail at edges: held at one strength, noise would take its place.
+    """
+    energy = F.avg_pool2d(band.square().mean(0, keepdim=True), 5, 1, 2, count_include_pad=False)
+    cored = band * (energy / (energy + energy.mean() / 2).clamp(min=1e-12))
+    cored = cored * (_rms(band) / _rms(cored).clamp(min=1e-6))
+    return torch.lerp(band, cored, CORING)
 
 
 def _rms(image: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ from dreamvid.media.sound import SoundSource
 from dreamvid.media.writer import VideoWriter
 from dreamvid.motion.flow import create_flow
 from dreamvid.motion.shots import create_cut_detector
-from dreamvid.sequence import dream_frames
+from dreamvid.sequence import constant_plan, dream_frames
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "flight.mp4"
 PROMPTS = PromptConfig(prompt=["a coral reef"], negative=["text"])
@@ -182,8 +182,7 @@ def wall_over_steps(device: torch.device) -> dict[str, Any]:
         on_device = (frame.with_image(frame.image.to(device)) for frame in source)
         for dreamed in dream_frames(
             on_device,
-            [objective],
-            config,
+            constant_plan([objective], config),
             flow=flow,
             is_cut=clock.timed("cuts", create_cut_detector(config.cut_threshold)),
         ):

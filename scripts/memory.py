@@ -24,7 +24,7 @@ from dreamvid.media.sound import SoundSource
 from dreamvid.media.writer import VideoWriter
 from dreamvid.motion.flow import create_flow
 from dreamvid.motion.shots import create_cut_detector
-from dreamvid.sequence import dream_frames
+from dreamvid.sequence import constant_plan, dream_frames
 from dreamvid.types import Frame
 
 FIRST = 200
@@ -81,8 +81,7 @@ def dream(source: Path, out: Path) -> list[float]:
     ):
         for dreamed in dream_frames(
             reader,
-            [Brighter()],
-            config,
+            constant_plan([Brighter()], config),
             flow=create_flow(config.flow, torch.device("cpu"), None),
             is_cut=create_cut_detector(config.cut_threshold),
         ):

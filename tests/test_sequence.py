@@ -14,7 +14,14 @@ from torch import Tensor
 
 from dreamvid.config import SequenceConfig
 from dreamvid.dream.optimise import Step
-from dreamvid.sequence import Carry, DreamedFrame, dream_frames, warm_start
+from dreamvid.sequence import (
+    Carry,
+    DreamedFrame,
+    Moment,
+    constant_plan,
+    dream_frames,
+    warm_start,
+)
 from dreamvid.types import Frame
 from tests.fakes import KnownFlow, TowardsColour
 
@@ -50,7 +57,7 @@ def run(
     frames: Iterable[Frame], config: SequenceConfig | None = None, **arguments: Any
 ) -> Iterator[DreamedFrame]:
     seams: dict[str, Any] = {"flow": KnownFlow(2), "is_cut": never} | arguments
-    return dream_frames(frames, [TowardsColour(RED)], config or options(), **seams)
+    return dream_frames(frames, constant_plan([TowardsColour(RED)], config or options()), **seams)
 
 
 def rms(difference: Tensor) -> float:
@@ -186,6 +193,41 @@ def test_without_steps_the_result_is_the_warm_start():
     first, second = run(clip(2), config)
     start, _ = warm_start(picture(1), first.carry, KnownFlow(2), config)
     assert torch.equal(second.frame.image, start)
+
+
+def test_a_plan_says_what_holds_for_each_frame():
+    moments = {
+        frame.time: Moment(options(strength=0.02 * (index + 1), carry="none", lr=0.2), [objective])
+        for index, frame in enumerate(clip(3))
+        for objective in [TowardsColour(RED if index else (0.0, 0.0, 1.0))]
+    }
+    asked: list[int] = []
+
+    def plan(frame: Frame, index: int) -> Moment:
+        asked.append(index)
+        return moments[frame.time]
+
+    results = list(dream_frames(clip(3), plan, flow=KnownFlow(2), is_cut=never))
+    assert asked == [0, 1, 2]
+    for index, result in enumerate(results):
+        change = result.frame.image - result.source
+        assert rms(change) == pytest.approx(0.02 * (index + 1), rel=1e-3)
+        red, blue = change[0].mean(), change[2].mean()
+        assert (red > blue) == (index > 0)
+        assert result.moment is moments[result.frame.time]
+
+
+def test_a_resumed_run_asks_its_plan_for_the_frames_that_are_left():
+    asked: list[int] = []
+
+    def plan(frame: Frame, index: int) -> Moment:
+        asked.append(index)
+        return Moment(options(), [TowardsColour(RED)])
+
+    seams: dict[str, Any] = {"flow": KnownFlow(2), "is_cut": never}
+    first = next(dream_frames(clip(3), plan, **seams))
+    list(dream_frames(clip(3, 1), plan, **seams, carry=first.carry))
+    assert asked == [0, 1, 2]
 
 
 # Memory

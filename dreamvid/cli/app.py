@@ -10,8 +10,9 @@ from dreamvid.cli.config import config
 from dreamvid.cli.guides import guides
 from dreamvid.cli.image import image
 from dreamvid.cli.info import info
-from dreamvid.cli.options import fail
+from dreamvid.cli.options import fail, join_pairs
 from dreamvid.cli.video import video
+from dreamvid.cli.zoom import zoom
 from dreamvid.errors import ConfigError
 
 app = typer.Typer(
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (video, image, guides, info, config):
+for command in (video, zoom, image, guides, info, config):
     app.command()(command)
 
 
@@ -46,7 +47,7 @@ def _program(
 def run(arguments: list[str]) -> None:
     """Run one command; usage errors end in one line and exit status 2."""
     try:
-        status = app(arguments, standalone_mode=False)
+        status = app(join_pairs(arguments), standalone_mode=False)
     except Exception as error:
         message = getattr(error, "format_message", None)
         if message is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -14,6 +14,8 @@ import typer
 from dreamvid.config import Option, Section, build_config, options
 from dreamvid.errors import DreamvidError
 
+PAIRED = "--at"
+"""The option that takes two values."""
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
@@ -65,6 +67,20 @@ def command(model: type[Section] | None = None) -> Callable[[Callable[..., None]
         return run
 
     return decorate
+
+
+def join_pairs(arguments: Sequence[str]) -> list[str]:
+    """Make one value of the two that follow `--at`, TIME and TEXT: typer has no lists of pairs."""
+    joined: list[str] = []
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        joined.append(argument)
+        if argument == "--":
+            return joined + rest
+        if argument == PAIRED and len(rest) > 1 and " " not in rest[0]:
+            joined.append(f"{rest.pop(0)} {rest.pop(0)}")
+    return joined
 
 
 def fail(error: BaseException) -> NoReturn:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from dreamvid.cli.options import command
 from dreamvid.cli.report import AsJson, Overwrite, Quiet, Report
-from dreamvid.cli.setup import check_dream, load_objectives, mean_similarity, metadata
+from dreamvid.cli.setup import (
+    check_dream,
+    check_pipe,
+    load_objectives,
+    mean_similarity,
+    metadata,
+)
 from dreamvid.config import ReadConfig, VideoConfig
-from dreamvid.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
 
     from dreamvid.delivery import Delivery
+    from dreamvid.dream.guide import ClipObjective
     from dreamvid.media.frames import FrameWriter
     from dreamvid.media.mask import MaskReader
     from dreamvid.media.reader import FrameReader
@@ -83,17 +89,13 @@ def video(
 
 def _check(source: Path, out: Path, config: VideoConfig, overwrite: bool, as_json: bool) -> None:
     """Find what is wrong with files and options before anything heavy is loaded."""
-    from dreamvid.media.files import STANDARD
     from dreamvid.media.source import check_result, check_source
 
     check_source(source, config)
     if config.mask is not None:
         check_source(Path(config.mask), ReadConfig())
     check_result(out, source, overwrite)
-    if out == STANDARD and as_json:
-        raise ConfigError("--json writes to standard output, and so does - as OUT; allowed: one")
-    if out == STANDARD and sys.stdout.isatty():
-        raise ConfigError("- as OUT: standard output is a terminal; allowed: a pipe or a file")
+    check_pipe(out, as_json)
     check_dream(config)
 
 
@@ -130,17 +132,20 @@ def _dream(
     report: Report,
 ) -> int:
     """Run the loop and write what it yields; the number of shots."""
+    from dreamvid.control.clock import Clock
+    from dreamvid.control.schedule import Schedule
     from dreamvid.motion.flow import create_flow
     from dreamvid.motion.shots import create_cut_detector
+    from dreamvid.plan import create_plan
     from dreamvid.sequence import dream_frames
 
+    schedule = Schedule(config, Clock(reader.info.rate, reader.info.frame_count))
     flow = create_flow(config.flow, device, config.flow_weights)
     objectives = load_objectives(config, device, report)
     shots = 0
     dreamed_frames = dream_frames(
         delivery.prepare(frame.with_image(frame.image.to(device)) for frame in reader),
-        objectives,
-        config,
+        create_plan(schedule, objectives),
         flow=flow,
         is_cut=create_cut_detector(config.cut_threshold),
     )
@@ -148,8 +153,9 @@ def _dream(
         for dreamed in dreamed_frames:
             writer.write(delivery.finish(dreamed.frame, dreamed.source))
             shots += dreamed.begins_shot
-            before = mean_similarity(objectives, dreamed.source)
-            after = mean_similarity(objectives, dreamed.frame.image)
+            then = cast("Sequence[ClipObjective]", dreamed.moment.objectives)
+            before = mean_similarity(then, dreamed.source)
+            after = mean_similarity(then, dreamed.frame.image)
             report.count(before, after)
             progress.advance(f"similarity {before:.3f} -> {after:.3f}")
     return shots

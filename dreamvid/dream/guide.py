@@ -8,7 +8,7 @@ import urllib.request
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -17,11 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dreamvid.config import PromptConfig, TargetConfig, split_weight
+from dreamvid.config import PromptConfig, TargetConfig, TimeConfig, split_scene, split_weight
 from dreamvid.dream.cutouts import cut
 from dreamvid.dream.losses import spherical_distance
 from dreamvid.dream.names import GuideName, parse_guide
 from dreamvid.errors import GuideError
+from dreamvid.types import Meaning, Mix
 
 HUB_PATIENCE_S = 5.0
 
@@ -70,9 +71,39 @@ class Targets:
     ends: Tensor
     """T_B of each direction, for reporting."""
     direction_weights: Tensor
+    scenes: Tensor
+    """Texts that follow one another in time, (S, D): none of them holds until `at` a moment."""
+
+    def at(self, meaning: Meaning) -> Targets:
+        """What holds at one moment; its mix of scenes becomes the last that attracts."""
+        attract, weights = self.attract, (*meaning.prompt, *meaning.image_prompt)
+        if meaning.mix is not None:
+            attract = torch.cat([attract, mixed(self.scenes, meaning.mix)[None]])
+            weights = (*weights, meaning.mix_weight)
+        return replace(
+            self,
+            attract=attract,
+            attract_weights=attract.new_tensor(weights),
+            repel_weights=attract.new_tensor(meaning.negative),
+            direction_weights=attract.new_tensor(meaning.to),
+        )
 
     def to(self, device: torch.device) -> Targets:
         return Targets(**{name: value.to(device) for name, value in vars(self).items()})
+
+
+def mixed(scenes: Tensor, mix: Mix) -> Tensor:
+    """The point (D,) of unit length on the great circle between two of `scenes` (S, D).
+
+    Spherical linear interpolation (Shoemake, 1985): the meaning turns at an even pace, where a
+    straight mix would shorten and hurry in the middle.
+    """
+    first, second = scenes[mix.first], scenes[mix.second]
+    angle = 2 * ((second - first).norm() / 2).clamp(max=1).asin()
+    if angle < 1e-4:
+        return first
+    turned = ((1 - mix.share) * angle).sin() * first + (mix.share * angle).sin() * second
+    return F.normalize(turned, dim=0)
 
 
 class ClipObjective:
@@ -92,6 +123,10 @@ class ClipObjective:
         self.targets = targets
         self.size = tower.size
         self.compares = len(targets.directions) > 0
+
+    def at(self, meaning: Meaning) -> ClipObjective:
+        """The same guide at a moment where `meaning` holds. Quick: no text is encoded anew."""
+        return ClipObjective(self.tower, self.targets.at(meaning))
 
     def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
         targets = self.targets
@@ -118,7 +153,7 @@ class ClipObjective:
         if not len(wanted):
             wanted, weights = -targets.repel, targets.repel_weights
         features: Tensor = self.tower(cut(image, _whole(image), self.size))
-        return (features @ wanted.T @ weights)[0] / weights.sum()
+        return (features @ wanted.T @ weights)[0] / weights.sum().clamp(min=1e-6)
 
 
 def _whole(image: Tensor) -> Tensor:
@@ -196,6 +231,7 @@ def create_objective(
     _, image_weights = _split(prompts.image_prompt)
     negatives, negative_weights = _split(prompts.negative)
     ends, end_weights = _split(prompts.to)
+    scenes = prompts.at if isinstance(prompts, TimeConfig) else []
     to = clip.embed_texts(ends)
     targets = Targets(
         attract=torch.cat([clip.embed_texts(texts), clip.embed_images(images)]),
@@ -205,6 +241,7 @@ def create_objective(
         directions=F.normalize(to - clip.embed_texts(prompts.from_), dim=-1),
         ends=to,
         direction_weights=torch.tensor(end_weights),
+        scenes=clip.embed_texts([split_scene(text)[0] for _, text in scenes]),
     )
     return ClipObjective(clip.tower, targets.to(clip.tower.mean.device))
 

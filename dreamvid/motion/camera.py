@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import cmath
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -20,12 +21,15 @@ from torch.nn import functional as F
 
 Ease = Literal["linear", "in", "out", "in-out"]
 
-_EASES = {
+_EASES: dict[str, Callable[[float], float]] = {
     "linear": lambda share: share,
     "in": lambda share: share**2,
     "out": lambda share: share * (2 - share),
     "in-out": lambda share: share**2 * (3 - 2 * share),
 }
+
+
+MOST_EXPOSURES = 32
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,22 @@ class Camera:
     ) -> Tensor:
         """The backward flow (2, H, W) from `now` to `before`, in pixels."""
         return self.back(now, before, height, width).flow(height, width, device)
+
+    def exposures(
+        self, now: Fraction, shutter: Fraction, height: int, width: int
+    ) -> list[Fraction]:
+        """Moments about `now` that a shutter open for so many seconds sees, evenly spread.
+
+        As many that nothing in a frame of that size moves by more than a pixel between two, but
+        no more than `MOST_EXPOSURES`.
+        """
+        move = self.back(now + shutter / 2, now - shutter / 2, height, width)
+        corners = [complex(x, y) for x in (0, width) for y in (0, height)]
+        furthest = max(abs(move(corner) - corner) for corner in corners)
+        count = min(max(1, math.ceil(furthest)), MOST_EXPOSURES)
+        return [
+            now + shutter * (Fraction(2 * k + 1, 2 * count) - Fraction(1, 2)) for k in range(count)
+        ]
 
 
 def centre_px(centre: tuple[float, float], height: int, width: int) -> complex:

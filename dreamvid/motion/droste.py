@@ -177,7 +177,6 @@ def resized(canvas: Tensor, shape: Droste) -> Tensor:
     return _wrapped(level, u.flatten(), v.flatten()).view(-1, shape.rows, shape.columns)
 
 
-
 def _wrapped(canvas: Tensor, u: Tensor, v: Tensor) -> Tensor:
     """`canvas` (C, H, W), periodic in both axes, at u down and v across (N each) → (C, N)."""
     height, width = canvas.shape[1:]
@@ -220,5 +219,5 @@ def _halvings(side: int) -> int:
 
 def _halvable(side: float) -> int:
     """The next whole number that can be halved until few are left."""
-    step = 2 ** max(0, math.floor(math.log2(max(side, 1) / FEWEST)))
+    step: int = 2 ** max(0, math.floor(math.log2(max(side, 1) / FEWEST)))
     return max(FEWEST, step * math.ceil(side / step))

@@ -227,6 +227,44 @@ def test_no_steps_leave_the_picture_alone(dreamvid, picture, tmp_path):
     assert torch.equal(read_image(out), read_image(picture))
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["--at", "0", "a red rose", "--at", "0.1", "a: castle::2"],
+        ["--at", "0 a red rose", "--at", "0.1 a: castle::2"],
+    ],
+)
+def test_prompts_change_with_time(dreamvid, clip, tmp_path, typed):
+    out = tmp_path / "out.mp4"
+    told = dreamvid("video", clip, out, *typed, "--transition", "0.1s", *QUICK, "--json").json()
+    assert told["similarity_after"] > told["similarity_before"]
+    made = json.loads(probe(out).metadata[setup.METADATA_KEY])["options"]
+    assert made["at"] == [["0", "a red rose"], ["0.1", "a: castle::2"]]
+    again = dreamvid("config", *typed).out
+    assert 'at = [["0", "a red rose"], ["0.1", "a: castle::2"]]' in again
+
+
+def test_prompts_over_time_in_a_file(dreamvid, tmp_path):
+    file = tmp_path / "c.toml"
+    file.write_text('at = [[0, "ice"], ["2.5s", "fire"]]\n', encoding="utf-8")
+    shown = tomllib.loads(dreamvid("config", "--config", file).out)
+    assert shown["at"] == [["0", "ice"], ["2.5s", "fire"]]
+
+
+@pytest.mark.parametrize("typed", [["--at", "soon", "ice"], ["--at", "3", "::2"], ["--at", "3"]])
+def test_a_prompt_without_its_time_is_refused(dreamvid, clip, tmp_path, typed):
+    told = dreamvid("video", clip, tmp_path / "out.mp4", *typed)
+    assert told.status == 2
+    assert "--at" in told.err
+    assert told.err.count("\n") == 1
+
+
+def test_a_beat_without_a_tempo_is_refused(dreamvid, clip, tmp_path):
+    told = dreamvid("video", clip, tmp_path / "out.mp4", "--at", "16b", "ice", *QUICK)
+    assert (told.status, list(tmp_path.iterdir())) == (2, [])
+    assert told.err.startswith("dreamvid: beat 16: no tempo is known; allowed: ")
+
+
 # What it tells
 
 

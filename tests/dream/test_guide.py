@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import socket
 import time
 import urllib.error
@@ -21,18 +22,20 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dreamvid.config import DreamConfig, PromptConfig
+from dreamvid.config import DreamConfig, PromptConfig, VideoConfig
 from dreamvid.dream import guide
 from dreamvid.dream.guide import (
     Clip,
     ClipObjective,
     create_objective,
     load_clip,
+    mixed,
 )
 from dreamvid.dream.losses import spherical_distance
 from dreamvid.dream.names import BUILT_IN, GuideName, model_names, parse_guide
 from dreamvid.dream.optimise import dream_image, frame_generator
 from dreamvid.errors import GuideError
+from dreamvid.types import Meaning, Mix
 from tests.conftest import CPU, JUDGE
 from tests.motion.scenes import texture
 
@@ -531,3 +534,42 @@ def test_the_text_tower_is_freed():
     assert text() is None
     assert image() is not None
     assert objective.tower.size == 64
+
+
+# Prompts that change with time
+
+
+def test_a_mix_turns_evenly_from_one_text_to_the_other():
+    scenes = torch.eye(3)
+    mixes = [mixed(scenes, Mix(0, 2, share)) for share in (0.0, 0.25, 1.0)]
+    angle = torch.pi / 8
+    expected = [[1, 0, 0], [math.cos(angle), 0, math.sin(angle)], [0, 0, 1]]
+    torch.testing.assert_close(torch.stack(mixes), torch.tensor(expected, dtype=torch.float32))
+    same = torch.eye(3)[:1].expand(2, 3)
+    assert torch.equal(mixed(same, Mix(0, 1, 0.5)), same[0])
+
+
+def test_an_objective_at_a_moment_is_the_one_of_that_text(mini):
+    timed = VideoConfig(prompt=["ice"], at=[("0", "a rose"), ("4", "a castle")])
+    weights = Meaning(prompt=(0.5,), mix=Mix(0, 1, 0.0), mix_weight=2.0)
+    cutouts = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    everything = create_objective(mini, timed)
+    for share, text in ((0.0, "a rose"), (1.0, "a castle")):
+        at = everything.at(replace(weights, mix=Mix(0, 1, share)))
+        alone = create_objective(mini, PromptConfig(prompt=["ice::0.5", f"{text}::2"]))
+        torch.testing.assert_close(at(cutouts, None), alone(cutouts, None))
+        torch.testing.assert_close(at.similarity(cutouts[0]), alone.similarity(cutouts[0]))
+
+
+def test_texts_are_encoded_once(mini, monkeypatch):
+    timed = create_objective(mini, VideoConfig(at=[("0", "a rose"), ("4", "a castle")]))
+    monkeypatch.setattr(Clip, "embed_texts", None)
+    for share in (0.2, 0.8):
+        timed.at(Meaning(mix=Mix(0, 1, share)))
+
+
+def test_where_all_weights_are_0_nothing_is_asked(mini):
+    nothing = create_objective(mini, PromptConfig(prompt=["ice"])).at(Meaning(prompt=(0.0,)))
+    image = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert nothing(image[None], None) == 0
+    assert nothing.similarity(image) == 0

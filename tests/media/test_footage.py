@@ -30,7 +30,7 @@ from dreamvid.media import (
 from dreamvid.media.colour import Converter, filter_graph
 from dreamvid.media.frames import FrameWriter
 from dreamvid.media.images import ImageReader
-from dreamvid.sequence import dream_frames
+from dreamvid.sequence import constant_plan, dream_frames
 from dreamvid.types import Frame
 from tests.fakes import KnownFlow, TowardsColour
 from tests.media.clips import Clip, index_of, make, picture, steady, times_of, uneven
@@ -60,8 +60,7 @@ def dream(source: Path, out: Path, **options: Any) -> list[str]:
         with VideoWriter(out, reader.info, config, sound=sound) as writer:
             for dreamed in dream_frames(
                 reader,
-                [TowardsColour((1, 0, 0))],
-                config,
+                constant_plan([TowardsColour((1, 0, 0))], config),
                 flow=KnownFlow(0),
                 is_cut=lambda current, previous: False,
             ):
