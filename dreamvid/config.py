@@ -541,7 +541,7 @@ class ZoomConfig(EncodeConfig, CameraConfig, DreamConfig, TimeConfig, TargetConf
                 f"all; allowed with --loop: {SMALLEST_ROUND} to 1e12, inwards or outwards, over "
                 "two frames or more"
             )
-        if self.pan != (0, 0):
+        if any(self.pan):
             raise ValueError(
                 f"--pan {self.pan[0]:g},{self.pan[1]:g} leaves the beginning behind; "
                 "allowed with --loop: 0,0"

@@ -202,20 +202,21 @@ def _tv_gradient(delta: Tensor, octave: _Octave, config: DreamConfig) -> Tensor:
     return gradient[:, 1:-1, 1:-1] * delta.numel()
 
 
-def find_start(loop: Loop, times: Sequence[Fraction]) -> int:
-    """Which of the `times` of a round's frames the film had best begin with.
+def find_start(loop: Loop, times: Sequence[Fraction], candidates: int | None = None) -> int:
+    """Which of the first `candidates` of a round's `times` a film had best begin with.
 
-    The next one, from the first on, that is no further from the frame before it than most are
-    from theirs, so that the join is no larger a step than any other. Steps are alike, not equal;
-    of very many, every few are looked at.
+    Steps from frame to frame are alike, not equal: they grow with the contrast of what passes the
+    border. The first is chosen whose step from the frame before it is among the smaller third,
+    so that encoding does not make the join larger than other steps; else the smallest. Of very
+    many frames, every few are looked at.
     """
     stride = -(-len(times) // MOST_STARTS)
     chosen = range(0, len(times), stride)
-    pairs = [time for index in chosen for time in (times[index - 1], times[index])]
-    frames = loop.frames(pairs)
+    frames = loop.frames([time for at in chosen for time in (times[at - 1], times[at])])
     steps = torch.stack([(a - b).abs().mean() for a, b in zip(frames, frames, strict=True)])
-    small = steps <= steps.median() * 0.98
-    return chosen[int(small.int().argmax())] if small.any() else chosen[int(steps.argmin())]
+    allowed = steps[: -(-(candidates or len(times)) // stride)]
+    is_small = allowed <= steps.quantile(1 / 3)
+    return chosen[int(is_small.int().argmax() if is_small.any() else allowed.argmin())]
 
 
 def film_loop(

@@ -8,13 +8,15 @@ would blur each of them dozens of times.
 
 from __future__ import annotations
 
+import cmath
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn import functional as F
 
 from dreamvid.config import DreamConfig
@@ -36,9 +38,18 @@ OVERSCAN = 0.1
 """Dreamed around the view, over the longer side, where new ground comes in at the border."""
 BANDS = 4
 """Octave bands whose strength is held."""
-CORING = float(__import__("os").environ.get("CORING", "0.1"))
-HOLD = 0.5
-"""Share of a band's or colour's deviation that is taken back a frame."""
+MOST_GAIN = 1.25
+"""By which a band is strengthened or weakened a frame."""
+CORING = 0.1
+"""Share of a band that is cored a frame."""
+GRAIN = 0.1
+"""Weight of the total variation of frames after the first, over `config.tv`."""
+PATCHES = 2**31
+"""Index that no frame has, of the generator of patches."""
+PATCH_RIM = 0.03
+"""Of the sheet's longer side, over which a patch fades in."""
+COLOUR_HOLD = 0.05
+"""Share of the mean colour's drift that is taken back a frame: prompts may change it slowly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,57 +74,42 @@ def dream_zoom(
     """Film a fall into `source` (3, H, W) under `camera`, at `times` in seconds, dreaming on.
 
     The first frame is dreamed from the source, every other from what the camera sees of the one
-    before, within `config.strength` of it. New ground at the border is first the reflection of
-    what is there, and dreamed before it is seen. How strong the detail and the colours of the
-    first frame are is held, so that a picture which grows for ever neither blurs nor runs away.
+    before, within `config.strength` of it. New ground is patched with other parts of the picture,
+    and dreamed before it is seen. How strong the detail and the colours of the first frame are is
+    held, and grain is smoothed, so that a picture which grows for ever neither blurs nor runs
+    away.
     """
     height, width = source.shape[1:]
-    rim = (
-        round(OVERSCAN * max(height, width)) if _brings_ground(camera, times, height, width) else 0
-    )
+    rim = _rim(camera, times, height, width)
     view = Similarity(1, -complex(rim, rim))  # from pixels of what is dreamed to those of frames
-    onwards = config.model_copy(
-        update={
-            "tv_of": "image",
-            "tv": config.tv * float(__import__("os").environ.get("ONTV", "0.25")),
-        }
-    )
-    sheet, look, before = None, None, times[0]
+    sheet = Sheet.of(source, view, (height + 2 * rim, width + 2 * rim), config.seed)
+    onwards = config.model_copy(update={"tv_of": "image", "tv": config.tv * GRAIN})
+    look: Look | None = None
     for index, now in enumerate(times):
-        if sheet is None or look is None:
-            seen = resample(source, view, height + 2 * rim, width + 2 * rim)
-            held = seen
-        else:
-            move = camera.back(now, before, height, width)
-            back = view.inverse().after(move).after(view)
-            sheet = sheet.moved(back)
-            seen = sheet.seen()
-            generator = frame_generator(config.seed, 2**31 + index)
-            held = look.hold(look.fill(seen[:3], seen[3:].clamp(0, 1), generator))
-            seen = seen[:3]
+        if index:
+            back = camera.back(now, times[index - 1], height, width)
+            sheet = sheet.moved(view.inverse().after(back).after(view))
+        seen = sheet.seen()
         dream = dream_image(
-            held,
+            seen.clamp(0, 1) if look is None else look.hold(seen),
             objectives_at(now),
-            config if sheet is None else onwards,
+            config if look is None else onwards,
             generator=frame_generator(config.seed, index),
-            steps=config.steps if index else first_steps,
+            steps=first_steps if look is None else config.steps,
             on_step=on_step,
         )
-        if sheet is None or look is None:
-            sheet, look = Sheet.around(dream), Look.of(dream)
-        else:
-            sheet = sheet.added(dream - seen)
-        before = now
+        sheet = sheet.added(dream - seen)
+        look = look or Look.of(dream)
         inside = (..., slice(rim, rim + height), slice(rim, rim + width))
-        yield ZoomedFrame(Frame(dream[inside], now), seen[inside])
+        yield ZoomedFrame(Frame(dream[inside], now), seen[inside].clamp(0, 1))
 
 
-def _brings_ground(camera: Camera, times: Sequence[Fraction], height: int, width: int) -> bool:
-    """Whether some frame shows what the one before did not."""
-    return any(
-        bool((seen_before(camera.flow(now, before, height, width)) == 0).any())
-        for before, now in pairwise(times)
-    )
+def _rim(camera: Camera, times: Sequence[Fraction], height: int, width: int) -> int:
+    """Pixels to dream around the view; none where no frame shows what the one before did not."""
+    for before, now in pairwise(times):
+        if not seen_before(camera.flow(now, before, height, width)).all():
+            return round(OVERSCAN * max(height, width))
+    return 0
 
 
 def expose(frame: Frame, camera: Camera, shutter: Fraction) -> Frame:
@@ -139,13 +135,14 @@ class Sheet:
     """From pixels of the frame to those of the sheet."""
     size: tuple[int, int]
     """(height, width) of the frame."""
+    seed: int
+    """Of the patches."""
 
     @classmethod
-    def around(cls, frame: Tensor) -> Sheet:
-        """A fresh one, with `frame` (3, H, W) in its middle and its reflection around that."""
-        height, width = frame.shape[1:]
-        unknown = cls(F.pad(frame, (0, 0, 0, 0, 0, 1)), Similarity(), (height, width))._renewed()
-        return unknown.added(torch.zeros_like(frame))
+    def of(cls, picture: Tensor, view: Similarity, size: tuple[int, int], seed: int) -> Sheet:
+        """Made from a `picture` (3, H, W), which frames of `size` see under `view`."""
+        known = torch.ones_like(picture[:1])
+        return cls(torch.cat([picture, known]), view, size, seed)._renewed()
 
     def moved(self, back: Similarity) -> Sheet:
         """For a camera that has moved; `back` leads from a frame's pixels now to those before."""
@@ -153,16 +150,16 @@ class Sheet:
         return moved if moved._suffices() else moved._renewed()
 
     def seen(self) -> Tensor:
-        """The frame (4, H, W), its last channel where it has been dreamed."""
-        return resample(self.image, self.to_sheet, *self.size)
+        """The frame (3, H, W), not clamped."""
+        return resample(self.image[:3], self.to_sheet, *self.size)
 
     def added(self, difference: Tensor) -> Sheet:
-        """With `difference` (3, H, W) of a frame added, and its reflection around that."""
+        """With `difference` (3, H, W) of a frame added where it lies."""
         rows, columns = self.image.shape[1:]
         to_frame = self.to_sheet.inverse()
-        colours = self.image[:3] + resample(difference, to_frame, rows, columns)
-        dreamed = seen_in(to_frame.flow(rows, columns, difference.device), *self.size)
-        return replace(self, image=torch.cat([colours, self.image[3:].maximum(dreamed)]))
+        here = seen_in(to_frame.flow(rows, columns, difference.device), *self.size)
+        colours = self.image[:3] + here * resample(difference, to_frame, rows, columns)
+        return replace(self, image=torch.cat([colours, self.image[3:].maximum(here)]))
 
     def _suffices(self) -> bool:
         """Whether the frame lies within the sheet, at a density that serves."""
@@ -174,13 +171,36 @@ class Sheet:
         )
 
     def _renewed(self) -> Sheet:
-        """The same, resampled for where the camera looks now."""
+        """The same, resampled for where the camera looks now, what is new to it patched."""
         margin = round(MARGIN * max(self.size))
         rows, columns = (round((side + 2 * margin) * DENSITY) for side in self.size)
         first = (0.5 + margin) * DENSITY - 0.5
         to_sheet = Similarity(DENSITY, complex(first, first))
         to_old = self.to_sheet.after(to_sheet.inverse())
-        return Sheet(resample(self.image, to_old, rows, columns), to_sheet, self.size)
+        image = resample(self.image, to_old, rows, columns)
+        inside = seen_in(to_old.flow(rows, columns, image.device), *self.image.shape[1:])
+        known = (image[3:] * inside > 0.5).float()
+        image = torch.cat([self._patched(image[:3], known, to_old), known])
+        return Sheet(image, to_sheet, self.size, self.seed + 1)
+
+    def _patched(self, image: Tensor, known: Tensor, to_old: Similarity) -> Tensor:
+        """`image` (3, rows, columns) with other parts of the old one where it is not `known`.
+
+        Turned and moved at random: the reflection alone, which `image` has there, would be
+        dreamed into kaleidoscopes, and its border drawn out into streaks.
+        """
+        if known.all():
+            return image
+        rows, columns = image.shape[1:]
+        generator = frame_generator(self.seed, PATCHES)
+        turn, x, y = torch.rand(3, generator=generator).tolist()
+        about = complex(x * columns, y * rows)
+        factor = cmath.exp(2j * math.pi * turn)
+        moved = to_old.after(Similarity(factor, about - factor * about))
+        patch = resample(self.image[:3], moved, rows, columns)
+        width = 2 * round(PATCH_RIM * max(rows, columns)) + 1
+        near = F.avg_pool2d(known[None], width, 1, width // 2, count_include_pad=False)[0]
+        return torch.where(known > 0, image, torch.lerp(patch, image, (2 * near).clamp(0, 1)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,32 +219,16 @@ class Look:
         colour = rest.mean((1, 2), keepdim=True)
         return cls(tuple(_rms(band) for band in [*bands, rest - colour]), colour)
 
-    def fill(self, image: Tensor, known: Tensor, generator: Generator) -> Tensor:
-        """`image` (3, H, W) with ground to dream on where it is not `known` (1, H, W).
-
-        Its own colours, blurred, and noise as strong as detail is here: reflected detail would
-        be dreamed into kaleidoscopes.
-        """
-        if bool((known > 0.99).all()):
-            return image
-        height, width = image.shape[1:]
-        ground = resize(resize(image, [max(1, height // 16), max(1, width // 16)]), (height, width))
-        for octave, strength in enumerate(self.bands[1:BANDS], 1):
-            size = [max(2, side >> octave) for side in (height, width)]
-            noise = torch.randn(3, *size, generator=generator).to(image.device)
-            ground = ground + strength * resize(noise, (height, width))
-        return torch.lerp(ground, image, known)
-
     def hold(self, image: Tensor) -> Tensor:
         """`image` (3, H, W) brought nearer to this look, in [0, 1]."""
         bands, rest = _split(image)
         colour = rest.mean((1, 2), keepdim=True)
         bands = [_cored(band) for band in bands]
         gains = [
-            (wanted / _rms(band).clamp(min=1e-4)).pow(HOLD).clamp(0.8, 1.25)
+            (wanted / _rms(band).clamp(min=1e-4)).clamp(1 / MOST_GAIN, MOST_GAIN)
             for wanted, band in zip(self.bands, [*bands, rest - colour], strict=True)
         ]
-        held = colour + HOLD * (self.colour - colour) + gains[-1] * (rest - colour)
+        held = colour + COLOUR_HOLD * (self.colour - colour) + gains[-1] * (rest - colour)
         for band, gain in zip(reversed(bands), reversed(gains[:-1]), strict=True):
             held = resize(held, band.shape[1:]) + gain * band
         return held.clamp(0, 1)

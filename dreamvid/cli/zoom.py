@@ -102,7 +102,7 @@ def _check(source: str, out: Path, config: ZoomConfig, overwrite: bool, as_json:
 
 
 def _read(source: str, config: ZoomConfig, report: Report) -> tuple[Tensor, tuple[int, int]]:
-    """The picture (3, H, W), at its own size for a loop, which shows it close by; a frame's size."""
+    """The picture (3, H, W), at its own size for a loop, and a frame's size."""
     if source in BLANKS:
         blank = blank_image(source, config.size, config.seed)
         return blank, (blank.shape[1], blank.shape[2])
@@ -200,7 +200,8 @@ def _loop(
             on_step=lambda index, loss: progress.advance(""),
         )
     times = [index / config.fps for index in range(config.frame_count)]
-    first = find_start(dreamed, times)
+    # Prompts that follow one another keep their times but for a twelfth of the round.
+    first = find_start(dreamed, times, -(-len(times) // 12) if config.at else None)
     times = [*times[first:], *times[:first]]
     with report.progress("filming", len(times)) as progress:
         before, after = begun.frames(times), film_loop(dreamed, times, _shutter(config))
