@@ -57,6 +57,8 @@ def _kebab(name: str) -> str:
 
 def parse_seconds(value: object) -> Fraction:
     """Seconds from a number, `"2.5s"`, `"m:ss"` or `"h:mm:ss.fff"`; exact. Raises ValueError."""
+    if isinstance(value, Fraction) and value >= 0:
+        return value
     match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)s?", str(value).strip())
     if match is None:
         raise ValueError("not a time")
