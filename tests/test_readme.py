@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import dreamvid
-from dreamvid.config import ImageConfig, VideoConfig, options
+from dreamvid.config import ImageConfig, VideoConfig, ZoomConfig, options
 from dreamvid.dream.names import BUILT_IN, KNOWN
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -16,7 +16,9 @@ SCRIPT_OPTIONS = {"second-guide"}
 
 def test_every_option_in_the_readme_exists():
     named = {name.removeprefix("no-") for name in re.findall(r"--([a-z][a-z-]+)", README)}
-    known = {option.name for model in (VideoConfig, ImageConfig) for option in options(model)}
+    known = {
+        option.name for model in (VideoConfig, ImageConfig, ZoomConfig) for option in options(model)
+    }
     assert named - known - RUN_OPTIONS - SCRIPT_OPTIONS == set()
 
 

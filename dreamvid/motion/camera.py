@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import cmath
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from dreamvid.types import Frame
 
 Ease = Literal["linear", "in", "out", "in-out"]
 
@@ -56,11 +58,11 @@ class Similarity:
         Of a camera's `back`, that is the backward flow.
         """
         turn, shift = self.factor - 1, self.shift
-        x = torch.arange(width, dtype=torch.float64, device=device)
-        y = torch.arange(height, dtype=torch.float64, device=device)[:, None]
+        x = torch.arange(width, dtype=torch.float32, device=device)
+        y = torch.arange(height, dtype=torch.float32, device=device)[:, None]
         across = turn.real * x - turn.imag * y + shift.real
         down = turn.imag * x + turn.real * y + shift.imag
-        return torch.stack([across, down]).float()
+        return torch.stack([across, down])
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,24 @@ class Camera:
         return [
             now + shutter * (Fraction(2 * k + 1, 2 * count) - Fraction(1, 2)) for k in range(count)
         ]
+
+
+def view_frames(frames: Iterable[Frame], camera: Camera) -> Iterator[Frame]:
+    """A clip's `frames` as `camera` sees them, on top of the clip's own motion.
+
+    It begins to move with the first frame. What lies beyond the border is the reflection.
+    """
+    begin: Fraction | None = None
+    for frame in frames:
+        begin = frame.time if begin is None else begin
+        height, width = frame.image.shape[1:]
+        to_clip = camera.back(frame.time - begin, Fraction(0), height, width)
+        image, alpha = (
+            None if part is None else resample(part, to_clip, height, width).clamp(0, 1)
+            for part in (frame.image, frame.alpha)
+        )
+        assert image is not None
+        yield replace(frame, image=image, alpha=alpha)
 
 
 def centre_px(centre: tuple[float, float], height: int, width: int) -> complex:

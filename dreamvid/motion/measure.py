@@ -96,7 +96,7 @@ def fit_similarity(flow: Tensor) -> Similarity:
         indexing="ij",
     )
     here = torch.complex(x, y).flatten()
-    seen = flow[:, top : height - top, left : width - left].double().cpu()
+    seen = flow[:, top : height - top, left : width - left].cpu().double()
     there = here + torch.complex(seen[0], seen[1]).flatten()
     weight = torch.ones_like(here.real)
     for _ in range(ROUNDS):

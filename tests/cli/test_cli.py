@@ -298,7 +298,9 @@ def test_help_tells_every_option_with_its_limits_and_default(dreamvid, command):
 
 def test_help_tells_the_commands_and_their_own_options(dreamvid):
     text = dreamvid("--help").out
-    assert all(f" {command} " in text for command in ("video", "image", "guides", "info", "config"))
+    assert all(
+        f" {command} " in text for command in ("video", "zoom", "image", "guides", "info", "config")
+    )
     video, image = (dreamvid(command, "--help").out.split() for command in ("video", "image"))
     assert {"--overwrite", "--quiet", "--json", "--debug"} <= set(video) & set(image)
     assert "--film" in image

@@ -17,8 +17,10 @@ from dreamvid.motion.camera import (
     resample,
     sample,
     seen_before,
+    view_frames,
 )
 from dreamvid.motion.measure import fit_similarity
+from dreamvid.types import Frame
 from tests.motion.scenes import texture
 
 NOW, BEFORE = Fraction(1), Fraction(0)
@@ -177,3 +179,19 @@ def test_a_shutter_sees_moments_spread_about_its_own():
     corner = math.hypot(50, 50) * (math.sqrt(2) ** (1 / 12) - 1)
     assert len(moments) >= corner
     assert len(camera.exposures(NOW, Fraction(1), 4000, 4000)) == 32
+
+
+def test_a_clip_is_seen_through_the_camera_on_top_of_its_own_motion():
+    still = texture(48, 64)
+    clip = [
+        Frame(still.roll(index, 2), Fraction(10) + Fraction(index, 8), alpha=still[:1])
+        for index in range(3)
+    ]
+    camera = Camera(zoom=4.0, centre=(0.25, 0.5))
+    seen = list(view_frames(clip, camera))
+    assert [frame.time for frame in seen] == [frame.time for frame in clip]
+    assert torch.allclose(seen[0].image, clip[0].image, atol=1e-5)
+    back = camera.back(Fraction(1, 4), Fraction(0), 48, 64)
+    assert torch.allclose(seen[2].image, resample(clip[2].image, back, 48, 64).clamp(0, 1))
+    assert seen[2].alpha is not None
+    assert torch.allclose(seen[2].alpha, resample(still[:1], back, 48, 64).clamp(0, 1))
