@@ -18,7 +18,6 @@ from dreamvid.dream.cutouts import Cutouts, draw_cutouts
 from dreamvid.dream.losses import detail_mask, masked_total_variation
 from dreamvid.dream.octaves import octave_sizes, split_steps
 from dreamvid.dream.optimise import (
-    Objective,
     constrain,
     cosine,
     create_optimizer,
@@ -28,6 +27,7 @@ from dreamvid.dream.optimise import (
 )
 from dreamvid.motion.camera import Camera
 from dreamvid.motion.droste import Droste, View, halved, resized, wrap
+from dreamvid.zoom import ObjectivesAt
 
 PHASES = 2
 """Moments of the round at which a step looks, the cutouts being shared out among them."""
@@ -35,8 +35,6 @@ GOLDEN = (5**0.5 - 1) / 2
 """Moments this far apart are spread evenly, however many there are."""
 MOST_STARTS = 96
 
-ObjectivesAt = Callable[[Fraction], Sequence[Objective]]
-"""Time in seconds → what the picture shall mean then."""
 OnLoopStep = Callable[[int, Tensor], None]
 """(index of the step, the guides' loss before it)."""
 
@@ -64,9 +62,10 @@ class Loop:
         view = View.of(self.shape, *self.size, self.canvas.device)
         levels = halved(self.canvas)
         for time in times:
-            yield view.at(levels, self._phase(time)).clamp(0, 1)
+            yield view.at(levels, self.phase(time)).clamp(0, 1)
 
-    def _phase(self, time: Fraction) -> float:
+    def phase(self, time: Fraction) -> float:
+        """Share of the round that has passed at `time`."""
         return self.camera.travelled(time) / float(self.camera.seconds)
 
 
@@ -111,8 +110,10 @@ class _Octave:
     mask: Tensor
     """Of the source continued by one texel around."""
     view: View
-    camera: Camera
-    phase_of: Callable[[Fraction], float]
+    phase: Callable[[Fraction], float]
+    """Share of the round that has passed at a time."""
+    seconds: Fraction
+    """Of the round."""
 
     @classmethod
     def at(cls, size: tuple[int, int], source: Loop, dream: Loop) -> _Octave:
@@ -123,8 +124,8 @@ class _Octave:
             base=resized(dream.canvas, shape),
             mask=detail_mask(wrap(small, 1)),
             view=View.of(shape, *size, small.device),
-            camera=source.camera,
-            phase_of=source._phase,
+            phase=source.phase,
+            seconds=source.camera.seconds,
         )
 
 
@@ -144,7 +145,7 @@ def _descend(
     optimizer = create_optimizer(delta, config)
     for step in range(steps):
         shares = [(begin + (step + part / PHASES) * GOLDEN) % 1 for part in range(PHASES)]
-        times = [Fraction(share) * octave.camera.seconds for share in shares]
+        times = [Fraction(share) * octave.seconds for share in shares]
         gradient, loss = _guide_gradient(delta, octave, times, objectives_at, config, cutouts, step)
         delta.grad = unit_rms(gradient) if config.normalize_gradient else gradient
         if config.tv:
@@ -168,7 +169,7 @@ def _guide_gradient(
     leaf = (octave.base + delta).requires_grad_()
     with torch.enable_grad():
         levels = halved(leaf)
-        frames = [octave.view.at(levels, octave.phase_of(time)) for time in times]
+        frames = [octave.view.at(levels, octave.phase(time)) for time in times]
     gradients, losses = [], []
     for part, (time, frame) in enumerate(zip(times, frames, strict=True)):
         mine = slice(part, None, len(times))
@@ -178,7 +179,7 @@ def _guide_gradient(
         objectives = objectives_at(time)
         source = frame
         if any(objective.compares for objective in objectives):
-            source = octave.view.at(halved(octave.source), octave.phase_of(time))
+            source = octave.view.at(halved(octave.source), octave.phase(time))
         gradient, loss = guide_gradient(
             frame.detach(), source.detach(), objectives, config, shown, step
         )

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from dreamvid.config import DreamConfig
 from dreamvid.dream.octaves import resize
 from dreamvid.dream.optimise import Objective, OnStep, dream_image, frame_generator
-from dreamvid.motion.camera import Camera, Similarity, resample, seen_before, seen_in
+from dreamvid.motion.camera import Camera, Similarity, resample, seen_in
 from dreamvid.types import Frame
 
 ObjectivesAt = Callable[[Fraction], Sequence[Objective]]
@@ -106,8 +106,12 @@ def dream_zoom(
 
 def _rim(camera: Camera, times: Sequence[Fraction], height: int, width: int) -> int:
     """Pixels to dream around the view; none where no frame shows what the one before did not."""
+    middle, half = complex(width - 1, height - 1) / 2, complex(width, height) / 2
+    corners = [middle + complex(x * half.real, y * half.imag) for x in (-1, 1) for y in (-1, 1)]
     for before, now in pairwise(times):
-        if not seen_before(camera.flow(now, before, height, width)).all():
+        back = camera.back(now, before, height, width)
+        away = [back(corner) - middle for corner in corners]
+        if any(abs(p.real) > half.real + 1e-6 or abs(p.imag) > half.imag + 1e-6 for p in away):
             return round(OVERSCAN * max(height, width))
     return 0
 
@@ -230,7 +234,7 @@ class Look:
         ]
         held = colour + COLOUR_HOLD * (self.colour - colour) + gains[-1] * (rest - colour)
         for band, gain in zip(reversed(bands), reversed(gains[:-1]), strict=True):
-            held = resize(held, band.shape[1:]) + gain * band
+            held = _enlarged(held, band) + gain * band
         return held.clamp(0, 1)
 
 
@@ -239,9 +243,15 @@ def _split(image: Tensor) -> tuple[list[Tensor], Tensor]:
     bands = []
     for _ in range(BANDS):
         half = resize(image, [max(1, side // 2) for side in image.shape[1:]])
-        bands.append(image - resize(half, image.shape[1:]))
+        bands.append(image - _enlarged(half, image))
         image = half
     return bands, image
+
+
+def _enlarged(image: Tensor, like: Tensor) -> Tensor:
+    """`image` (3, h, w) at the size of `like`: cubic, as a linear one's kinks would be held too."""
+    enlarged: Tensor = F.interpolate(image[None], like.shape[1:], mode="bicubic")[0]
+    return enlarged
 
 
 def _cored(band: Tensor) -> Tensor:

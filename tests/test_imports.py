@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "control": {"control", "config", "errors", "types"},
     "sequence": {"dream", "motion", "config", "errors", "types"},
     "zoom": {"dream", "motion", "config", "errors", "types"},
-    "loop": {"dream", "motion", "config", "errors", "types"},
+    "loop": {"zoom", "dream", "motion", "config", "errors", "types"},
     "plan": {"sequence", "dream", "control", "types"},
     "delivery": {"dream", "types"},
     "cli": {

@@ -155,11 +155,6 @@ def centre_px(centre: tuple[float, float], height: int, width: int) -> complex:
     return complex(centre[0] * width - 0.5, centre[1] * height - 0.5)
 
 
-def seen_before(flow: Tensor) -> Tensor:
-    """Trust (1, H, W) of an exact backward flow (2, H, W): 1, and 0 where it leaves the frame."""
-    return seen_in(flow, *flow.shape[1:])
-
-
 def seen_in(flow: Tensor, height: int, width: int) -> Tensor:
     """1 where `flow` (2, H, W) leads into a frame of (height, width), else 0; (1, H, W)."""
     x = flow[0] + torch.arange(flow.shape[2], device=flow.device)

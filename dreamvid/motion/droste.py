@@ -24,7 +24,8 @@ FEWEST = 4
 """Texels of the coarsest level, along an axis."""
 RIM = 0.25
 """Share of the way from border to vanishing point over which a copy fades into the larger one."""
-MOST_COPIES = 64
+NESTING = 4
+"""Ratio of a planted picture to the copy within it, roughly."""
 SHARPER = 0.3
 """Levels by which finer ones are preferred: blending two alone would blur."""
 _REACH = 2
@@ -71,30 +72,33 @@ class Droste:
     def plant(self, picture: Tensor, height: int, width: int) -> Tensor:
         """The canvas of a `picture` (3, H, W) that holds itself, smaller, at the vanishing point.
 
-        At the beginning of a round a frame of (height, width) shows the picture whole. Each copy
-        fades at an uneven rim into the larger one around it.
+        At the beginning of a round a frame of (height, width) shows the picture whole. A round
+        has as many copies as make each about a `NESTING`th of the next, so that none is looked at
+        from too near. Each fades at an uneven rim into the larger one around it.
         """
         u = (torch.arange(self.rows, device=picture.device) + 0.5)[:, None] / self.rows
         v = (torch.arange(self.columns, device=picture.device) + 0.5) / self.columns
         canvas = picture.new_zeros(3, self.rows, self.columns)
         cover = _cover(self.centre, height, width).to(picture)
-        copies = self._copies(height, width)
-        for copy in range(copies, 0, -1):  # the smaller a copy, the nearer
-            radius = _corner(self.centre, height, width) * torch.exp((u - copy) * self.period)
-            theta = 2 * math.pi * v + self.turn * (u - copy)
-            across = (self.centre[0] + radius * theta.cos() / width).clamp(0, 1)
-            down = (self.centre[1] + radius * theta.sin() / height).clamp(0, 1)
+        a_round = max(1, round(self.period / math.log(NESTING)))
+        copies = math.ceil(a_round * (1 + self._span(height, width) / self.period)) + 1
+        for copy in range(copies, 0, -1):  # from the back: the largest first
+            past = u - copy / a_round
+            radius = _corner(self.centre, height, width) * torch.exp(past * self.period)
+            theta = 2 * math.pi * v + self.turn * past
+            across = self.centre[0] + radius * theta.cos() / width
+            down = self.centre[1] + radius * theta.sin() / height
             shown = sample(picture, across, down)
-            hides = 1.0 if copy == copies else sample(cover, across, down).clamp(0, 1)
+            hides = sample(cover, across.clamp(0, 1), down.clamp(0, 1)).clamp(0, 1)
+            hides = torch.ones_like(hides) if copy == copies else hides
             canvas = canvas + hides * (shown - canvas)
         return canvas.clamp(0, 1)
 
-    def _copies(self, height: int, width: int) -> int:
-        """As many that the largest hides all that is behind it."""
+    def _span(self, height: int, width: int) -> float:
+        """ln of the farthest corner's distance over that at which a copy begins to fade."""
         x, y = self.centre
         nearest = (1 - RIM) * min(x * width, (1 - x) * width, y * height, (1 - y) * height)
-        span = math.log(_corner(self.centre, height, width) / max(nearest, 0.5))
-        return min(2 + math.ceil(span / self.period), MOST_COPIES)
+        return math.log(_corner(self.centre, height, width) / max(nearest, 0.5))
 
 
 @dataclass(frozen=True, eq=False)

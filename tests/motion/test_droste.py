@@ -133,3 +133,14 @@ def test_gradients_reach_the_canvas_from_everywhere_in_a_frame():
     (gradient,) = torch.autograd.grad(total, canvas)
     assert float(gradient.sum()) == pytest.approx(3 * 48 * 48, rel=1e-3)
     assert (gradient > 0).float().mean() > 0.95
+
+
+def test_a_long_round_holds_several_copies():
+    picture = texture(96, 96)
+    camera = Camera(zoom=2.0, rotate=30, seconds=Fraction(6))  # 64 = 4 × 4 × 4
+    shape = Droste.of(camera, 96, 96)
+    levels = halved(shape.plant(picture, 96, 96))
+    view = View.of(shape, 96, 96)
+    first, third = view.at(levels, 0.0), view.at(levels, 1 / 3)
+    assert (first - third).abs().mean() < 0.01
+    assert (first - view.at(levels, 1 / 6)).abs().mean() > 0.05
