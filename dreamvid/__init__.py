@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dreamvid.config import ImageConfig, VideoConfig
+    from dreamvid.config import ImageConfig, VideoConfig, ZoomConfig
     from dreamvid.control.clock import Clock
     from dreamvid.control.schedule import Schedule
     from dreamvid.device import choose_device
@@ -16,26 +16,32 @@ if TYPE_CHECKING:
     from dreamvid.dream.optimise import dream_image
     from dreamvid.errors import DreamvidError
     from dreamvid.evaluate import Evaluation
+    from dreamvid.loop import Loop, dream_loop, film_loop
     from dreamvid.media.reader import VideoReader
     from dreamvid.media.still import read_image, write_image
     from dreamvid.media.writer import VideoWriter
+    from dreamvid.motion.camera import Camera
     from dreamvid.motion.flow import create_flow
     from dreamvid.motion.shots import create_cut_detector
     from dreamvid.plan import create_plan
     from dreamvid.sequence import Moment, constant_plan, dream_frames
     from dreamvid.types import Frame
+    from dreamvid.zoom import dream_zoom
 
 _HOMES = {
+    "Camera": "motion.camera",
     "Clock": "control.clock",
     "DreamvidError": "errors",
     "Evaluation": "evaluate",
     "Frame": "types",
     "ImageConfig": "config",
+    "Loop": "loop",
     "Moment": "sequence",
     "Schedule": "control.schedule",
     "VideoConfig": "config",
     "VideoReader": "media.reader",
     "VideoWriter": "media.writer",
+    "ZoomConfig": "config",
     "choose_device": "device",
     "constant_plan": "sequence",
     "create_cut_detector": "motion.shots",
@@ -44,21 +50,27 @@ _HOMES = {
     "create_plan": "plan",
     "dream_frames": "sequence",
     "dream_image": "dream.optimise",
+    "dream_loop": "loop",
+    "dream_zoom": "zoom",
+    "film_loop": "loop",
     "read_image": "media.still",
     "write_image": "media.still",
 }
 
 __all__ = [
+    "Camera",
     "Clock",
     "DreamvidError",
     "Evaluation",
     "Frame",
     "ImageConfig",
+    "Loop",
     "Moment",
     "Schedule",
     "VideoConfig",
     "VideoReader",
     "VideoWriter",
+    "ZoomConfig",
     "choose_device",
     "constant_plan",
     "create_cut_detector",
@@ -67,6 +79,9 @@ __all__ = [
     "create_plan",
     "dream_frames",
     "dream_image",
+    "dream_loop",
+    "dream_zoom",
+    "film_loop",
     "read_image",
     "write_image",
 ]

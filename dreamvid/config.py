@@ -71,6 +71,31 @@ def parse_seconds(value: object) -> Fraction:
     return hours * 3600 + minutes * 60 + seconds
 
 
+def parse_duration(value: object) -> Fraction:
+    """As `parse_seconds`, above 0."""
+    seconds = parse_seconds(value)
+    if not seconds:
+        raise ValueError("nothing")
+    return seconds
+
+
+def parse_pair(value: object) -> tuple[float, float]:
+    """Two numbers from `"X,Y"` or a pair of them. Raises ValueError."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)) or len(parts) != 2:
+        raise ValueError("not a pair")
+    x, y = (float(part) for part in parts)
+    if not (math.isfinite(x) and math.isfinite(y)):
+        raise ValueError("not numbers")
+    return x, y
+
+
+def _check_share(pair: tuple[float, float]) -> tuple[float, float]:
+    if not all(0 <= share <= 1 for share in pair):
+        raise ValueError("outside")
+    return pair
+
+
 @dataclass(frozen=True)
 class Position:
     """A place in time, in one of its units."""
@@ -225,6 +250,18 @@ Size = Annotated[
     str, BeforeValidator(_check_size), Allowed("WIDTHxHEIGHT, WIDTH or source; 16 to 16384 a side")
 ]
 
+Duration = Annotated[
+    Fraction,
+    BeforeValidator(parse_duration),
+    PlainSerializer(lambda value: _shortest(value), return_type=float | str),
+    Allowed("seconds or h:mm:ss above 0"),
+]
+Pair = Annotated[
+    tuple[float, float],
+    BeforeValidator(parse_pair),
+    PlainSerializer(lambda pair: f"{pair[0]:.15g},{pair[1]:.15g}", return_type=str),
+]
+
 
 def _shortest(value: Fraction) -> float | str:
     """A number that parses back to the same Fraction, or its `p/q`."""
@@ -347,6 +384,9 @@ class DreamConfig(Section):
     )
     local_share: Annotated[float, Varies()] = Field(
         0.5, ge=0, le=1, description="Share that see a small part."
+    )
+    local_size: float = Field(
+        0.5, ge=0.05, le=1, description="Side of the smallest part, over the frame's shorter side."
     )
     augment: bool = Field(True, description="Mirror, jitter and noise the cutouts.")
     normalize_gradient: bool = Field(
@@ -508,7 +548,7 @@ class DeliveryConfig(Section):
         return self
 
 
-class WriteConfig(Section):
+class EncodeConfig(Section):
     title = "Writing"
 
     codec: str | None = Field(None, description="FFmpeg's name of the video encoder, as libx264.")
@@ -516,12 +556,17 @@ class WriteConfig(Section):
         None, ge=0, le=63, description="Quality of the encoder; lower is better."
     )
     pix_fmt: str | None = Field(None, description="Pixel format of the result, as yuv420p.")
-    sound: bool = Field(True, description="Copy the source's sound.")
     output_format: Literal["nut", "rawvideo", "matroska", "mp4"] = Field(
         "nut", description="Format on standard output, where OUT is -; mp4 is fragmented."
     )
-    subtitles: bool = Field(True, description="Copy its subtitles, where the file can hold them.")
     metadata: bool = Field(True, description="Write prompts and options into the result.")
+
+
+class WriteConfig(EncodeConfig):
+    title = "Writing"
+
+    sound: bool = Field(True, description="Copy the source's sound.")
+    subtitles: bool = Field(True, description="Copy its subtitles, where the file can hold them.")
 
 
 class VideoConfig(WriteConfig, DeliveryConfig, ReadConfig, ScheduledConfig, TargetConfig):
@@ -551,8 +596,88 @@ class EvalConfig(SpanConfig, FlowConfig, DeviceConfig, PromptConfig):
     size: Size = Field("source", description="Size to measure at; source: the result's own.")
 
 
-MODELS = (VideoConfig, ImageConfig, EvalConfig)
+
+class CameraConfig(Section):
+    title = "Camera"
+
+    zoom: float = Field(
+        1.0, gt=0, le=100, description="Factor a second by which what is seen grows."
+    )
+    rotate: float = Field(
+        0.0, ge=-3600, le=3600, description="Degrees a second by which it turns clockwise."
+    )
+    pan: Annotated[Pair, Allowed("two numbers as X,Y")] = Field(
+        (0.0, 0.0), description="Frame widths right and heights down a second that the view moves."
+    )
+    centre: Annotated[
+        Pair, AfterValidator(_check_share), Allowed("two shares from 0 to 1 as X,Y")
+    ] = Field((0.5, 0.5), description="Point about which it zooms and turns.")
+    ease: Literal["linear", "in", "out", "in-out"] = Field(
+        "linear", description="Even motion, or slow at the beginning, the end or both."
+    )
+    shutter: float = Field(
+        0.0, ge=0, le=360, description="Shutter angle in degrees: 180 blurs half a frame's motion."
+    )
+
+
+SMALLEST_ROUND = 1.25
+"""Factor that a loop must zoom in all: less, and the picture is nothing but rings."""
+
+
+class ZoomConfig(EncodeConfig, CameraConfig, DreamConfig, TimeConfig, TargetConfig):
+    """All options of `dreamvid zoom`."""
+
+    zoom: float = Field(
+        1.5, gt=0, le=100, description="Factor a second by which what is seen grows."
+    )
+    steps: int = Field(4, ge=0, le=100_000, description="Gradient steps a frame, without --loop.")
+    local_size: float = Field(
+        0.2, ge=0.05, le=1, description="Side of the smallest part, over the frame's shorter side."
+    )
+    first_steps: int = Field(
+        60, ge=0, le=100_000, description="Gradient steps for the first frame, without --loop."
+    )
+    loop_steps: int = Field(
+        250, ge=0, le=100_000, description="Gradient steps for all of a loop, however long."
+    )
+    loop: bool = Field(False, description="Make the film join its own beginning.")
+    seconds: Duration = Field(Fraction(8), description="Length of the film.")
+    fps: Rate = Field(Fraction(24), description="Frames a second.")
+    start: Seconds | None = Field(None, description="Which frame of a video as IN.")
+    size: Size = Field("source", description="Size of the film; needed for grey and noise.")
+
+    @property
+    def frame_count(self) -> int:
+        """How many frames `seconds` are."""
+        return max(1, round(self.seconds * self.fps))
+
+    @model_validator(mode="after")
+    def _closes(self) -> Self:
+        if not self.loop:
+            return self
+        whole = self.zoom ** float(self.seconds)
+        if not SMALLEST_ROUND <= max(whole, 1 / whole) <= 1e12 or self.frame_count < 2:
+            raise ValueError(
+                f"--zoom {self.zoom:g} for {float(self.seconds):g} s is a factor of {whole:.4g} in "
+                f"all; allowed with --loop: {SMALLEST_ROUND} to 1e12, inwards or outwards, over "
+                "two frames or more"
+            )
+        if any(self.pan):
+            raise ValueError(
+                f"--pan {self.pan[0]:g},{self.pan[1]:g} leaves the beginning behind; "
+                "allowed with --loop: 0,0"
+            )
+        if self.ease in ("in", "out"):
+            raise ValueError(
+                f"--ease {self.ease} ends at another speed than it begins; "
+                "allowed with --loop: linear, in-out"
+            )
+        return self
+
+
+MODELS = (VideoConfig, ImageConfig, ZoomConfig, EvalConfig)
 """One for each command that takes a configuration file."""
+
 
 Config = TypeVar("Config", bound=Section)
 

@@ -25,6 +25,8 @@ MAY_IMPORT = {
     "sequence": {"inbetween", "dream", "motion", "config", "errors", "types"},
     "journal": {"journal", "sequence", "media", "config", "errors", "types"},
     "evaluate": {"dream", "motion", "types"},
+    "zoom": {"dream", "motion", "config", "errors", "types"},
+    "loop": {"zoom", "dream", "motion", "config", "errors", "types"},
     "plan": {"sequence", "dream", "control", "types"},
     "delivery": {"dream", "types"},
     "cli": {
@@ -34,6 +36,8 @@ MAY_IMPORT = {
         "evaluate",
         "plan",
         "sequence",
+        "zoom",
+        "loop",
         "control",
         "dream",
         "motion",

@@ -16,6 +16,7 @@ from dreamvid.cli.peek import peek
 from dreamvid.cli.plan import plan
 from dreamvid.cli.resume import resume
 from dreamvid.cli.video import video
+from dreamvid.cli.zoom import zoom
 from dreamvid.errors import ConfigError
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 for name, command in {
     "video": video,
+    "zoom": zoom,
     "resume": resume,
     "peek": peek,
     "plan": plan,

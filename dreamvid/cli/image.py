@@ -12,10 +12,17 @@ import typer
 
 from dreamvid.cli.options import command
 from dreamvid.cli.report import AsJson, Overwrite, Quiet, Report
-from dreamvid.cli.setup import check_dream, load_objectives, mean_similarity, metadata
+from dreamvid.cli.setup import (
+    BLANKS,
+    blank_image,
+    check_blank,
+    check_dream,
+    load_objectives,
+    mean_similarity,
+    metadata,
+)
 from dreamvid.cli.stopping import stopping
 from dreamvid.config import ImageConfig, WriteConfig
-from dreamvid.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +30,6 @@ if TYPE_CHECKING:
     from dreamvid.dream.optimise import OnStep, Step
 
 FILM_RATE = Fraction(24)
-BLANKS = ("grey", "noise")
 
 
 @command(ImageConfig)
@@ -73,12 +79,9 @@ def _check(source: str, out: Path, film: Path | None, overwrite: bool, config: I
     from dreamvid.media.files import check_input, check_output
     from dreamvid.media.still import IMAGE_SUFFIXES
 
+    check_blank(source, config.size)
     if source not in BLANKS:
         check_input(Path(source))
-    elif "x" not in config.size:
-        raise ConfigError(
-            f"--size: '{config.size}' is not enough for {source}; allowed: WIDTHxHEIGHT"
-        )
     check_output(out, Path(source), overwrite, IMAGE_SUFFIXES)
     if film is not None:
         check_output(film, Path(source), overwrite)
@@ -87,19 +90,11 @@ def _check(source: str, out: Path, film: Path | None, overwrite: bool, config: I
 
 def _start(source: str, config: ImageConfig) -> Tensor:
     """(3, H, W): the picture that is dreamed on."""
-    import torch
-
-    from dreamvid.dream.optimise import frame_generator
     from dreamvid.media.still import read_image
 
-    if source not in BLANKS:
-        return read_image(Path(source), size=config.size)
-    width, height = (int(side) for side in config.size.split("x"))
-    blank = torch.full((3, height, width), 0.5)
-    if source == "noise":
-        generator = frame_generator(config.seed, 1)  # frame 0's draws the cutouts
-        blank += 0.1 * torch.randn(blank.shape, generator=generator)
-    return blank.clamp(0, 1)
+    if source in BLANKS:
+        return blank_image(source, config.size, config.seed)
+    return read_image(Path(source), size=config.size)
 
 
 @contextmanager

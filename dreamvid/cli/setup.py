@@ -1,16 +1,18 @@
-"""What `video` and `image` do alike before and beside dreaming."""
+"""What the commands that dream do alike before and beside it."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dreamvid.cli.report import Report
-from dreamvid.config import ImageConfig, ScheduledConfig, VideoConfig, split_weight
+from dreamvid.config import ImageConfig, ScheduledConfig, VideoConfig, ZoomConfig, split_weight
 from dreamvid.dream.names import parse_guide
+from dreamvid.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
@@ -22,8 +24,41 @@ if TYPE_CHECKING:
 METADATA_KEY = "dreamvid"
 """Under which a result's metadata keep the options that made it, as JSON."""
 
+BLANKS = ("grey", "noise")
+"""What can stand for a picture as IN."""
 
-def check_dream(config: VideoConfig | ImageConfig) -> None:
+
+def check_blank(source: str, size: str) -> None:
+    """Raise ConfigError where a blank `source` has no size of its own."""
+    if source in BLANKS and "x" not in size:
+        raise ConfigError(f"--size: '{size}' is not enough for {source}; allowed: WIDTHxHEIGHT")
+
+
+def blank_image(source: str, size: str, seed: int) -> Tensor:
+    """(3, H, W): grey, or grey with noise, of "WIDTHxHEIGHT"."""
+    import torch
+
+    from dreamvid.dream.optimise import frame_generator
+
+    width, height = (int(side) for side in size.split("x"))
+    blank = torch.full((3, height, width), 0.5)
+    if source == "noise":
+        generator = frame_generator(seed, 1)  # frame 0's draws the cutouts
+        blank += 0.1 * torch.randn(blank.shape, generator=generator)
+    return blank.clamp(0, 1)
+
+
+def check_pipe(out: Path, as_json: bool) -> None:
+    """Raise ConfigError where standard output cannot take the result."""
+    from dreamvid.media.files import STANDARD
+
+    if out == STANDARD and as_json:
+        raise ConfigError("--json writes to standard output, and so does - as OUT; allowed: one")
+    if out == STANDARD and sys.stdout.isatty():
+        raise ConfigError("- as OUT: standard output is a terminal; allowed: a pipe or a file")
+
+
+def check_dream(config: VideoConfig | ImageConfig | ZoomConfig) -> None:
     """Find what is wrong with prompts and guides before anything heavy is loaded."""
     from dreamvid.media.files import check_input
 
@@ -41,7 +76,7 @@ def check_dream(config: VideoConfig | ImageConfig) -> None:
 
 
 def load_objectives(
-    config: VideoConfig | ImageConfig, device: torch.device, report: Report
+    config: VideoConfig | ImageConfig | ZoomConfig, device: torch.device, report: Report
 ) -> list[ClipObjective]:
     """The prompts, pictures among them, as each guide sees them."""
     from dreamvid.dream.guide import create_objectives
@@ -53,7 +88,7 @@ def load_objectives(
     return objectives
 
 
-def metadata(config: VideoConfig | ImageConfig, source: str) -> dict[str, str]:
+def metadata(config: VideoConfig | ImageConfig | ZoomConfig, source: str) -> dict[str, str]:
     """What a result says of how it was made; nothing where that is not wanted."""
     if not config.metadata:
         return {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from dreamvid.cli.clip import Job, dream_clip
 from dreamvid.cli.options import command
 from dreamvid.cli.report import AsJson, Force, Overwrite, Quiet, Report
 from dreamvid.cli.resume import is_settled
-from dreamvid.cli.setup import check_dream
+from dreamvid.cli.setup import check_dream, check_pipe
 from dreamvid.config import ReadConfig, VideoConfig
 from dreamvid.errors import ConfigError
 
@@ -53,17 +52,13 @@ def video(
 
 def _check(source: Path, out: Path, config: VideoConfig, overwrite: bool, as_json: bool) -> None:
     """Find what is wrong with files and options before anything heavy is loaded."""
-    from dreamvid.media.files import STANDARD
     from dreamvid.media.source import check_result, check_source
 
     check_source(source, config)
     if config.mask is not None:
         check_source(Path(config.mask), ReadConfig())
     check_result(out, source, overwrite)
-    if out == STANDARD and as_json:
-        raise ConfigError("--json writes to standard output, and so does - as OUT; allowed: one")
-    if out == STANDARD and sys.stdout.isatty():
-        raise ConfigError("- as OUT: standard output is a terminal; allowed: a pipe or a file")
+    check_pipe(out, as_json)
     check_dream(config)
 
 

@@ -14,7 +14,7 @@ own part of the frame, and the transpose adds straight into one gradient.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -43,6 +43,7 @@ class Kind:
 GLOBAL = Kind(whole=True, sides=(1.0, 1.15), wander=0.1, overhang=0.0)
 MIDDLE = Kind(whole=False, sides=(0.6, 1.0), wander=0.2, overhang=0.0)
 LOCAL = Kind(whole=False, sides=(0.5, 1.0), wander=1.0, overhang=0.3)
+"""Its smallest side is `DreamConfig.local_size`."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ def share_out(config: DreamConfig) -> list[tuple[Kind, int]]:
     by_remainder = sorted(range(3), key=lambda i: counts[i] - exact[i])
     for i in by_remainder[: config.cutouts - sum(counts)]:
         counts[i] += 1
-    return list(zip((GLOBAL, MIDDLE, LOCAL), counts, strict=True))
+    local = replace(LOCAL, sides=(config.local_size, 1.0))
+    return list(zip((GLOBAL, MIDDLE, local), counts, strict=True))
 
 
 def _per_window(

@@ -199,10 +199,10 @@ def _descend(
     pulse: _Pulse,
 ) -> Iterator[Tensor]:
     """Optimise one octave's `delta` in place; yields the guides' loss after each of `steps`."""
-    optimizer = _optimizer(delta, config)
+    optimizer = create_optimizer(delta, config)
     for step in steps:
         image = scene.base + delta
-        gradient, losses = _guide_gradient(image, scene, objectives, config, cutouts, step)
+        gradient, losses = guide_gradient(image, scene.source, objectives, config, cutouts, step)
         pulse.note(gradient, losses)
         delta.grad = gradient + _look_gradient(image, scene, config)
         optimizer.param_groups[0]["lr"] = config.lr * cosine(step - steps.start, len(steps))
@@ -214,7 +214,7 @@ def _descend(
         yield losses.sum()
 
 
-def _optimizer(delta: Tensor, config: DreamConfig) -> torch.optim.Optimizer:
+def create_optimizer(delta: Tensor, config: DreamConfig) -> torch.optim.Optimizer:
     if config.optimizer == "adam":
         return torch.optim.Adam([delta], lr=config.lr, betas=(0.9, 0.99))
     return torch.optim.SGD([delta], lr=config.lr, momentum=0.9, dampening=0.9)
@@ -225,9 +225,9 @@ def cosine(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
-def _guide_gradient(
+def guide_gradient(
     image: Tensor,
-    scene: _Scene,
+    source: Tensor,
     objectives: Sequence[Objective],
     config: DreamConfig,
     cutouts: Cutouts,
@@ -242,7 +242,7 @@ def _guide_gradient(
     for objective in objectives:
         leaf = image.detach().requires_grad_()
         with torch.enable_grad():
-            loss = objective(*_show(leaf, scene.source, objective, cutouts, step))
+            loss = objective(*_show(leaf, source, objective, cutouts, step))
         (gradient,) = torch.autograd.grad(loss, leaf)
         total += unit_rms(gradient) if config.normalize_gradient else gradient * gradient.numel()
         losses.append(loss.detach())

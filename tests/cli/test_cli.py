@@ -19,7 +19,7 @@ from torch import Tensor
 from dreamvid import config
 from dreamvid.cli import setup
 from dreamvid.cli.app import run
-from dreamvid.config import EvalConfig, ImageConfig, Section, VideoConfig, options
+from dreamvid.config import EvalConfig, ImageConfig, Section, VideoConfig, ZoomConfig, options
 from dreamvid.dream import guide, optimise
 from dreamvid.errors import DreamvidError, MediaError
 from dreamvid.media import ColourTags, VideoReader, probe, read_image, write_image
@@ -240,6 +240,7 @@ COMMANDS: dict[str, type[Section]] = {
     "video": VideoConfig,
     "image": ImageConfig,
     "eval": EvalConfig,
+    "zoom": ZoomConfig,
     "config": VideoConfig,
 }
 
@@ -266,7 +267,7 @@ def test_help_tells_every_option_with_its_limits_and_default(dreamvid, command):
 
 def test_help_tells_the_commands_and_their_own_options(dreamvid):
     text = dreamvid("--help").out
-    commands = ("video", "resume", "peek", "image", "eval", "guides", "info", "config")
+    commands = ("video", "zoom", "resume", "peek", "plan", "image", "eval", "guides", "config")
     assert all(f" {command} " in text for command in commands)
     video, image = (dreamvid(command, "--help").out.split() for command in ("video", "image"))
     assert {"--overwrite", "--quiet", "--json", "--debug"} <= set(video) & set(image)
@@ -679,3 +680,112 @@ def test_alpha_that_is_lost_is_told(dreamvid, tmp_path):
     write_image(source, torch.rand(3, 48, 64), alpha=torch.rand(1, 48, 64))
     told = dreamvid("video", source, out, *ROSE, *QUICK, "--json").json()
     assert told["warnings"][0].startswith(f"'{out}' does not keep the alpha of '{source}'; --codec")
+
+
+# Zoom
+
+
+QUICK_ZOOM = ["--steps", "1", "--first-steps", "1", "--loop-steps", "2", *QUICK_IMAGE[2:]]
+SHORT = ["--seconds", "0.5", "--fps", "8", "--size", "64x48"]
+
+
+@pytest.mark.parametrize("way", [["--loop"], [], ["--zoom", "0.6", "--rotate", "20"]])
+def test_a_picture_is_fallen_into(dreamvid, picture, tmp_path, way):
+    out = tmp_path / "out.mkv"
+    asked = [*SHORT, "--codec", "ffv1", *(["--zoom", "9"] if way == ["--loop"] else []), *way]
+    told = dreamvid("zoom", picture, out, *ROSE, *QUICK_ZOOM, *asked, "--json").json()
+    assert (told["frames"], told["loop"], told["warnings"]) == (4, way == ["--loop"], [])
+    times, images = frames_of(out)
+    assert times == [Fraction(index, 8) for index in range(4)]
+    assert images.shape == (4, 3, 48, 64)
+    assert (images[1:] - images[:-1]).abs().mean() > 0.01
+    made = json.loads(probe(out).metadata[setup.METADATA_KEY])
+    assert made["source"] == str(picture)
+    assert set(made["options"]) == {option.name for option in options(ZoomConfig)}
+    assert ZoomConfig.model_validate(made["options"]).seconds == Fraction(1, 2)
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("blank", ["grey", "noise"])
+@pytest.mark.parametrize("loop", [["--loop", "--zoom", "9"], ["--zoom", "2"]], ids=len)
+def test_a_zoom_begins_from_nothing(dreamvid, tmp_path, blank, loop):
+    out = tmp_path / "out.mp4"
+    told = dreamvid("zoom", blank, out, *ROSE, *QUICK_ZOOM, *SHORT, *loop, "--json").json()
+    assert told["frames"] == 4
+    assert frames_of(out)[1].std() > 0.005
+
+
+def test_a_zoom_begins_from_a_frame_of_a_video_at_its_size(dreamvid, clip, tmp_path):
+    firsts = []
+    for start in ("0", "0.2"):
+        out = tmp_path / f"{start}.mkv"
+        asked = ["--start", start, "--seconds", "0.1", "--codec", "ffv1", "--first-steps", 0]
+        assert dreamvid("zoom", clip, out, *ROSE, *QUICK_ZOOM, *asked).status == 0
+        firsts.append(frames_of(out)[1][0])
+    wanted = frames_of(clip)[1]
+    assert firsts[0].shape == (3, 48, 64)
+    assert (firsts[0] - wanted[0]).abs().mean() < 0.02
+    assert (firsts[1] - wanted[5]).abs().mean() < 0.02
+    assert (firsts[0] - firsts[1]).abs().mean() > 0.02
+
+
+def test_prompts_of_a_zoom_follow_one_another(dreamvid, picture, tmp_path):
+    asked = ["--at", "0", "a red rose", "--at", "0.25", "ice", *SHORT]
+    for way in ([], ["--loop", "--zoom", "9"]):
+        out = tmp_path / f"{len(way)}.mp4"
+        assert dreamvid("zoom", picture, out, *QUICK_ZOOM, *asked, *way).status == 0
+
+
+def test_a_shutter_blurs_a_zoom_and_pictures_are_written(dreamvid, picture, tmp_path):
+    films = []
+    for shutter in ("0", "360"):
+        folder = tmp_path / shutter
+        folder.mkdir()
+        asked = [*SHORT, "--zoom", "9", "--shutter", shutter]
+        assert dreamvid("zoom", picture, folder, *ROSE, *QUICK_ZOOM, *asked).status == 0
+        assert len(list(folder.iterdir())) == 4
+        films.append(read_image(folder / "000003.png"))
+    sharp, blurred = ((image[:, 1:] - image[:, :-1]).square().mean() for image in films)
+    assert blurred < 0.8 * sharp
+
+
+ZOOM_USAGE = [
+    (["--zoom", "0"], "--zoom: '0' is not allowed; allowed: a number above 0 up to 100"),
+    (["--zoom", "-1.5"], "--zoom: '-1.5' is not allowed; allowed: a number above 0"),
+    (["--seconds", "-2"], "--seconds: '-2' is not allowed; allowed: seconds or h:mm:ss above 0"),
+    (["--seconds", "0"], "--seconds: '0' is not allowed; allowed: seconds or h:mm:ss above 0"),
+    (["--centre", "1.2,0.5"], "--centre: '1.2,0.5' is not allowed; allowed: two shares from 0"),
+    (["--centre", "0.5"], "--centre: '0.5' is not allowed; allowed: two shares from 0 to 1"),
+    (["--pan", "left"], "--pan: 'left' is not allowed; allowed: two numbers as X,Y"),
+    (["--pan", "nan,0"], "--pan: 'nan,0' is not allowed; allowed: two numbers as X,Y"),
+    (["--rotate", "9e9"], "--rotate: '9e9' is not allowed; allowed: a number from -3600 to 3600"),
+    (["--ease", "bouncy"], "--ease: 'bouncy' is not allowed; allowed: linear, in, out, in-out"),
+    (["--shutter", "400"], "--shutter: '400' is not allowed; allowed: a number from 0 to 360"),
+    (["--fps", "0"], "--fps: '0' is not allowed; allowed: frames a second"),
+    (["--loop", "--zoom", "1"], "--zoom 1 for 8 s is a factor of 1 in all; allowed with --loop"),
+    (["--loop", "--pan", "0.1,0"], "--pan 0.1,0 leaves the beginning behind; allowed with --loop"),
+    (["--loop", "--ease", "in"], "--ease in ends at another speed than it begins; allowed with"),
+    (["--loop", "--seconds", "0.02", "--zoom", "99"], "--zoom 99 for 0.02 s is a factor"),
+]
+
+
+@pytest.mark.parametrize(("asked", "message"), ZOOM_USAGE, ids=lambda value: " ".join(value)[:20])
+def test_an_option_of_a_zoom_that_is_wrong_is_told(dreamvid, picture, tmp_path, asked, message):
+    refused(dreamvid("zoom", picture, tmp_path / "out.mp4", *ROSE, *asked), 2, message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_inputs_of_a_zoom_that_are_wrong_are_told(dreamvid, picture, clip, tmp_path):
+    out = tmp_path / "out.mp4"
+    for source, asked, status, message in (
+        ("grey", [], 2, "--size: 'source' is not enough for grey; allowed: WIDTHxHEIGHT"),
+        ("noise", ["--size", "64"], 2, "--size: '64' is not enough for noise; allowed: WIDTHxH"),
+        ("grey", ["--size", "64x48", "--start", "1"], 2, "--start 1 is for a video, which grey"),
+        ("none.png", [], 1, "'none.png' does not exist; allowed: "),
+        (clip, ["--start", "9"], 1, f"'{clip}' has no frame from 9 s on"),
+    ):
+        refused(dreamvid("zoom", source, out, *ROSE, *asked, "-q"), status, message)
+    refused(dreamvid("zoom", picture, out), 2, "no prompt; give at least one of --prompt TEXT")
+    out.write_bytes(b"old")
+    refused(dreamvid("zoom", picture, out, *ROSE), 1, f"'{out}' exists; --overwrite replaces it")
+    assert out.read_bytes() == b"old"

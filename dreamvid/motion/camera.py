@@ -1,0 +1,193 @@
+"""A camera that zooms, turns and pans: exact, so that its flow is known and need not be estimated.
+
+A moving picture under it obeys `dx/dt = a·(x − c) − p` for points of the frame as complex numbers
+x + iy (y down): a = ln(zoom) + i·rotation, c the centre, p the pan. Solved, a point that is now at
+x was, s seconds of motion earlier, at `c + e^(−as)·(x − c) + p·(1 − e^(−as))/a`: a similarity,
+and moves one after the other are one move.
+"""
+
+from __future__ import annotations
+
+import cmath
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dreamvid.types import Frame
+
+Ease = Literal["linear", "in", "out", "in-out"]
+
+_EASES: dict[str, Callable[[float], float]] = {
+    "linear": lambda share: share,
+    "in": lambda share: share**2,
+    "out": lambda share: share * (2 - share),
+    "in-out": lambda share: share**2 * (3 - 2 * share),
+}
+
+
+MOST_EXPOSURES = 32
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """`x ↦ factor·x + shift` of points x + iy in pixels; (0, 0) is the first pixel's centre."""
+
+    factor: complex = 1
+    shift: complex = 0
+
+    def __call__(self, point: complex) -> complex:
+        return self.factor * point + self.shift
+
+    def after(self, first: Similarity) -> Similarity:
+        """`first`, then this one."""
+        return Similarity(self.factor * first.factor, self(first.shift))
+
+    def inverse(self) -> Similarity:
+        """What undoes this one."""
+        return Similarity(1 / self.factor, -self.shift / self.factor)
+
+    def flow(self, height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
+        """From each pixel to its image: (2, H, W), pixels, channels (dx, dy).
+
+        Of a camera's `back`, that is the backward flow.
+        """
+        turn, shift = self.factor - 1, self.shift
+        x = torch.arange(width, dtype=torch.float32, device=device)
+        y = torch.arange(height, dtype=torch.float32, device=device)[:, None]
+        across = turn.real * x - turn.imag * y + shift.real
+        down = turn.imag * x + turn.real * y + shift.imag
+        return torch.stack([across, down])
+
+
+@dataclass(frozen=True)
+class Camera:
+    """How the view moves; all rates are a second of film."""
+
+    zoom: float = 1.0
+    """Factor by which what is seen grows; above 0."""
+    rotate: float = 0.0
+    """Degrees by which what is seen turns clockwise."""
+    pan: tuple[float, float] = (0.0, 0.0)
+    """Frame widths to the right and frame heights down that the view moves."""
+    centre: tuple[float, float] = (0.5, 0.5)
+    """About which it zooms and turns, in shares of the frame's width and height."""
+    ease: Ease = "linear"
+    """Even speed, or slow at the beginning, the end or both."""
+    seconds: Fraction = Fraction(1)
+    """Length of the film, over which `ease` spreads the motion."""
+
+    @property
+    def rate(self) -> complex:
+        """ln(zoom) + i·rotation, in 1/s and radians a second."""
+        return complex(math.log(self.zoom), math.radians(self.rotate))
+
+    def travelled(self, time: Fraction) -> float:
+        """Seconds of even motion done at `time`: 0 at 0, all at the end, whatever the ease.
+
+        After the end it begins again, as a loop does.
+        """
+        rounds, rest = divmod(time, self.seconds)
+        return float(self.seconds) * (rounds + _EASES[self.ease](float(rest / self.seconds)))
+
+    def back(self, now: Fraction, before: Fraction, height: int, width: int) -> Similarity:
+        """Where what is seen at a point at time `now` was at `before`, for a frame of that size."""
+        past = self.travelled(now) - self.travelled(before)
+        pan = complex(self.pan[0] * width, self.pan[1] * height)
+        centre = centre_px(self.centre, height, width)
+        factor = cmath.exp(-self.rate * past)
+        drift = pan * ((1 - factor) / self.rate if abs(self.rate) > 1e-9 else past)
+        return Similarity(factor, centre - factor * centre + drift)
+
+    def flow(
+        self,
+        now: Fraction,
+        before: Fraction,
+        height: int,
+        width: int,
+        device: torch.device | str = "cpu",
+    ) -> Tensor:
+        """The backward flow (2, H, W) from `now` to `before`, in pixels."""
+        return self.back(now, before, height, width).flow(height, width, device)
+
+    def exposures(
+        self, now: Fraction, shutter: Fraction, height: int, width: int
+    ) -> list[Fraction]:
+        """Moments about `now` that a shutter open for so many seconds sees, evenly spread.
+
+        As many that nothing in a frame of that size moves by more than a pixel between two, but
+        no more than `MOST_EXPOSURES`.
+        """
+        move = self.back(now + shutter / 2, now - shutter / 2, height, width)
+        corners = [complex(x, y) for x in (0, width) for y in (0, height)]
+        furthest = max(abs(move(corner) - corner) for corner in corners)
+        count = min(max(1, math.ceil(furthest)), MOST_EXPOSURES)
+        return [
+            now + shutter * (Fraction(2 * k + 1, 2 * count) - Fraction(1, 2)) for k in range(count)
+        ]
+
+
+def view_frames(frames: Iterable[Frame], camera: Camera) -> Iterator[Frame]:
+    """A clip's `frames` as `camera` sees them, on top of the clip's own motion.
+
+    It begins to move with the first frame. What lies beyond the border is the reflection.
+    """
+    begin: Fraction | None = None
+    for frame in frames:
+        begin = frame.time if begin is None else begin
+        height, width = frame.image.shape[1:]
+        to_clip = camera.back(frame.time - begin, Fraction(0), height, width)
+        image, alpha = (
+            None if part is None else resample(part, to_clip, height, width).clamp(0, 1)
+            for part in (frame.image, frame.alpha)
+        )
+        assert image is not None
+        yield replace(frame, image=image, alpha=alpha)
+
+
+def centre_px(centre: tuple[float, float], height: int, width: int) -> complex:
+    """Shares of a frame's width and height as a point x + iy in pixels."""
+    return complex(centre[0] * width - 0.5, centre[1] * height - 0.5)
+
+
+def seen_in(flow: Tensor, height: int, width: int) -> Tensor:
+    """1 where `flow` (2, H, W) leads into a frame of (height, width), else 0; (1, H, W)."""
+    x = flow[0] + torch.arange(flow.shape[2], device=flow.device)
+    y = flow[1] + torch.arange(flow.shape[1], device=flow.device)[:, None]
+    inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
+    return inside.float()[None]
+
+
+def resample(image: Tensor, to_image: Similarity, height: int, width: int) -> Tensor:
+    """The view of `image` (C, H, W) of which each pixel looks at its point under `to_image`.
+
+    (C, height, width); beyond its border the image is reflected. Bicubic; where the view makes
+    the image smaller, it is shrunk to the view's density first, anti-aliased.
+    """
+    rows, columns = image.shape[1:]
+    shrink = abs(to_image.factor)
+    if shrink > 1:
+        # Sizes are whole; positions stay exact, because they are in shares of the size.
+        size = [max(1, math.ceil(side / shrink)) for side in (rows, columns)]
+        image = F.interpolate(image[None], size=size, mode="bicubic", antialias=True)[0]
+    flow = to_image.flow(height, width, image.device)
+    x = flow[0] + torch.arange(width, device=image.device)
+    y = flow[1] + torch.arange(height, device=image.device)[:, None]
+    return sample(image, (x + 0.5) / columns, (y + 0.5) / rows)
+
+
+def sample(image: Tensor, across: Tensor, down: Tensor) -> Tensor:
+    """`image` (C, H, W) at shares of its width and height, (H', W') each → (C, H', W').
+
+    Bicubic, the border reflected; differentiable.
+    """
+    grid = torch.stack([across, down], -1) * 2 - 1
+    sampled: Tensor = F.grid_sample(
+        image[None], grid[None], mode="bicubic", padding_mode="reflection", align_corners=False
+    )[0]
+    return sampled

@@ -1,0 +1,197 @@
+"""The camera is exact: where it says a pixel was, there it was."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from itertools import pairwise
+
+import pytest
+import torch
+
+from dreamvid.motion import create_flow, warp
+from dreamvid.motion.camera import (
+    Camera,
+    Ease,
+    Similarity,
+    resample,
+    sample,
+    seen_in,
+    view_frames,
+)
+from dreamvid.motion.measure import fit_similarity
+from dreamvid.types import Frame
+from tests.motion.scenes import texture
+
+NOW, BEFORE = Fraction(1), Fraction(0)
+
+
+def test_similarities_are_applied_one_after_the_other_and_undone():
+    turn, shift = Similarity(2j, 1), Similarity(1, 3 - 1j)
+    both = turn.after(shift)
+    assert both(1 + 1j) == turn(shift(1 + 1j)) == 2j * 4 + 1
+    assert both.inverse()(both(5 - 2j)) == pytest.approx(5 - 2j)
+
+
+def test_zooming_in_a_point_was_nearer_to_the_centre():
+    back = Camera(zoom=2.0).back(NOW, BEFORE, 5, 9)  # the centre is pixel (4, 2)
+    assert back(8 + 2j) == pytest.approx(6 + 2j)
+    assert back(4 + 2j) == pytest.approx(4 + 2j)
+    flow = Camera(zoom=2.0).flow(NOW, BEFORE, 5, 9)
+    assert flow[:, 2, 8].tolist() == pytest.approx([-2, 0])
+    assert flow[:, 0, 4].tolist() == pytest.approx([0, 1])
+
+
+def test_turning_clockwise_what_is_below_the_centre_was_right_of_it():
+    back = Camera(rotate=90.0).back(NOW, BEFORE, 5, 5)
+    assert back(2 + 4j) == pytest.approx(4 + 2j)
+
+
+def test_the_view_moves_right_and_down_what_is_seen_left_and_up():
+    back = Camera(pan=(0.5, 0.25)).back(NOW, BEFORE, 8, 10)
+    assert back(0) == pytest.approx(5 + 2j)
+
+
+def test_the_centre_stays_where_it_is():
+    back = Camera(zoom=1.7, rotate=33, centre=(0.25, 1.0)).back(NOW, BEFORE, 40, 20)
+    centre = complex(0.25 * 20 - 0.5, 40 - 0.5)
+    assert back(centre) == pytest.approx(centre)
+
+
+CAMERAS = [
+    Camera(zoom=1.5, rotate=20, pan=(0.1, -0.2), centre=(0.3, 0.6), seconds=Fraction(3)),
+    Camera(zoom=0.7, ease="in-out", seconds=Fraction(3)),
+    Camera(pan=(0.1, 0.1), ease="in", seconds=Fraction(3)),
+]
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+def test_two_moves_are_one(camera):
+    first = camera.back(Fraction(1, 2), Fraction(0), 40, 60)
+    second = camera.back(Fraction(2), Fraction(1, 2), 40, 60)
+    once = camera.back(Fraction(2), Fraction(0), 40, 60)
+    for point in (0j, 59 + 0j, 13 + 31j):
+        assert first.after(second)(point) == pytest.approx(once(point))
+
+
+def test_a_pan_with_hardly_any_zoom_is_a_pan():
+    pans = [Camera(zoom=zoom, pan=(0.3, 0)).back(NOW, BEFORE, 40, 60)(7j) for zoom in (1, 1 + 1e-7)]
+    assert pans[0] == pytest.approx(pans[1], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("ease", "middle"), [("linear", 2.0), ("in", 1.0), ("out", 3.0), ("in-out", 2.0)]
+)
+def test_an_ease_spreads_the_motion_and_keeps_its_length(ease, middle):
+    camera = Camera(zoom=2.0, ease=ease, seconds=Fraction(4))
+    done = [camera.travelled(Fraction(time)) for time in (0, 2, 4, 6, 8)]
+    assert done == pytest.approx([0, middle, 4, 4 + middle, 8])
+
+
+def test_eased_speed_is_none_where_it_begins_or_ends_slowly():
+    def speed(ease: Ease, time: Fraction) -> float:
+        camera = Camera(ease=ease, seconds=Fraction(4))
+        return camera.travelled(time + Fraction(1, 1000)) * 1000 - camera.travelled(time) * 1000
+
+    near_end = Fraction(3999, 1000)
+    assert [round(speed(ease, Fraction(0)), 2) for ease in ("in", "out", "in-out")] == [0, 2, 0]
+    assert [round(speed(ease, near_end), 2) for ease in ("in", "out", "in-out")] == [2, 0, 0]
+
+
+def test_what_leaves_the_frame_is_not_trusted():
+    trust = seen_in(Camera(pan=(0.5, 0)).flow(NOW, BEFORE, 4, 8), 4, 8)
+    assert trust.shape == (1, 4, 8)
+    assert trust[0, 0].tolist() == [1, 1, 1, 1, 0, 0, 0, 0]
+    assert seen_in(Camera(zoom=1.1).flow(NOW, BEFORE, 4, 8), 4, 8).all()
+    assert not seen_in(Camera(zoom=0.5).flow(NOW, BEFORE, 8, 8), 8, 8)[0, 0].any()
+
+
+@pytest.mark.parametrize(
+    "camera",
+    [
+        Camera(zoom=1.03),
+        Camera(zoom=0.97),
+        Camera(rotate=2.5),
+        Camera(zoom=1.02, rotate=-1.5, pan=(0.01, -0.005), centre=(0.4, 0.6)),
+    ],
+)
+def test_the_known_flow_agrees_with_the_estimated_one(camera):
+    before = texture(160, 200)
+    back = camera.back(NOW, BEFORE, 160, 200)
+    estimated = create_flow("dis", "cpu")(resample(before, back, 160, 200), before)
+    known = camera.flow(NOW, BEFORE, 160, 200)
+    inside = seen_in(known, 160, 200)[0].bool()
+    error = (estimated - known).norm(dim=0)[inside]
+    assert known.norm(dim=0)[inside].mean() > 1
+    assert error.mean() < 0.1
+    fitted = fit_similarity(estimated)
+    assert abs(fitted.factor - back.factor) < 0.02 * abs(back.factor - 1)
+
+
+def test_resampling_looks_where_the_flow_leads():
+    image = texture(40, 60)
+    back = Camera(zoom=1.1, rotate=5).back(NOW, BEFORE, 40, 60)
+    by_warp = warp(image, back.flow(40, 60))
+    assert (resample(image, back, 40, 60) - by_warp).abs()[:, 4:-4, 4:-4].mean() < 0.01
+    assert torch.equal(resample(image, Similarity(), 40, 60), image) or torch.allclose(
+        resample(image, Similarity(), 40, 60), image, atol=1e-5
+    )
+
+
+def test_a_quarter_turn_is_exact_and_four_are_none():
+    image = texture(24, 24)
+    quarter = Camera(rotate=90).back(NOW, BEFORE, 24, 24)
+    turned = resample(image, quarter, 24, 24)
+    assert torch.allclose(turned, image.rot90(-1, (1, 2)), atol=1e-4)
+
+
+def test_shrinking_averages_and_stays_in_place():
+    stripes = torch.zeros(3, 64, 64)
+    stripes[..., ::2] = 1
+    small = resample(stripes, Similarity(4, 1.5 + 1.5j), 16, 16)
+    assert small.std() < 0.05
+    assert small.mean() == pytest.approx(0.5, abs=0.01)
+    ramp = (torch.arange(64) / 64).expand(3, 64, 64)
+    for factor in (2.0, 2.7, 3.3):  # sizes that cannot be divided move nothing
+        seen = resample(ramp, Similarity(factor, 2), 4, 12)
+        expected = (2 + factor * torch.arange(12)) / 64
+        assert (seen[0, 1, 1:] - expected[1:]).abs().max() < 2e-3
+
+
+def test_beyond_the_border_is_the_reflection():
+    image = texture(16, 16)
+    shifted = resample(image, Similarity(1, -4), 16, 16)
+    assert torch.allclose(shifted[..., :4], image[..., :4].flip(2), atol=1e-5)
+    assert sample(image, torch.tensor([[0.5 / 16]]), torch.tensor([[0.5 / 16]]))[
+        :, 0, 0
+    ].tolist() == pytest.approx(image[:, 0, 0].tolist(), abs=1e-5)
+
+
+def test_a_shutter_sees_moments_spread_about_its_own():
+    camera = Camera(zoom=2.0)
+    assert camera.exposures(NOW, Fraction(0), 100, 100) == [NOW]
+    assert Camera().exposures(NOW, Fraction(1, 24), 100, 100) == [NOW]
+    moments = camera.exposures(NOW, Fraction(1, 24), 100, 100)
+    gaps = {later - earlier for earlier, later in pairwise(moments)}
+    assert len(gaps) == 1
+    assert sum(moments) / len(moments) == NOW
+    assert moments[-1] - moments[0] + gaps.pop() == Fraction(1, 24)
+    corner = math.hypot(50, 50) * (math.sqrt(2) ** (1 / 12) - 1)
+    assert len(moments) >= corner
+    assert len(camera.exposures(NOW, Fraction(1), 4000, 4000)) == 32
+
+
+def test_a_clip_is_seen_through_the_camera_on_top_of_its_own_motion():
+    still = texture(48, 64)
+    clip = [
+        Frame(still.roll(index, 2), Fraction(10) + Fraction(index, 8), alpha=still[:1])
+        for index in range(3)
+    ]
+    camera = Camera(zoom=4.0, centre=(0.25, 0.5))
+    seen = list(view_frames(clip, camera))
+    assert [frame.time for frame in seen] == [frame.time for frame in clip]
+    assert torch.allclose(seen[0].image, clip[0].image, atol=1e-5)
+    back = camera.back(Fraction(1, 4), Fraction(0), 48, 64)
+    assert torch.allclose(seen[2].image, resample(clip[2].image, back, 48, 64).clamp(0, 1))
+    assert seen[2].alpha is not None
+    assert torch.allclose(seen[2].alpha, resample(still[:1], back, 48, 64).clamp(0, 1))
