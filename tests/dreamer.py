@@ -179,7 +179,7 @@ class Dreamer:
         within: Path | None = None,
         step_s: float = STEP_S,
     ) -> None:
-        """Its `log` goes into `folder`; `within` is its working directory; a step takes `step_s`."""
+        """Its `log` goes into `folder`; `within` is where it works; a step takes `step_s`."""
         self._log = folder / "log"
         given = [str(argument) for argument in arguments]
         self._process = _context.Process(
