@@ -65,9 +65,9 @@ class Fault:
 class SlowColour(TowardsColour):
     """Takes a while, as a guide does; and longer, or fails, at the calls that a fault names."""
 
-    def __init__(self, fault: Fault | None) -> None:
+    def __init__(self, fault: Fault | None, step_s: float = STEP_S) -> None:
         super().__init__((1.0, 0.0, 0.0))
-        self.fault = fault
+        self.fault, self.step_s = fault, step_s
 
     def at(self, meaning: object) -> SlowColour:
         """Its one colour at every moment."""
@@ -75,7 +75,7 @@ class SlowColour(TowardsColour):
 
     def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
         kind = self.fault.kind if self.fault and self.calls == self.fault.at else ""
-        time.sleep(_LONG_S if kind == "long step" else STEP_S)
+        time.sleep(_LONG_S if kind == "long step" else self.step_s)
         loss = super().__call__(cutouts, source_cutouts)
         if kind == "no memory" and len(cutouts) > 1:
             raise torch.OutOfMemoryError
@@ -150,11 +150,13 @@ _FAULTS: dict[str, Callable[[Fault], Any]] = {
 }
 
 
-def _main(arguments: list[str], log: Path, fault: Fault | None, folder: Path | None) -> None:
+def _main(
+    arguments: list[str], log: Path, fault: Fault | None, folder: Path | None, step_s: float
+) -> None:
     torch.set_num_threads(1)
     if folder is not None:
         os.chdir(folder)
-    objectives = [SlowColour(fault)]
+    objectives = [SlowColour(fault, step_s)]
     with log.open("w", encoding="utf-8") as file:
         sys.stdout = sys.stderr = file
         with (
@@ -179,11 +181,14 @@ class Dreamer:
         *arguments: object,
         fault: Fault | None = None,
         within: Path | None = None,
+        step_s: float = STEP_S,
     ) -> None:
-        """Its `log` goes into `folder`; `within` is its working directory."""
+        """Its `log` goes into `folder`; `within` is where it works; a step takes `step_s`."""
         self._log = folder / "log"
         given = [str(argument) for argument in arguments]
-        self._process = _context.Process(target=_main, args=(given, self._log, fault, within))
+        self._process = _context.Process(
+            target=_main, args=(given, self._log, fault, within, step_s)
+        )
         self._process.start()
 
     @property

@@ -127,7 +127,7 @@ def test_killed_before_any_write_is_on_the_disk_it_goes_on_to_the_same_result(
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_stopped_it_says_how_to_go_on(clip, whole, tmp_path, number, status):
     out = tmp_path / "out.mkv"
-    run = Dreamer(tmp_path, "video", clip, out, *OPTIONS, *LOSSLESS, "-q")
+    run = Dreamer(tmp_path, "video", clip, out, *OPTIONS, *LOSSLESS, "-q", step_s=0.1)
     wait_for_frames(out, 6)
     run.signal(number)
     assert run.wait() == status
@@ -236,7 +236,7 @@ def test_another_version_is_named(clip, tmp_path):
 
 def test_two_runs_on_one_result_are_refused_and_a_stale_lock_is_taken_over(clip, whole, tmp_path):
     out = tmp_path / "out.mkv"
-    first = Dreamer(tmp_path, "video", clip, out, *OPTIONS, *LOSSLESS, "-q")
+    first = Dreamer(tmp_path, "video", clip, out, *OPTIONS, *LOSSLESS, "-q", step_s=0.7)
     wait_for_frames(out, 1)
     second = tmp_path / "second"
     second.mkdir()
@@ -253,7 +253,7 @@ def test_two_runs_on_one_result_are_refused_and_a_stale_lock_is_taken_over(clip,
 
 def test_peek_while_it_runs(clip, whole, tmp_path):
     out = tmp_path / "out.mkv"
-    run = Dreamer(tmp_path, "video", clip, out, *OPTIONS, *LOSSLESS, "-q", "--json")
+    run = Dreamer(tmp_path, "video", clip, out, *OPTIONS, *LOSSLESS, "-q", "--json", step_s=0.05)
     wait_for_frames(out, 1)
     seen: list[int] = []
     while run.is_running and len(seen) < 8:

@@ -179,7 +179,7 @@ def test_very_short_clips_are_found_whole(tmp_path, codec, suffix, frames):
 def test_a_frame_that_is_tried_again_is_named_at_the_end_though_the_run_was_stopped(clip, tmp_path):
     out = tmp_path / "out.mkv"
     fault = Fault("no number", 3 + 2)
-    run = Dreamer(tmp_path, "video", clip, out, *OPTIONS, *LOSSLESS, "-q", fault=fault)
+    run = Dreamer(tmp_path, "video", clip, out, *OPTIONS, *LOSSLESS, "-q", fault=fault, step_s=0.1)
     wait_for_frames(out, 4)
     run.signal(signal.SIGTERM)
     assert run.wait() == 143
