@@ -596,7 +596,6 @@ class EvalConfig(SpanConfig, FlowConfig, DeviceConfig, PromptConfig):
     size: Size = Field("source", description="Size to measure at; source: the result's own.")
 
 
-
 class CameraConfig(Section):
     title = "Camera"
 

@@ -127,6 +127,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--clips", nargs="+", choices=CLIPS, default=list(CLIPS))
     parser.add_argument("--modes", nargs="+", choices=[*RIVALS, *OURS], default=[*RIVALS, *OURS])
+    parser.add_argument("--dial", nargs="+", type=float, default=DIAL, help="strengths")
     parser.add_argument("--frames", type=int, default=32)
     parser.add_argument("--size", default="320")
     parser.add_argument("--judge", default=JUDGE)
@@ -135,7 +136,7 @@ def main() -> None:
     for name in arguments.clips:
         study = Study(name, arguments.films[CLIPS[name].film], arguments)
         for mode in arguments.modes:
-            for strength in DIAL:
+            for strength in arguments.dial:
                 study.measure(mode, strength)
         study.show(arguments.modes)
     report(arguments.out)
