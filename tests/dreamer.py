@@ -45,6 +45,7 @@ _PATIENCE = 100
 _GROWTH, _SHRINKAGE = 1.04, 0.7
 OPTIONS = [
     *("-p", "red", "--steps", "2", "--first-steps", "3", "--octaves", "1", "--cutouts", "2"),
+    *("--catch-up", "0"),  # faults are counted in steps
     *("--flow", "farneback"),  # on small frames a few times faster than dis
 ]
 LOSSLESS = ["--codec", "ffv1"]

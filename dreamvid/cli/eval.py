@@ -40,9 +40,19 @@ CLOCK_SLACK = Fraction(1, 1000)
 
 @command(EvalConfig)
 def evaluate(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="What was dreamed on.")],
-    result: Annotated[Path, typer.Argument(metavar="RESULT", help="A video file made of it.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="What was dreamed on; with --loop, the film.")
+    ],
     config: EvalConfig,
+    result: Annotated[
+        Path | None, typer.Argument(metavar="RESULT", help="A video file made of it.")
+    ] = None,
+    loop: Annotated[
+        bool,
+        typer.Option(
+            "--loop", help="Measure one film alone: how it joins its beginning, zoom and rotation."
+        ),
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Let a guide judge what it dreamed itself.")
     ] = False,
@@ -60,6 +70,11 @@ def evaluate(
 
     The span of SOURCE and the prompts are those that RESULT's metadata tell, where not given.
     """
+    if loop:
+        _tell_loop(source, result, config, plot, sheet, as_json)
+        return
+    if result is None:
+        raise ConfigError("RESULT is missing; allowed without it: --loop")
     seen, recipe = _check(source, result, config, plot, sheet, overwrite)
     prompts = _prompts(config, recipe)
     _check_judge(config, prompts, recipe, force)
@@ -94,6 +109,24 @@ def evaluate(
         ),
     }
     _tell(conditions, evaluation, report)
+
+
+def _tell_loop(
+    film: Path,
+    result: Path | None,
+    config: EvalConfig,
+    plot: Path | None,
+    sheet: Path | None,
+    as_json: bool,
+) -> None:
+    from dreamvid.cli.loop import tell_loop
+    from dreamvid.media.source import check_source
+
+    for given, name in ((result, "RESULT"), (plot, "--plot"), (sheet, "--sheet")):
+        if given is not None:
+            raise ConfigError(f"{name} '{given}' is of no use to --loop; allowed: FILE alone")
+    check_source(film, ReadConfig())
+    tell_loop(film, flow=config.flow, weights=config.flow_weights, as_json=as_json)
 
 
 # What is checked before anything heavy is loaded.

@@ -9,7 +9,7 @@ from pathlib import Path
 from dreamvid.errors import MediaError
 
 
-def tell_loop(file: Path, *, as_json: bool) -> None:
+def tell_loop(file: Path, *, as_json: bool, flow: str = "dis", weights: str | None = None) -> None:
     """Measure the film in `file` as a loop and print the figures, as lines or one JSON object.
 
     Raises MediaError for what is no film of two frames or more.
@@ -20,7 +20,7 @@ def tell_loop(file: Path, *, as_json: bool) -> None:
 
     with VideoReader(file) as frames:
         try:
-            measure = measure_loop(frames, create_flow("dis", "cpu"))
+            measure = measure_loop(frames, create_flow(flow, "cpu", weights))
         except ValueError as error:
             raise MediaError(f"'{file}' cannot be measured: {error}") from None
     if as_json:

@@ -179,7 +179,7 @@ def test_a_judge_wants_prompts_and_says_where_it_cannot_tell_who_dreamed(dreamvi
         (["{folder}/none.mp4", "{clip}"], 1, "'{folder}/none.mp4' does not exist"),
         (["{clip}", "{folder}/text.mp4"], 1, "'{folder}/text.mp4' cannot be read"),
         (["{clip}", "-"], 2, "'-' cannot be measured"),
-        (["{clip}"], 2, "Missing argument 'RESULT'"),
+        (["{clip}"], 2, "RESULT is missing; allowed without it: --loop"),
         (["{clip}", "{clip}", "--judge", "nobody"], 1, "unknown guide 'nobody'"),
         (["{clip}", "{clip}", "--flow", "magic"], 2, "--flow: 'magic' is not allowed"),
         (["{clip}", "{clip}", "--start", "9"], 1, "'{clip}' has no frame from 9 s on"),

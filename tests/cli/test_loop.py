@@ -15,6 +15,7 @@ from dreamvid.loop import Loop, film_loop, find_start
 from dreamvid.media import VideoInfo, VideoWriter
 from dreamvid.motion.camera import Camera
 from dreamvid.types import Frame
+from tests.cli.conftest import refused
 from tests.motion.scenes import texture
 
 RATE = Fraction(12)
@@ -58,3 +59,14 @@ def test_a_single_frame_is_no_loop(tmp_path):
     film = write(tmp_path / "one.mp4", loop, [Fraction(0)])
     with pytest.raises(MediaError, match=r"one\.mp4' cannot be measured: a loop has two frames"):
         tell_loop(film, as_json=False)
+
+
+def test_eval_measures_one_film_as_a_loop(dreamvid, tmp_path):
+    loop = Loop.plant(texture(128, 160), Camera(zoom=2.0, seconds=Fraction(1, 4)), 128, 160)
+    film = write(tmp_path / "a film.mkv", loop, [index / RATE for index in range(3)])
+    told = dreamvid("eval", film, "--loop", "--json")
+    assert told.status == 0
+    assert json.loads(told.out)["file"] == str(film)
+    refused(dreamvid("eval", film, "b.mp4", "--loop"), 2, "RESULT 'b.mp4' is of no use to --loop")
+    refused(dreamvid("eval", film), 2, "RESULT is missing; allowed without it: --loop")
+    refused(dreamvid("eval", tmp_path / "none.mp4", "--loop"), 1, "'")
