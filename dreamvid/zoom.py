@@ -95,6 +95,7 @@ def dream_zoom(
             objectives_at(now),
             config if look is None else onwards,
             generator=frame_generator(config.seed, index),
+            trust=None if look is None else torch.ones_like(seen[:1]),  # the camera is exact
             steps=first_steps if look is None else config.steps,
             on_step=on_step,
         )

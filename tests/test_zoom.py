@@ -97,6 +97,15 @@ def test_colours_and_contrast_do_not_run_away():
     assert all(one.frame.image.min() >= 0 and one.frame.image.max() <= 1 for one in frames)
 
 
+def test_steady_holds_frames_to_what_the_camera_saw():
+    changes = []
+    for steady in (0.0, 100.0):
+        config = DreamConfig(steps=2, cutouts=2, octaves=1, steady=steady)
+        last = film(Camera(zoom=1.5), 3, config)[-1]
+        changes.append(float((last.frame.image - last.start).square().mean()))
+    assert changes[1] < 0.8 * changes[0]
+
+
 def test_new_ground_is_dreamed_before_it_is_seen():
     config = DreamConfig(steps=3, cutouts=4, octaves=1, tv=0)
     frames = film(Camera(zoom=0.5), 16, config, rate=12, source=texture(64, 64))

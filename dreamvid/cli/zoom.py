@@ -190,21 +190,30 @@ def _loop(
     """Frames as they were before dreaming and after it."""
     from dreamvid.loop import Loop, dream_loop, film_loop, find_start
 
-    begun = Loop.plant(picture, _camera(config), *size)
+    camera = _camera(config)
+    begun = Loop.plant(picture, camera, *size)
+    times = [index / config.fps for index in range(config.frame_count)]
+    # Where the film begins is known only when it is dreamed; with prompts that have their times,
+    # about where it would begin undreamed.
+    times = _turned(times, find_start(begun, times) if config.at else 0)
     with report.progress("dreaming", config.loop_steps) as progress:
         dreamed = dream_loop(
             begun,
-            objectives_at,
+            lambda time: objectives_at((time - times[0]) % camera.seconds),
             config,
             steps=config.loop_steps,
             on_step=lambda index, loss: progress.advance(""),
         )
-    times = [index / config.fps for index in range(config.frame_count)]
-    # Prompts that follow one another keep their times but for a twelfth of the round.
-    first = find_start(dreamed, times, -(-len(times) // 12) if config.at else None)
-    times = [*times[first:], *times[:first]]
+    near = len(times) // 12 if config.at else len(times) // 2
+    around = _turned(times, -near)
+    times = _turned(around, find_start(dreamed, around, 2 * near + 1))
     with report.progress("filming", len(times)) as progress:
         before, after = begun.frames(times), film_loop(dreamed, times, _shutter(config))
         for shot in zip(before, after, strict=True):
             yield shot
             progress.advance("")
+
+
+def _turned(times: list[Fraction], first: int) -> list[Fraction]:
+    """A round's times from another one on."""
+    return [*times[first:], *times[:first]]
