@@ -94,12 +94,12 @@ class VideoInfo:
     """The container's own, its keys in lower case (Matroska writes them in upper case)."""
 
 
-def probe(path: Path) -> VideoInfo:
-    """Describe a video file; decodes no more than its first picture.
+def probe(path: Path, input_format: str | None = None) -> VideoInfo:
+    """Describe a video file, or standard input; decodes no more than its first picture.
 
-    Raises MediaError where the file cannot be read or holds no picture.
+    Raises MediaError where it cannot be read or holds no picture.
     """
-    with open_input(path) as container:
+    with open_input(path, input_format) as container:
         stream = picture_stream(container, path)
         with media_errors(f"'{path}' cannot be decoded"):
             decoder = create_decoder(stream)

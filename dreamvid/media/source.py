@@ -7,12 +7,14 @@ from pathlib import Path
 
 from dreamvid.config import ReadConfig, WriteConfig
 from dreamvid.errors import ConfigError, MediaError
+from dreamvid.media.animation import AnimationReader
 from dreamvid.media.files import STANDARD, check_input, check_output, find_format
 from dreamvid.media.frames import FrameWriter, check_frames, frame_pattern, numbered
 from dreamvid.media.images import ImageReader, find_images, names_images
-from dreamvid.media.info import VideoInfo
+from dreamvid.media.info import VideoInfo, probe
 from dreamvid.media.reader import FrameReader, VideoReader
 from dreamvid.media.sound import SoundSource
+from dreamvid.media.webp import is_animation
 from dreamvid.media.writer import VideoWriter
 
 RESUMABLE_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
@@ -20,10 +22,6 @@ RESUMABLE_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
 
 def check_source(source: Path, config: ReadConfig) -> None:
     """Raise MediaError or ConfigError unless `source` may be opened; quick."""
-    if names_images(source):
-        find_images(source)
-        return
-    check_input(source)
     if config.input_format is not None:
         if source != STANDARD:
             raise ConfigError(
@@ -31,6 +29,10 @@ def check_source(source: Path, config: ReadConfig) -> None:
                 "not; allowed with - as IN"
             )
         find_format(config.input_format, "--input-format")
+    if names_images(source):
+        find_images(source)
+        return
+    check_input(source)
     if config.seconds is not None:
         raise ConfigError(
             f"--seconds {float(config.seconds):g} is for a single picture, which '{source}' is "
@@ -38,8 +40,17 @@ def check_source(source: Path, config: ReadConfig) -> None:
         )
 
 
+def describe_source(source: Path, config: ReadConfig) -> VideoInfo:
+    """What the reader sees in `source`. Raises MediaError, or ConfigError as `check_source`."""
+    check_source(source, config)
+    if names_images(source) or is_animation(source):
+        with open_frames(source, config, lambda message: None) as reader:
+            return reader.info
+    return probe(source, config.input_format)
+
+
 def open_frames(source: Path, config: ReadConfig, on_warning: Callable[[str], None]) -> FrameReader:
-    """The frames of a video file, or of picture files as `find_images` finds them."""
+    """The frames of a video file, an animation, or picture files as `find_images` finds them."""
     if names_images(source):
         return ImageReader(
             find_images(source),
@@ -48,6 +59,15 @@ def open_frames(source: Path, config: ReadConfig, on_warning: Callable[[str], No
             start=config.start,
             end=config.end,
             fps=config.fps,
+            size=config.size,
+            on_warning=on_warning,
+        )
+    if is_animation(source):
+        return AnimationReader(
+            source,
+            start=config.start,
+            end=config.end,
+            rate=config.fps,
             size=config.size,
             on_warning=on_warning,
         )

@@ -307,6 +307,14 @@ def test_info_tells_what_the_reader_sees(dreamvid, clip):
     assert [line.split()[0] for line in lines] == list(seen)
 
 
+def test_info_tells_of_pictures_too(dreamvid, picture):
+    seen = dreamvid("info", picture.parent, "--json").json()
+    alone = dreamvid("info", picture, "--json").json()
+    assert (seen["container"], seen["codec"], seen["rate"]) == ("pictures", "png", "25")
+    assert (seen["width"], seen["height"]) == (alone["width"], alone["height"])
+    refused(dreamvid("info", picture, "--input-format", "nut"), 2, "--input-format nut is for")
+
+
 def test_guides_are_listed_with_what_is_built_in(dreamvid):
     found = {row["name"]: row for row in dreamvid("guides", "--json").json()}
     assert found["mini"]["where"] == "built in"
@@ -385,7 +393,7 @@ def test_an_input_that_cannot_be_read_is_told(dreamvid, tmp_path, command):
     text.write_text("no film")
     out = [] if command == "info" else [tmp_path / f"o.{'png' if command == 'image' else 'mp4'}"]
     asked = [] if command == "info" else ROSE
-    no_folder = "gives no picture" if command == "video" else "is a folder; allowed: a file"
+    no_folder = "is a folder; allowed: a file" if command == "image" else "gives no picture"
     before = sorted(tmp_path.iterdir())
     for path, message in (
         (tmp_path / "none.mp4", f"'{tmp_path / 'none.mp4'}' does not exist; allowed: "),
