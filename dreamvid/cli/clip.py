@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -102,7 +102,7 @@ def _open_result(
     from dreamvid.media.source import can_resume, open_writer
 
     made = metadata(job.config, str(job.source))
-    if can_resume(job.source, job.out):
+    if can_resume(job.source, job.out, job.config):
         return Journal(
             job.out,
             run_of(job.source, job.config, device),
@@ -192,10 +192,12 @@ def _dream(
 ) -> None:
     """Run the loop and write what it yields."""
     from dreamvid.dream.parts import InParts
+    from dreamvid.media.source import is_device
     from dreamvid.motion.flow import create_flow
     from dreamvid.motion.shots import create_cut_detector
     from dreamvid.sequence import dream_frames
 
+    check = _checking_for_end(stopper) if is_device(config) else stopper.check
     flow = create_flow(config.flow, device, config.flow_weights)
     objectives = load_objectives(config, device, report)
     dreamed_frames = dream_frames(
@@ -205,10 +207,13 @@ def _dream(
         flow=flow,
         is_cut=create_cut_detector(config.cut_threshold),
         carry=carry,
-        on_step=stopper.check,
+        on_step=check,
     )
     stopper.is_patient = True
-    with report.progress("dreaming", reader.info.frame_count) as progress:
+    with (
+        report.progress("dreaming", reader.info.frame_count) as progress,
+        _ending(report),
+    ):
         for dreamed in dreamed_frames:
             before = mean_similarity(objectives, dreamed.source)
             after = mean_similarity(objectives, dreamed.frame.image)
@@ -217,4 +222,28 @@ def _dream(
             delivered = delivery.finish(dreamed.frame, dreamed.source)
             result.write(delivered, dreamed.carry, report.tally.facts())
             progress.advance(f"similarity {before:.3f} -> {after:.3f}")
+            check()
+
+
+class _Ended(Stopped):
+    """Stopped once, where the source has no other end."""
+
+
+def _checking_for_end(stopper: Stopper) -> Callable[..., None]:
+    def check(*_: object) -> None:
+        try:
             stopper.check()
+        except Stopped as stopped:
+            raise _Ended(stopped.exit_code - 128) from None
+
+    return check
+
+
+@contextmanager
+def _ending(report: Report) -> Iterator[None]:
+    """Take what was dreamed of an endless source until it was stopped for the whole of it."""
+    try:
+        yield
+    except _Ended:
+        if not report.tally.frames:
+            raise

@@ -23,7 +23,8 @@ def info(
         Path, typer.Argument(metavar="IN", help="Whatever `dreamvid video` takes as IN.")
     ],
     input_format: Annotated[
-        str | None, typer.Option("--input-format", help="FFmpeg's name of its format, for - .")
+        str | None,
+        typer.Option("--input-format", help="FFmpeg's name of its format, for - and devices."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

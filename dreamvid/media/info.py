@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from dreamvid.errors import MediaError
 from dreamvid.media.colour import ColourTags, is_transparent, orientation, tags_of
-from dreamvid.media.files import media_errors, open_input
+from dreamvid.media.files import DEVICES, media_errors, open_input
 
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _BROADCAST = {"mpeg", "mpegts"}
@@ -190,7 +190,14 @@ def claimed_end(container: InputContainer, stream: VideoStream | AudioStream) ->
 
 
 def zero_of(container: InputContainer) -> Fraction:
-    """The moment that users call 0: where broadcast streams begin, whose clock starts anywhere."""
+    """The moment that users call 0: where broadcast and devices begin, whose clock is anywhere."""
+    if not set(DEVICES).isdisjoint(container.format.name.split(",")):
+        begins = [
+            stream.start_time * stream.time_base
+            for stream in container.streams
+            if stream.start_time is not None and stream.time_base is not None
+        ]
+        return min(begins, default=Fraction(0))
     if container.format.name in _BROADCAST and container.start_time is not None:
         ticks = round(Fraction(container.start_time * _BROADCAST_CLOCK, av.time_base))
         return Fraction(ticks, _BROADCAST_CLOCK)

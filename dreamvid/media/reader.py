@@ -7,7 +7,7 @@ import math
 import warnings
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from dreamvid.errors import MediaError
 from dreamvid.media.closing import Closes
 from dreamvid.media.colour import Converter, orientation, refuse_hdr
-from dreamvid.media.files import STANDARD, media_errors, open_input, reason, silence
+from dreamvid.media.files import DEVICES, STANDARD, media_errors, open_input, reason, silence
 from dreamvid.media.info import (
     VideoInfo,
     claimed_end,
@@ -184,9 +184,10 @@ class VideoReader(FrameReader):
     "source" gives square pixels.
 
     Interlaced pictures are made whole, at the same rate; those of another size than the first are
-    scaled to it. The path `-` is standard input, in `input_format`; with `beside`, packets of its
-    other tracks wait there, because they can be read only together with the pictures. `info`
-    describes what is delivered. What is damaged is reported to `on_warning` and left out; the rest
+    scaled to it. The path `-` is standard input, in `input_format`, and where that is a device,
+    `path` is its name, and `options` its own; with `beside`, packets of their other tracks wait
+    there, because they can be read only together with the pictures. `info` describes what is
+    delivered. What is damaged is reported to `on_warning` and left out; the rest
     keeps its times. No more than two decoded pictures are held, five of an interlaced stream.
 
     Raises MediaError where the file cannot be read, is HDR, or has no frame between start and end.
@@ -201,15 +202,16 @@ class VideoReader(FrameReader):
         rate: Fraction | None = None,
         size: str = "source",
         input_format: str | None = None,
+        options: Mapping[str, str] | None = None,
         beside: bool = False,
         on_warning: Callable[[str], None] = warnings.warn,
     ) -> None:
         self._path, self._warn = Path(path), on_warning
-        self._is_pipe = self._path == STANDARD
+        self._is_pipe = self._path == STANDARD or input_format in DEVICES
         self.beside: deque[Packet[Any]] | None = deque() if beside and self._is_pipe else None
         """Packets of other tracks, where they can be read only together with the pictures."""
         self._rate = rate
-        self.container = self._container = open_input(self._path, input_format)
+        self.container = self._container = open_input(self._path, input_format, options)
         try:
             self._stream = picture_stream(self._container, self._path)
             self._stream.thread_type = "AUTO"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tomllib
@@ -543,6 +544,37 @@ def test_ctrl_c_leaves_an_older_result_alone(dreamvid, clip, tmp_path, monkeypat
     assert dreamvid("video", clip, out, *ROSE, *QUICK, "--overwrite").status == 130
     assert sorted(tmp_path.iterdir()) == [out, tmp_path / "out.mp4.dreaming"]
     assert out.read_bytes() == b"old"
+
+
+def signal_at(monkeypatch: pytest.MonkeyPatch, *frames: int) -> None:
+    """Let the user press Ctrl-C while these frames are dreamed, as often as each is named."""
+    count = iter(range(99))
+
+    def dream_image(*arguments: Any, **options: Any) -> Tensor:
+        for _ in range(frames.count(next(count))):
+            signal.raise_signal(signal.SIGINT)
+        return optimise.dream_image(*arguments, **options)
+
+    monkeypatch.setattr("dreamvid.sequence.dream_image", dream_image)
+
+
+ENDLESS = ["testsrc=size=64x48:rate=25", "--input-format", "lavfi", *ROSE, *QUICK]
+
+
+def test_ctrl_c_is_the_end_of_what_has_none(dreamvid, tmp_path, monkeypatch):
+    signal_at(monkeypatch, 3)
+    assert dreamvid("video", *ENDLESS, tmp_path / "out.mp4", "--json").json()["frames"] == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+    times, _ = frames_of(tmp_path / "out.mp4")
+    assert times == steady(3, 25)
+
+
+def test_ctrl_c_before_its_first_frame_or_twice_leaves_nothing(dreamvid, tmp_path, monkeypatch):
+    for frames in ((0,), (3, 3)):
+        signal_at(monkeypatch, *frames)
+        result = dreamvid("video", *ENDLESS, tmp_path / "out.mp4")
+        refused(result, 130, "stopped; no result was written")
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_c_leaves_neither_picture_nor_film(dreamvid, picture, tmp_path, monkeypatch):

@@ -93,7 +93,7 @@ def test_range_rate_and_size(tmp_path):
 
 def test_it_goes_on_after_any_frame(tmp_path):
     path = make_webp(tmp_path / "a.webp")
-    assert can_resume(path, Path("a.mp4"))
+    assert can_resume(path, Path("a.mp4"), ReadConfig())
     with AnimationReader(path, size="32x16") as reader:
         reader.skip_past(Fraction(110, 1000))
         assert [frame.time * 1000 for frame in reader] == BEGINS[3:]
