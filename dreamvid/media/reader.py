@@ -279,6 +279,7 @@ class VideoReader(FrameReader):
     def _increasing(self) -> Iterator[Picture]:
         """Pictures with their times; one that is not after the picture before it is left out."""
         last: Fraction | None = None
+        is_back = False
         for frame in self._decoded():
             stamp = frame.pts if frame.pts is not None else frame.dts
             if stamp is not None:
@@ -288,12 +289,14 @@ class VideoReader(FrameReader):
             else:
                 time = last + self._guessed_step(frame)
             if last is not None and time <= last:
-                self._warn(
-                    f"'{self._path}': a frame at {float(time):.3f} s follows one at "
-                    f"{float(last):.3f} s and is left out"
-                )
+                if not is_back:  # an hour of them needs no more than one word
+                    self._warn(
+                        f"'{self._path}': a frame at {float(time):.3f} s follows one at "
+                        f"{float(last):.3f} s and is left out, with all until a later one"
+                    )
+                is_back = True
                 continue
-            last = time
+            last, is_back = time, False
             yield Picture(frame, time, frame.duration * self._time_base)
 
     def _noting_sizes(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
