@@ -522,9 +522,13 @@ class ReadConfig(SpanConfig):
     rate: Rate = Field(
         Fraction(25), description="Frames a second of pictures that are read as a film."
     )
-    seconds: Seconds | None = Field(None, description="How long a single picture as IN stays.")
+    seconds: Seconds | None = Field(
+        None, description="How long a single picture as IN stays, or a device is read."
+    )
     input_format: str | None = Field(
-        None, description="FFmpeg's name of the format on standard input, where IN is -."
+        None,
+        description="FFmpeg's name of the format on standard input, where IN is -, or of a device: "
+        "v4l2, x11grab, avfoundation, dshow, gdigrab, lavfi; IN is what it calls its own.",
     )
 
 

@@ -52,6 +52,7 @@ MAY_IMPORT = {
 
 HOMES = {
     "av": {"media"},
+    "PIL": {"media/webp.py"},
     "cv2": {"motion"},
     "scenedetect": {"motion"},
     "torchvision": {"motion"},

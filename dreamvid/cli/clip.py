@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -115,7 +115,7 @@ def _open_result(
     from dreamvid.media.source import can_resume, open_writer
 
     made = metadata(job.config, str(job.source))
-    if can_resume(job.source, job.out):
+    if can_resume(job.source, job.out, job.config):
         return Journal(
             job.out,
             run_of(job.source, job.config, device),
@@ -215,11 +215,13 @@ def _dream(
     stopper: Stopper,
 ) -> None:
     """Run the loop and write what it yields."""
+    from dreamvid.media.source import is_device
     from dreamvid.motion.flow import create_flow
     from dreamvid.motion.shots import create_cut_detector
     from dreamvid.plan import create_plan, in_parts
     from dreamvid.sequence import dream_frames
 
+    check = _checking_for_end(stopper) if is_device(config) else stopper.check
     flow = create_flow(config.flow, device, config.flow_weights)
     objectives = load_objectives(config, device, report)
     dreamed_frames = dream_frames(
@@ -228,10 +230,13 @@ def _dream(
         flow=flow,
         is_cut=create_cut_detector(config.cut_threshold),
         carry=carry,
-        on_step=stopper.check,
+        on_step=check,
     )
     stopper.is_patient = True
-    with report.progress("dreaming", reader.info.frame_count) as progress:
+    with (
+        report.progress("dreaming", reader.info.frame_count) as progress,
+        _ending(report),
+    ):
         for dreamed in dreamed_frames:
             then = [cast("InParts", each).whole for each in dreamed.moment.objectives]
             guides = cast("list[ClipObjective]", then)
@@ -242,4 +247,28 @@ def _dream(
             delivered = delivery.finish(dreamed.frame, dreamed.source)
             result.write(delivered, dreamed.carry, report.tally.facts())
             progress.advance(f"similarity {before:.3f} -> {after:.3f}")
+            check()
+
+
+class _Ended(Stopped):
+    """Stopped once, where the source has no other end."""
+
+
+def _checking_for_end(stopper: Stopper) -> Callable[..., None]:
+    def check(*_: object) -> None:
+        try:
             stopper.check()
+        except Stopped as stopped:
+            raise _Ended(stopped.exit_code - 128) from None
+
+    return check
+
+
+@contextmanager
+def _ending(report: Report) -> Iterator[None]:
+    """Take what was dreamed of an endless source until it was stopped for the whole of it."""
+    try:
+        yield
+    except _Ended:
+        if not report.tally.frames:
+            raise

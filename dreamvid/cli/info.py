@@ -1,4 +1,4 @@
-"""`dreamvid info`: what the reader sees in a file."""
+"""`dreamvid info`: what the reader sees in a source."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dreamvid.cli.options import command
+from dreamvid.config import ReadConfig
 
 if TYPE_CHECKING:
     from dreamvid.media.info import VideoInfo
@@ -18,13 +19,19 @@ if TYPE_CHECKING:
 
 @command()
 def info(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A video file.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="Whatever `dreamvid video` takes as IN.")
+    ],
+    input_format: Annotated[
+        str | None,
+        typer.Option("--input-format", help="FFmpeg's name of its format, for - and devices."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Tell what the reader sees: size, rate, times, colour, sound, subtitles, chapters."""
-    from dreamvid.media.info import probe
+    from dreamvid.media.source import describe_source
 
-    seen = _described(probe(file))
+    seen = _described(describe_source(source, ReadConfig(input_format=input_format)))
     if as_json:
         print(json.dumps(seen, ensure_ascii=False))
         return

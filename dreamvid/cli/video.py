@@ -22,7 +22,8 @@ def video(
         Path,
         typer.Argument(
             metavar="IN",
-            help="A video, a picture, a folder, pattern (%04d, *) or .txt list of pictures, or - .",
+            help="A video, a picture, a folder, pattern (%04d, *) or .txt list of pictures, - , or "
+            "a device of --input-format.",
         ),
     ],
     out: Annotated[
@@ -43,7 +44,7 @@ def video(
 ) -> None:
     """Dream a video clip; its times and sound stay."""
     _check(source, out, config, overwrite or resume, as_json)
-    _check_resume(source, out, resume, force)
+    _check_resume(source, out, config, resume, force)
 
     report = Report(quiet, as_json)
     if not (resume and is_settled(out, report)):
@@ -57,17 +58,17 @@ def _check(source: Path, out: Path, config: VideoConfig, overwrite: bool, as_jso
     check_source(source, config)
     if config.mask is not None:
         check_source(Path(config.mask), ReadConfig())
-    check_result(out, source, overwrite)
+    check_result(out, source, config, overwrite)
     check_pipe(out, as_json)
     check_dream(config)
 
 
-def _check_resume(source: Path, out: Path, resume: bool, force: bool) -> None:
+def _check_resume(source: Path, out: Path, config: VideoConfig, resume: bool, force: bool) -> None:
     from dreamvid.media.source import RESUMABLE_SUFFIXES, can_resume
 
     if force and not resume:
         raise ConfigError("--force is given without --resume; allowed with --resume")
-    if resume and not can_resume(source, out):
+    if resume and not can_resume(source, out, config):
         raise ConfigError(
             f"--resume: '{source}' to '{out}' has no journal; allowed: from files to one named "
             f"{', '.join(RESUMABLE_SUFFIXES)}"

@@ -96,7 +96,7 @@ def _check(source: str, out: Path, config: ZoomConfig, overwrite: bool, as_json:
             f"--start {float(config.start):g} is for a video, which {source} is not; "
             "allowed: a video as IN"
         )
-    check_result(out, Path(source), overwrite)
+    check_result(out, Path(source), ReadConfig(start=config.start), overwrite)
     check_pipe(out, as_json)
     check_dream(config)
 

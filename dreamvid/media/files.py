@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -26,6 +26,10 @@ FORMATS = {
 VIDEO_SUFFIXES = tuple(FORMATS)
 STANDARD = Path("-")
 """Standard input or output instead of a file."""
+GENERATOR = "lavfi"
+"""FFmpeg's device for pictures that its filters make, as many as are asked for."""
+DEVICES = ("v4l2", "x11grab", "avfoundation", "dshow", "gdigrab", GENERATOR)
+"""FFmpeg's names of cameras and screens, of which each system has some."""
 
 _serial = itertools.count()
 
@@ -67,11 +71,15 @@ def silence() -> None:
     av.logging.set_level(None)
 
 
-def open_input(path: Path, input_format: str | None = None) -> InputContainer:
-    """Open a video or sound file, or standard input, whose format may be named.
+def open_input(
+    path: Path, input_format: str | None = None, options: Mapping[str, str] | None = None
+) -> InputContainer:
+    """Open a video or sound file, standard input, whose format may be named, or a device.
 
-    Raises MediaError where it cannot be read.
+    `options` are the device's. Raises MediaError where it cannot be read.
     """
+    if input_format in DEVICES:
+        return _open_device(path, find_format(input_format, "--input-format"), options or {})
     check_input(path)
     silence()
     if path == STANDARD:
@@ -91,6 +99,15 @@ def _open_standard_input(input_format: str | None) -> InputContainer:
         return av.open("pipe:0", "r", format=known, metadata_errors="replace")
 
 
+def _open_device(name: Path, device: str, options: Mapping[str, str]) -> InputContainer:
+    silence()
+    asked = "".join(f" with {option} {value}" for option, value in options.items())
+    with media_errors(
+        f"'{name}' cannot be opened as {device}{asked}; allowed: a device as FFmpeg names it there"
+    ):
+        return av.open(str(name), "r", format=device, options=dict(options))
+
+
 def find_format(name: str, option: str) -> str:
     """The name of a format that FFmpeg reads. Raises MediaError where there is none."""
     try:
@@ -98,11 +115,17 @@ def find_format(name: str, option: str) -> str:
     except ValueError:
         readable = False
     if not readable:
+        devices = [known for known in DEVICES if known in _known_formats()]
         raise MediaError(
             f"{option} '{name}' is no format that is read here; allowed: nut, matroska, mp4, "
-            "mpegts, yuv4mpegpipe, image2pipe, or another of FFmpeg's"
+            "mpegts, yuv4mpegpipe, image2pipe, or another of FFmpeg's; "
+            f"for devices: {', '.join(devices)}"
         )
     return name
+
+
+def _known_formats() -> set[str]:
+    return {name for names in av.formats_available for name in names.split(",")}
 
 
 def check_output(

@@ -26,6 +26,7 @@ from dreamvid.media.still import (
     decode_image,
     displayed_size,
 )
+from dreamvid.media.webp import is_animation
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -150,11 +151,12 @@ def is_pattern(source: Path) -> bool:
 
 
 def names_images(source: Path) -> bool:
-    """Whether `source` names picture files rather than a video file."""
+    """Whether `source` names picture files rather than a video file or an animation."""
     if source.is_dir():
         return True
     if source.exists():
-        return source.suffix.lower() in (*READABLE_SUFFIXES, LIST_SUFFIX)
+        is_known = source.suffix.lower() in (*READABLE_SUFFIXES, LIST_SUFFIX)
+        return is_known and not is_animation(source)
     return is_pattern(source)
 
 

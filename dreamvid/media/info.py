@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from dreamvid.errors import MediaError
 from dreamvid.media.colour import ColourTags, is_transparent, orientation, tags_of
-from dreamvid.media.files import media_errors, open_input
+from dreamvid.media.files import DEVICES, media_errors, open_input
 
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _BROADCAST = {"mpeg", "mpegts"}
@@ -94,12 +94,12 @@ class VideoInfo:
     """The container's own, its keys in lower case (Matroska writes them in upper case)."""
 
 
-def probe(path: Path) -> VideoInfo:
-    """Describe a video file; decodes no more than its first picture.
+def probe(path: Path, input_format: str | None = None) -> VideoInfo:
+    """Describe a video file, or standard input; decodes no more than its first picture.
 
-    Raises MediaError where the file cannot be read or holds no picture.
+    Raises MediaError where it cannot be read or holds no picture.
     """
-    with open_input(path) as container:
+    with open_input(path, input_format) as container:
         stream = picture_stream(container, path)
         with media_errors(f"'{path}' cannot be decoded"):
             decoder = create_decoder(stream)
@@ -190,7 +190,14 @@ def claimed_end(container: InputContainer, stream: VideoStream | AudioStream) ->
 
 
 def zero_of(container: InputContainer) -> Fraction:
-    """The moment that users call 0: where broadcast streams begin, whose clock starts anywhere."""
+    """The moment that users call 0: where broadcast and devices begin, whose clock is anywhere."""
+    if not set(DEVICES).isdisjoint(container.format.name.split(",")):
+        begins = [
+            stream.start_time * stream.time_base
+            for stream in container.streams
+            if stream.start_time is not None and stream.time_base is not None
+        ]
+        return min(begins, default=Fraction(0))
     if container.format.name in _BROADCAST and container.start_time is not None:
         ticks = round(Fraction(container.start_time * _BROADCAST_CLOCK, av.time_base))
         return Fraction(ticks, _BROADCAST_CLOCK)

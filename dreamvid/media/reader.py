@@ -7,7 +7,7 @@ import math
 import warnings
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from dreamvid.errors import MediaError
 from dreamvid.media.closing import Closes
 from dreamvid.media.colour import Converter, orientation, refuse_hdr
-from dreamvid.media.files import STANDARD, media_errors, open_input, reason, silence
+from dreamvid.media.files import DEVICES, STANDARD, media_errors, open_input, reason, silence
 from dreamvid.media.info import (
     VideoInfo,
     claimed_end,
@@ -184,9 +184,10 @@ class VideoReader(FrameReader):
     "source" gives square pixels.
 
     Interlaced pictures are made whole, at the same rate; those of another size than the first are
-    scaled to it. The path `-` is standard input, in `input_format`; with `beside`, packets of its
-    other tracks wait there, because they can be read only together with the pictures. `info`
-    describes what is delivered. What is damaged is reported to `on_warning` and left out; the rest
+    scaled to it. The path `-` is standard input, in `input_format`, and where that is a device,
+    `path` is its name, and `options` its own; with `beside`, packets of their other tracks wait
+    there, because they can be read only together with the pictures. `info` describes what is
+    delivered. What is damaged is reported to `on_warning` and left out; the rest
     keeps its times. No more than two decoded pictures are held, five of an interlaced stream.
 
     Raises MediaError where the file cannot be read, is HDR, or has no frame between start and end.
@@ -201,15 +202,16 @@ class VideoReader(FrameReader):
         rate: Fraction | None = None,
         size: str = "source",
         input_format: str | None = None,
+        options: Mapping[str, str] | None = None,
         beside: bool = False,
         on_warning: Callable[[str], None] = warnings.warn,
     ) -> None:
         self._path, self._warn = Path(path), on_warning
-        self._is_pipe = self._path == STANDARD
+        self._is_pipe = self._path == STANDARD or input_format in DEVICES
         self.beside: deque[Packet[Any]] | None = deque() if beside and self._is_pipe else None
         """Packets of other tracks, where they can be read only together with the pictures."""
         self._rate = rate
-        self.container = self._container = open_input(self._path, input_format)
+        self.container = self._container = open_input(self._path, input_format, options)
         try:
             self._stream = picture_stream(self._container, self._path)
             self._stream.thread_type = "AUTO"
@@ -277,6 +279,7 @@ class VideoReader(FrameReader):
     def _increasing(self) -> Iterator[Picture]:
         """Pictures with their times; one that is not after the picture before it is left out."""
         last: Fraction | None = None
+        is_back = False
         for frame in self._decoded():
             stamp = frame.pts if frame.pts is not None else frame.dts
             if stamp is not None:
@@ -286,12 +289,14 @@ class VideoReader(FrameReader):
             else:
                 time = last + self._guessed_step(frame)
             if last is not None and time <= last:
-                self._warn(
-                    f"'{self._path}': a frame at {float(time):.3f} s follows one at "
-                    f"{float(last):.3f} s and is left out"
-                )
+                if not is_back:  # an hour of them needs no more than one word
+                    self._warn(
+                        f"'{self._path}': a frame at {float(time):.3f} s follows one at "
+                        f"{float(last):.3f} s and is left out, with all until a later one"
+                    )
+                is_back = True
                 continue
-            last = time
+            last, is_back = time, False
             yield Picture(frame, time, frame.duration * self._time_base)
 
     def _noting_sizes(self, pictures: Iterator[Picture]) -> Iterator[Picture]:

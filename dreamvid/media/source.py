@@ -3,34 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from pathlib import Path
 
 from dreamvid.config import ReadConfig, SoundConfig, WriteConfig
 from dreamvid.errors import ConfigError, MediaError
-from dreamvid.media.files import STANDARD, check_input, check_output, find_format
+from dreamvid.media.animation import AnimationReader
+from dreamvid.media.files import (
+    DEVICES,
+    GENERATOR,
+    STANDARD,
+    check_input,
+    check_output,
+    find_format,
+)
 from dreamvid.media.frames import FrameWriter, check_frames, frame_pattern, numbered
 from dreamvid.media.images import ImageReader, find_images, names_images
-from dreamvid.media.info import VideoInfo
+from dreamvid.media.info import VideoInfo, probe
+from dreamvid.media.live import LiveReader
 from dreamvid.media.reader import FrameReader, VideoReader
 from dreamvid.media.sound import SoundSource
+from dreamvid.media.webp import is_animation
 from dreamvid.media.writer import VideoWriter
 
 RESUMABLE_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
 
 
+def is_device(config: ReadConfig) -> bool:
+    """Whether the source is a camera, a screen or a generator, which may have no end."""
+    return config.input_format in DEVICES
+
+
 def check_source(source: Path, config: ReadConfig) -> None:
     """Raise MediaError or ConfigError unless `source` may be opened; quick."""
+    if config.input_format is not None:
+        if source != STANDARD and not is_device(config):
+            raise ConfigError(
+                f"--input-format {config.input_format} is for standard input, which '{source}' is "
+                f"not; allowed with - as IN; for devices: {', '.join(DEVICES)}"
+            )
+        find_format(config.input_format, "--input-format")
+    if is_device(config):  # only opening it tells whether it is there
+        return
     if names_images(source):
         find_images(source)
         return
     check_input(source)
-    if config.input_format is not None:
-        if source != STANDARD:
-            raise ConfigError(
-                f"--input-format {config.input_format} is for standard input, which '{source}' is "
-                "not; allowed with - as IN"
-            )
-        find_format(config.input_format, "--input-format")
     if config.seconds is not None:
         raise ConfigError(
             f"--seconds {float(config.seconds):g} is for a single picture, which '{source}' is "
@@ -38,8 +56,22 @@ def check_source(source: Path, config: ReadConfig) -> None:
         )
 
 
+def describe_source(source: Path, config: ReadConfig) -> VideoInfo:
+    """What the reader sees in `source`. Raises MediaError, or ConfigError as `check_source`."""
+    check_source(source, config)
+    if is_device(config) or names_images(source) or is_animation(source):
+        with open_frames(source, config, lambda message: None) as reader:
+            return reader.info
+    return probe(source, config.input_format)
+
+
 def open_frames(source: Path, config: ReadConfig, on_warning: Callable[[str], None]) -> FrameReader:
-    """The frames of a video file, or of picture files as `find_images` finds them."""
+    """The frames of a video, an animation, a device, or picture files as `find_images` finds them.
+
+    Those of a device end after `seconds` too.
+    """
+    if is_device(config):
+        return _open_device(source, config, on_warning)
     if names_images(source):
         return ImageReader(
             find_images(source),
@@ -48,6 +80,15 @@ def open_frames(source: Path, config: ReadConfig, on_warning: Callable[[str], No
             start=config.start,
             end=config.end,
             fps=config.fps,
+            size=config.size,
+            on_warning=on_warning,
+        )
+    if is_animation(source):
+        return AnimationReader(
+            source,
+            start=config.start,
+            end=config.end,
+            rate=config.fps,
             size=config.size,
             on_warning=on_warning,
         )
@@ -63,16 +104,50 @@ def open_frames(source: Path, config: ReadConfig, on_warning: Callable[[str], No
     )
 
 
+def _open_device(
+    source: Path, config: ReadConfig, on_warning: Callable[[str], None]
+) -> VideoReader:
+    assert config.input_format is not None
+    if config.input_format != GENERATOR:
+        return LiveReader(
+            source,
+            input_format=config.input_format,
+            start=config.start,
+            end=_end_of(config),
+            rate=config.fps,
+            size=config.size,
+            on_warning=on_warning,
+        )
+    return VideoReader(
+        source,
+        start=config.start,
+        end=_end_of(config),
+        rate=config.fps,
+        size=config.size,
+        input_format=config.input_format,
+        beside=True,
+        on_warning=on_warning,
+    )
+
+
+def _end_of(config: ReadConfig) -> Fraction | None:
+    """When a video ends, or a device, for which `seconds` counts as well."""
+    if config.seconds is None:
+        return config.end
+    stop = (config.start or 0) + config.seconds
+    return stop if config.end is None else min(stop, config.end)
+
+
 def open_sound(
     source: Path, config: ReadConfig, reader: FrameReader, on_warning: Callable[[str], None]
 ) -> SoundSource | None:
     """What stands beside the frames of `reader`; None where nothing can."""
-    if not isinstance(reader, VideoReader):
+    if not isinstance(reader, VideoReader) or isinstance(reader, LiveReader):
         return None
     return SoundSource(
         source,
         config.start,
-        config.end,
+        _end_of(config),
         origin=reader.origin,
         pipe=reader if reader.beside is not None else None,
         on_warning=on_warning,
@@ -96,25 +171,28 @@ def open_music(config: SoundConfig, on_warning: Callable[[str], None]) -> SoundS
     return music
 
 
-def check_result(out: Path, source: Path, overwrite: bool) -> None:
+def check_result(out: Path, source: Path, config: ReadConfig, overwrite: bool) -> None:
     """Raise MediaError unless a result may be written to `out`; quick."""
     pattern = frame_pattern(out)
     if pattern is None:
         check_output(out, source, overwrite)
         return
     check_frames(pattern, overwrite)
-    if names_images(source):
+    if not is_device(config) and names_images(source):
         own = find_images(source)
         results = {numbered(pattern, number + 1).resolve() for number in range(len(own))}
         if results & {path.resolve() for path in own}:
             raise MediaError(f"'{out}' names the input itself; allowed: other names")
 
 
-def can_resume(source: Path, out: Path) -> bool:
+def can_resume(source: Path, out: Path, config: ReadConfig) -> bool:
     """Whether a run from `source` to `out` can go on after it was stopped.
 
-    Pipes cannot be read again, and GIF, pictures and pipes are written without a journal.
+    Pipes and devices cannot be read again, and GIF, pictures and pipes are written without a
+    journal.
     """
+    if is_device(config):
+        return False
     can_reopen = source.is_file() or (source != STANDARD and names_images(source))
     return can_reopen and frame_pattern(out) is None and out.suffix.lower() in RESUMABLE_SUFFIXES
 

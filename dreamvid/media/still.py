@@ -28,6 +28,7 @@ from dreamvid.media.colour import (
 from dreamvid.media.encoders import LAMBDA_PER_QUANTISER
 from dreamvid.media.files import check_input, check_output, media_errors, write_whole
 from dreamvid.media.info import VideoInfo, no_picture, parse_size
+from dreamvid.media.webp import decode_frames, is_animation
 from dreamvid.types import check_image
 
 if TYPE_CHECKING:
@@ -123,6 +124,8 @@ def decode_image(path: Path) -> av.VideoFrame:
 
 def _decode_first(path: Path) -> av.VideoFrame:
     check_input(path)
+    if is_animation(path):
+        return next(decode_frames(path))
     with (
         media_errors(f"'{path}' cannot be read; allowed: a picture that FFmpeg can read"),
         # An open file, because FFmpeg takes a percent sign in a picture's name for a pattern.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tomllib
@@ -315,6 +316,14 @@ def test_info_tells_what_the_reader_sees(dreamvid, clip):
     assert [line.split()[0] for line in lines] == list(seen)
 
 
+def test_info_tells_of_pictures_too(dreamvid, picture):
+    seen = dreamvid("info", picture.parent, "--json").json()
+    alone = dreamvid("info", picture, "--json").json()
+    assert (seen["container"], seen["codec"], seen["rate"]) == ("pictures", "png", "25")
+    assert (seen["width"], seen["height"]) == (alone["width"], alone["height"])
+    refused(dreamvid("info", picture, "--input-format", "nut"), 2, "--input-format nut is for")
+
+
 def test_guides_are_listed_with_what_is_built_in(dreamvid):
     found = {row["name"]: row for row in dreamvid("guides", "--json").json()}
     assert found["mini"]["where"] == "built in"
@@ -385,7 +394,7 @@ def test_an_input_that_cannot_be_read_is_told(dreamvid, tmp_path, command):
     text.write_text("no film")
     out = [] if command == "info" else [tmp_path / f"o.{'png' if command == 'image' else 'mp4'}"]
     asked = [] if command == "info" else ROSE
-    no_folder = "gives no picture" if command == "video" else "is a folder; allowed: a file"
+    no_folder = "is a folder; allowed: a file" if command == "image" else "gives no picture"
     before = sorted(tmp_path.iterdir())
     for path, message in (
         (tmp_path / "none.mp4", f"'{tmp_path / 'none.mp4'}' does not exist; allowed: "),
@@ -535,6 +544,37 @@ def test_ctrl_c_leaves_an_older_result_alone(dreamvid, clip, tmp_path, monkeypat
     assert dreamvid("video", clip, out, *ROSE, *QUICK, "--overwrite").status == 130
     assert sorted(tmp_path.iterdir()) == [out, tmp_path / "out.mp4.dreaming"]
     assert out.read_bytes() == b"old"
+
+
+def signal_at(monkeypatch: pytest.MonkeyPatch, *frames: int) -> None:
+    """Let the user press Ctrl-C while these frames are dreamed, as often as each is named."""
+    count = iter(range(99))
+
+    def dream_image(*arguments: Any, **options: Any) -> Tensor:
+        for _ in range(frames.count(next(count))):
+            signal.raise_signal(signal.SIGINT)
+        return optimise.dream_image(*arguments, **options)
+
+    monkeypatch.setattr("dreamvid.sequence.dream_image", dream_image)
+
+
+ENDLESS = ["testsrc=size=64x48:rate=25", "--input-format", "lavfi", *ROSE, *QUICK]
+
+
+def test_ctrl_c_is_the_end_of_what_has_none(dreamvid, tmp_path, monkeypatch):
+    signal_at(monkeypatch, 3)
+    assert dreamvid("video", *ENDLESS, tmp_path / "out.mp4", "--json").json()["frames"] == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+    times, _ = frames_of(tmp_path / "out.mp4")
+    assert times == steady(3, 25)
+
+
+def test_ctrl_c_before_its_first_frame_or_twice_leaves_nothing(dreamvid, tmp_path, monkeypatch):
+    for frames in ((0,), (3, 3)):
+        signal_at(monkeypatch, *frames)
+        result = dreamvid("video", *ENDLESS, tmp_path / "out.mp4")
+        refused(result, 130, "stopped; no result was written")
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_c_leaves_neither_picture_nor_film(dreamvid, picture, tmp_path, monkeypatch):

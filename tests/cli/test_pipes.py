@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -23,13 +24,16 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(tmp_path_factory.mktemp("pipe") / "in.mkv", Clip(times=steady(6), sound="aac"))
 
 
-def piped(data: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+def program(data: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     """Run the program with `data` on a pipe, as another program would give it."""
-    command = [sys.executable, "-c", "from dreamvid.cli import main; main()", "video", *arguments]
+    command = [sys.executable, "-c", "from dreamvid.cli import main; main()", *arguments]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [*command, *QUICK], input=data, capture_output=True, env=environment, timeout=120
-    )
+    return subprocess.run(command, input=data, capture_output=True, env=environment, timeout=120)
+
+
+def piped(data: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Dream what comes through the pipe."""
+    return program(data, "video", *arguments, *QUICK)
 
 
 @pytest.mark.parametrize("output", ["nut", "mp4"])
@@ -44,6 +48,14 @@ def test_a_pipe_on_both_sides_keeps_times_and_sound(clip, tmp_path, output):
         wanted = [frame.time for frame in reader]
     assert all(abs(a - b) <= Fraction(1, 2000) for a, b in zip(times, wanted, strict=True))
     assert [track.codec for track in probe(path).sound] == ["aac"]
+
+
+def test_info_of_a_pipe(clip):
+    for asked in ([], ["--input-format", "matroska"]):
+        result = program(clip.read_bytes(), "info", "-", "--json", *asked)
+        assert (result.returncode, result.stderr) == (0, b"")
+        seen = json.loads(result.stdout)
+        assert (seen["width"], seen["height"], seen["codec"]) == (64, 48, "h264")
 
 
 def test_raw_pictures(clip):

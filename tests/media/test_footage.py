@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 import torch
 from av.packet import Packet
@@ -33,7 +36,17 @@ from dreamvid.media.images import ImageReader
 from dreamvid.sequence import constant_plan, dream_frames
 from dreamvid.types import Frame
 from tests.fakes import KnownFlow, TowardsColour
-from tests.media.clips import Clip, index_of, make, picture, steady, times_of, uneven
+from tests.media.clips import (
+    Clip,
+    index_of,
+    make,
+    picture,
+    samples_of,
+    steady,
+    times_of,
+    tone,
+    uneven,
+)
 
 COUNT = 8
 QUICK = VideoConfig(
@@ -119,6 +132,10 @@ KINDS = {
     ),
     "upside down": kind(rotation=180, turn=lambda image: image.rot90(2, (1, 2))),
     "mirrored": kind(hflip=True, turn=lambda image: image.flip(2)),
+    "late, by an edit list": kind(
+        times=[time + Fraction(1, 2) for time in steady(COUNT)],
+        options={"crf": "6", "bf": "3", "b_strategy": "0"},
+    ),
     "late": kind("mkv", times=[time + Fraction(1, 2) for time in steady(COUNT)]),
     "4:2:2": kind(pix_fmt="yuv422p", tolerance=2),
     "4:4:4": kind(pix_fmt="yuv444p", tolerance=2),
@@ -395,6 +412,67 @@ def test_missing_times_are_counted(tmp_path):
         dream(source, tmp_path / f"b.{suffix}")
         frames = read(tmp_path / f"b.{suffix}")
         assert [index_of(frame.image) for frame in frames] == list(range(COUNT))
+
+
+def trim(path: Path, frames: int) -> Path:
+    """Let the edit lists of an MP4 of 24 frames a second hide its first frames, and their sound."""
+    data = bytearray(path.read_bytes())
+    at = 0
+    for ticks in (ticks_of(data, b"vide"), ticks_of(data, b"soun")):
+        at = data.index(b"elst", at) + 12
+        duration, begin = struct.unpack(">Ii", data[at : at + 8])
+        cut = duration - frames * ticks_of(data, b"") // 24, begin + frames * ticks // 24
+        data[at : at + 8] = struct.pack(">Ii", *cut)
+    path.write_bytes(data)
+    return path
+
+
+def ticks_of(data: bytes | bytearray, handler: bytes) -> int:
+    """Ticks a second of the track of that kind; of the whole film for none."""
+    if not handler:
+        at = data.index(b"mvhd") + 16
+    else:
+        track = next(
+            data.index(b"mdhd", at)
+            for at in (match.start() for match in re.finditer(b"trak", data))
+            if data[data.index(b"hdlr", at) + 12 :].startswith(handler)
+        )
+        at = track + 16
+    return int.from_bytes(data[at : at + 4], "big")
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+@pytest.mark.parametrize("delay", ["0", "3"])
+def test_what_an_edit_list_hides_stays_hidden(tmp_path, suffix, delay):
+    options = {"crf": "6", "bf": delay, "b_strategy": "0"}
+    clip = Clip(times=steady(COUNT + 20), options=options, sound="aac")
+    source = trim(make(tmp_path / "a.mp4", clip), 20)
+    out = tmp_path / f"b.{suffix}"
+    assert dream(source, out) == []
+    frames = read(out)
+    assert [index_of(frame.image) for frame in frames] == list(range(20, 20 + COUNT))
+    for path in (source, out):
+        heard = samples_of(path, 12_000)[2_000:12_000]
+        wanted = tone(np.arange(2_000, 12_000) + 40_000)
+        assert np.abs(heard - wanted).mean() < 0.02, path
+    with VideoReader(source, start=Fraction(1, 8)) as reader:
+        assert index_of(next(iter(reader)).image) == 23
+
+
+def test_a_jump_back_in_time_is_told_once_and_the_rest_keeps_its_times(tmp_path):
+    long, short = Clip(times=steady(COUNT), sound="mp2"), Clip(times=steady(3), sound="mp2")
+    source = tmp_path / "joined.ts"  # as two recordings are
+    parts = [make(tmp_path / f"{k}.ts", clip) for k, clip in enumerate((short, long))]
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    for suffix in ("mp4", "mkv"):
+        warnings = dream(source, tmp_path / f"b.{suffix}")
+        back = [text for text in warnings if text.endswith("left out, with all until a later one")]
+        assert len(back) == 1
+        frames = read(tmp_path / f"b.{suffix}")
+        times = [frame.time - frames[0].time for frame in frames]
+        gaps = zip(times, steady(COUNT), strict=True)
+        assert all(abs(a - b) <= Fraction(1, 999) for a, b in gaps)
+        assert [index_of(frame.image) for frame in frames[3:]] == list(range(3, COUNT))
 
 
 # What stands beside the pictures

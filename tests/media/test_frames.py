@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dreamvid.config import ReadConfig
 from dreamvid.errors import MediaError
 from dreamvid.media.frames import FrameWriter, frame_pattern, numbered
 from dreamvid.media.images import find_images
@@ -65,5 +66,5 @@ def test_the_input_itself_is_never_replaced(tmp_path):
     for source in (tmp_path, tmp_path / "*.png", tmp_path / "000001.png"):
         for out in (tmp_path, tmp_path / "%06d.png"):
             with pytest.raises(MediaError, match="names the input itself; allowed: other names"):
-                check_result(out, source, overwrite=True)
-        check_result(tmp_path / "new%d.png", source, overwrite=False)
+                check_result(out, source, ReadConfig(), overwrite=True)
+        check_result(tmp_path / "new%d.png", source, ReadConfig(), overwrite=False)

@@ -1,0 +1,123 @@
+"""Cameras and screens: frames as they happen, through FFmpeg's devices."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from threading import Condition, Thread
+
+from dreamvid.errors import MediaError
+from dreamvid.media.interlace import Picture
+from dreamvid.media.reader import VideoReader
+from dreamvid.types import Frame
+
+PATIENCE_S = 10
+"""After so long without a picture a device counts as gone."""
+
+
+class LiveReader(VideoReader):
+    """What the device `name` shows, until it ends or `end`, for one pass.
+
+    The newest picture is always the next frame: what comes while a frame is dreamed is left out,
+    and a slow dream never lags behind. Times are the device's own and begin at 0 with the first
+    frame that is asked for, of which `start` more seconds are left out. `rate` and `size` are the
+    device's frames a second, and what is delivered, as for VideoReader. There is no sound.
+
+    Raises MediaError where the device cannot be opened, or gives no picture for 10 seconds.
+    """
+
+    def __init__(
+        self,
+        name: Path,
+        *,
+        input_format: str,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+        rate: Fraction | None = None,
+        size: str = "source",
+        on_warning: Callable[[str], None] = warnings.warn,
+    ) -> None:
+        options = {} if rate is None else {"framerate": str(rate)}
+        super().__init__(
+            name, size=size, input_format=input_format, options=options, on_warning=on_warning
+        )
+        self._after, self._until = start or Fraction(0), end
+        self.info = replace(self.info, frame_count=None, duration=None, sound=(), subtitles=())
+        assert self._first is not None  # or it could not have been opened
+        self._newest = Newest(itertools.chain((self._first,), self._rest), str(name))
+
+    def __iter__(self) -> Iterator[Frame]:
+        begin: Fraction | None = None
+        for picture in self._newest:
+            begin = picture.time if begin is None else begin
+            time = picture.time - begin
+            if self._until is not None and time >= self._until:
+                return
+            if time >= self._after:
+                image, alpha = self._image(picture.frame), self._alpha(picture.frame)
+                yield Frame(image, time - self._after, picture.duration, alpha)
+
+    def close(self) -> None:
+        """Let go of the device; no more frames come."""
+        # A device that hangs in the middle of a picture cannot be closed under its hands.
+        if not hasattr(self, "_newest") or self._newest.stop():
+            super().close()
+
+
+class Newest:
+    """Takes pictures as they come, in a thread of its own, and gives the last one each time.
+
+    Raises MediaError where none comes for PATIENCE_S, and whatever the taking raises.
+    """
+
+    def __init__(self, pictures: Iterator[Picture], name: str) -> None:
+        self._pictures, self._name = pictures, name
+        self._changed = Condition()
+        self._picture: Picture | None = None
+        self._error: Exception | None = None
+        self._is_over = False
+        self._thread = Thread(target=self._take, name=f"newest of {name}", daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[Picture]:
+        while True:
+            with self._changed:
+                if not self._changed.wait_for(self._is_ready, PATIENCE_S):
+                    raise MediaError(
+                        f"'{self._name}' has given no picture for {PATIENCE_S} s; "
+                        "allowed: a device that does"
+                    )
+                picture, self._picture = self._picture, None
+            if picture is None and self._error is not None:
+                raise self._error
+            if picture is None:
+                return
+            yield picture
+
+    def stop(self) -> bool:
+        """Take no more. Whether the thread has ended, and with it all use of the device."""
+        self._is_over = True
+        self._thread.join(PATIENCE_S / 5)
+        return not self._thread.is_alive()
+
+    def _is_ready(self) -> bool:
+        return self._picture is not None or self._is_over
+
+    def _take(self) -> None:
+        try:
+            for picture in self._pictures:
+                with self._changed:
+                    self._picture = picture
+                    self._changed.notify()
+                if self._is_over:
+                    return
+        except Exception as error:
+            self._error = error
+        finally:
+            with self._changed:
+                self._is_over = True
+                self._changed.notify()

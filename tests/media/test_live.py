@@ -1,0 +1,151 @@
+"""Cameras and screens, which FFmpeg's generator stands in for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from dreamvid.config import ReadConfig
+from dreamvid.errors import ConfigError, MediaError
+from dreamvid.media import live
+from dreamvid.media.interlace import Picture
+from dreamvid.media.live import LiveReader, Newest
+from dreamvid.media.reader import FrameReader
+from dreamvid.media.source import can_resume, check_source, describe_source, open_frames, open_sound
+from dreamvid.types import Frame
+
+RATE = 50
+CAMERA = Path(f"testsrc2=size=64x48:rate={RATE},realtime")
+"""Gives its pictures at the moments they are for, as a camera does."""
+
+
+def config(**options: object) -> ReadConfig:
+    return ReadConfig.model_validate({"input_format": "lavfi", **options})
+
+
+def read(name: str, **options: object) -> list[Frame]:
+    check_source(Path(name), config(**options))
+    with open_frames(Path(name), config(**options), lambda message: None) as reader:
+        return list(reader)
+
+
+@pytest.mark.parametrize("base", ["0", "1700000000"])
+def test_times_begin_at_0_wherever_the_clock_stands(base):
+    frames = read(f"testsrc=size=64x48:rate=30000/1001,setpts=PTS+{base}/TB", seconds="0.2")
+    assert [frame.time for frame in frames] == [Fraction(1001 * k, 30_000) for k in range(6)]
+
+
+def test_the_end_is_the_earlier_one():
+    name = "testsrc=size=64x48:rate=10[out0]"  # which is no pattern of file names
+    assert len(read(name, start="0.2", seconds="0.5")) == 5
+    assert len(read(name, start="0.2", seconds="0.5", end="0.4")) == 2
+    assert not can_resume(Path(name), Path("a.mp4"), config())
+    info = describe_source(Path(name), config())
+    assert (info.width, info.height, info.rate) == (64, 48, Fraction(10))
+    assert info.duration is None
+
+
+def test_a_generator_s_sound_goes_with_it():
+    name, asked = Path("testsrc=rate=10[out0];sine[out1]"), config(seconds="0.5")
+    with open_frames(name, asked, lambda message: None) as reader:
+        sound = open_sound(name, asked, reader, lambda message: None)
+        assert sound is not None
+        assert sound.sample_rates == [44_100]
+        sound.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "device"), [("no such filter", "lavfi"), ("/dev/video99", "v4l2"), (":99", "x11grab")]
+)
+def test_a_device_that_is_not_there_is_told_in_one_line(name, device, capfd):
+    asked = ReadConfig(input_format=device)
+    try:
+        check_source(Path(name), asked)
+    except MediaError as error:
+        pytest.skip(str(error))  # not of this system
+    with pytest.raises(MediaError, match=rf"{name}' cannot be opened as {device}; allowed") as told:
+        open_frames(Path(name), asked, lambda message: None)
+    assert "\n" not in str(told.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_only_devices_have_names():
+    with pytest.raises(ConfigError, match=r"is for standard input, .* for devices: v4l2, x11g"):
+        check_source(Path("a.nut"), ReadConfig(input_format="nut"))
+
+
+def test_a_slow_dream_never_lags_behind():
+    times, lags = [], []
+    with LiveReader(CAMERA, input_format="lavfi", end=Fraction(1)) as reader:
+        assert isinstance(reader, FrameReader)
+        assert reader.info.frame_count is None
+        time.sleep(0.3)  # what happens meanwhile is no part of the film
+        begun = None
+        for frame in reader:
+            begun = time.monotonic() if begun is None else begun
+            times.append(frame.time)
+            lags.append(time.monotonic() - begun - float(frame.time))
+            time.sleep(0.1)
+    assert times[0] == 0
+    assert 3 <= len(times) <= 15  # in a row they were fifty, and 4 s late at the end
+    assert all(frame_time * RATE == round(frame_time * RATE) for frame_time in times)
+    assert times == sorted(set(times))
+    assert max(lags) < 0.5
+
+
+def test_start_leaves_out_what_comes_first():
+    with LiveReader(
+        CAMERA, input_format="lavfi", start=Fraction(3, 10), end=Fraction(5, 10), size="32"
+    ) as reader:
+        frames = list(reader)
+    assert 0 <= frames[0].time < Fraction(1, 10)
+    assert frames[-1].time < Fraction(2, 10)
+    assert frames[0].image.shape == (3, 24, 32)
+
+
+def pictures(count: int, wait_s: float = 0) -> Iterator[Picture]:
+    for index in range(count):
+        time.sleep(wait_s)
+        yield Picture(av.VideoFrame(16, 16), Fraction(index, 25), Fraction(1, 25))
+
+
+def test_the_last_picture_is_given_even_where_all_is_over():
+    newest = Newest(pictures(7), "x")
+    newest._thread.join()
+    assert [picture.time for picture in newest] == [Fraction(6, 25)]
+
+
+def test_an_error_comes_after_the_last_picture():
+    def failing() -> Iterator[Picture]:
+        yield from pictures(1)
+        raise MediaError("unplugged")
+
+    newest = iter(Newest(failing(), "x"))
+    assert next(newest).time == 0
+    with pytest.raises(MediaError, match="unplugged"):
+        next(newest)
+
+
+def test_a_device_that_hangs_is_told_and_left_alone(monkeypatch):
+    monkeypatch.setattr(live, "PATIENCE_S", 0.1)
+    release = threading.Event()
+
+    def hanging() -> Iterator[Picture]:
+        yield from pictures(1)
+        release.wait()
+
+    newest = Newest(hanging(), "x")
+    given = iter(newest)
+    next(given)
+    with pytest.raises(MediaError, match=r"'x' has given no picture for 0\.1 s; allowed"):
+        next(given)
+    assert not newest.stop()
+    release.set()
+    newest._thread.join()
+    assert newest.stop()
