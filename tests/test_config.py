@@ -77,6 +77,11 @@ CHANGED = {
     "size": "640x360",
     "crf": 18.5,
     "sound": False,
+    "at": [("0", "ice"), ("1.5", 'a "storm": 2::0.5+bass')],
+    "set_": ["strength=0:(0.1), 2s:(0.3)", "tv=8*bass"],
+    "music": "a b/c.flac",
+    "music_start": "1:02.5",
+    "bpm": 98.5,
 }
 
 
@@ -210,12 +215,14 @@ def test_an_unknown_key_in_a_file_is_named_with_all_that_are_known(model, tmp_pa
     file = tmp_path / "c.toml"
     file.write_text("step = 9\n", encoding="utf-8")
     text = message(file=file, model=model)
-    assert text.startswith(f"configuration '{file}': unknown option 'step'; allowed: at, augment, ")
+    assert text.startswith(
+        f"configuration '{file}': unknown option 'step'; allowed: at, attack, augment, "
+    )
     assert ", steps, " in text
 
 
 def test_an_unknown_name_given_by_code_is_named():
-    assert message({"step": 9}).startswith("unknown option 'step'; allowed: at, augment, ")
+    assert message({"step": 9}).startswith("unknown option 'step'; allowed: at, attack, augment, ")
 
 
 def test_a_file_that_is_missing_or_no_toml_is_named(tmp_path):

@@ -12,6 +12,7 @@ from dreamvid.cli.image import image
 from dreamvid.cli.info import info
 from dreamvid.cli.options import fail, join_pairs
 from dreamvid.cli.plan import plan
+from dreamvid.cli.presets import presets
 from dreamvid.cli.video import video
 from dreamvid.errors import ConfigError
 
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (video, plan, image, guides, info, config):
+for command in (video, plan, image, guides, presets, info, config):
     app.command()(command)
 
 
