@@ -63,8 +63,9 @@ def _time(seconds: float) -> Sound:
 
 def _kick() -> Sound:
     time = _time(0.35)
-    fall: Sound = np.sin(2 * np.pi * (48 * time + 4 * (1 - np.exp(-28 * time))))
-    return fall * np.exp(-9 * time) * (1 - np.exp(-600 * time))
+    fall = np.sin(2 * np.pi * (48 * time + 4 * (1 - np.exp(-28 * time))))
+    stroke: Sound = fall * np.exp(-9 * time) * (1 - np.exp(-600 * time))
+    return stroke
 
 
 def _snare() -> Sound:
