@@ -10,7 +10,17 @@ from dreamvid.config import ImageConfig, VideoConfig, options
 from dreamvid.dream.names import BUILT_IN, KNOWN
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-RUN_OPTIONS = {"film", "overwrite", "quiet", "json", "config", "debug", "help"}
+RUN_OPTIONS = {
+    "film",
+    "plot",
+    "preset",
+    "overwrite",
+    "quiet",
+    "json",
+    "config",
+    "debug",
+    "help",
+}
 SCRIPT_OPTIONS = {"second-guide"}
 
 

@@ -93,7 +93,8 @@ def join_pairs(arguments: Sequence[str]) -> list[str]:
         joined.append(argument)
         if argument == "--":
             return joined + rest
-        if argument == PAIRED and len(rest) > 1 and " " not in rest[0]:
+        pair = len(rest) > 1 and " " not in rest[0] and not rest[1].startswith("-")
+        if argument == PAIRED and pair:
             joined.append(f"{rest.pop(0)} {rest.pop(0)}")
     return joined
 

@@ -15,7 +15,7 @@ from dreamvid.cli.report import AsJson, Overwrite, Quiet, Report
 from dreamvid.cli.schedule import schedule_of
 from dreamvid.cli.setup import check_dream, load_objectives, mean_similarity, metadata
 from dreamvid.config import ReadConfig, VideoConfig
-from dreamvid.errors import ConfigError
+from dreamvid.errors import ConfigError, MediaError
 
 if TYPE_CHECKING:
     import torch
@@ -96,6 +96,8 @@ def _check(source: Path, out: Path, config: VideoConfig, overwrite: bool, as_jso
     if config.mask is not None:
         check_source(Path(config.mask), ReadConfig())
     check_result(out, source, overwrite)
+    if config.music is not None and out.resolve() == Path(config.music).resolve():
+        raise MediaError(f"'{out}' is also --music; allowed: another name")
     if out == STANDARD and as_json:
         raise ConfigError("--json writes to standard output, and so does - as OUT; allowed: one")
     if out == STANDARD and sys.stdout.isatty():

@@ -19,11 +19,11 @@ from tests.test_sequence import never, picture, rms
 
 
 def test_each_frame_changes_against_its_warm_start_as_the_curve_says(mini):
-    given = {"prompt": ["a coral reef"], "cutouts": 3, "octaves": 2, "first_steps": 8}
+    given = {"prompt": ["a coral reef"], "cutouts": 2, "octaves": 2, "first_steps": 8}
     config = build_config(VideoConfig, preset=BUILT_IN / "pulse.toml", given=given)
     schedule = Schedule(config, Clock(Fraction(24), 48, 120, (0.0, 0.5)))
     plan = create_plan(schedule, [create_objective(mini, config)])
-    frames = [Frame(picture(index), Fraction(index, 24)) for index in range(30)]
+    frames = [Frame(picture(index), Fraction(index, 24)) for index in range(26)]
     flow, last = KnownFlow(2), None
     changes, strengths = [], []
     for dreamed in dream_frames(frames, plan, flow=flow, is_cut=never):
