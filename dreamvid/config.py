@@ -686,28 +686,36 @@ Config = TypeVar("Config", bound=Section)
 
 
 def build_config(
-    model: type[Config], *, file: Path | None = None, given: Mapping[str, Any] | None = None
+    model: type[Config],
+    *,
+    file: Path | None = None,
+    preset: Path | None = None,
+    given: Mapping[str, Any] | None = None,
 ) -> Config:
-    """The effective options: `given` (by field name) over `file` over the defaults.
+    """The effective options: `given` (by field name) over `file` over `preset` over the defaults.
 
-    Raises ConfigError with one line that names the option, its value and what is allowed.
+    What is set to vary counts one by one. Raises ConfigError with one line that names the option,
+    its value and what is allowed.
     """
-    values: dict[str, Any] = {}
-    if file is not None:
-        is_list = {option.name: option.is_list for option in options(model)}
-        values = {
-            key: [value] if is_list[key] and isinstance(value, str) else value
-            for key, value in read_toml(file).items()
-            if key in is_list
-        }
-    typed = {_kebab(name): value for name, value in (given or {}).items()}
-    if "set" in values and "set" in typed:  # each assignment is an option of its own
-        typed["set"] = [*_assignments_of(values["set"]), *typed["set"]]
-    values |= typed
+    layers = [_layer(model, path) for path in (preset, file) if path is not None]
+    layers.append({_kebab(name): value for name, value in (given or {}).items()})
+    values = {name: value for layer in layers for name, value in layer.items()}
+    if "set" in values:
+        values["set"] = [text for layer in layers for text in _assignments_of(layer.get("set", []))]
     try:
         return model(**values)
     except ValidationError as error:
         raise ConfigError(_one_line(model, error)) from None
+
+
+def _layer(model: type[Section], file: Path) -> dict[str, Any]:
+    """What a file says of the options of `model`; one text stands for a list of it."""
+    is_list = {option.name: option.is_list for option in options(model)}
+    return {
+        key: [value] if is_list[key] and isinstance(value, str) else value
+        for key, value in read_toml(file).items()
+        if key in is_list
+    }
 
 
 def _assignments_of(value: Any) -> list[str]:

@@ -77,6 +77,11 @@ CHANGED = {
     "size": "640x360",
     "crf": 18.5,
     "sound": False,
+    "at": [("0", "ice"), ("1.5", 'a "storm": 2::0.5+bass')],
+    "set_": ["strength=0:(0.1), 2s:(0.3)", "tv=8*bass"],
+    "music": "a b/c.flac",
+    "music_start": "1:02.5",
+    "bpm": 98.5,
 }
 
 

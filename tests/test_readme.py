@@ -13,7 +13,7 @@ from dreamvid.evaluate import FIGURES
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 RUN_OPTIONS = {
     *("film", "plot", "sheet", "overwrite", "resume", "force", "quiet", "json", "config"),
-    *("debug", "help"),
+    *("preset", "debug", "help"),
 }
 SCRIPT_OPTIONS = {"second-guide"}
 

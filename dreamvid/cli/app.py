@@ -14,6 +14,7 @@ from dreamvid.cli.info import info
 from dreamvid.cli.options import fail, join_pairs
 from dreamvid.cli.peek import peek
 from dreamvid.cli.plan import plan
+from dreamvid.cli.presets import presets
 from dreamvid.cli.resume import resume
 from dreamvid.cli.video import video
 from dreamvid.cli.zoom import zoom
@@ -36,6 +37,7 @@ for name, command in {
     "image": image,
     "eval": evaluate,
     "guides": guides,
+    "presets": presets,
     "info": info,
     "config": config,
 }.items():

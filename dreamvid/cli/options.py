@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from dreamvid.cli.preset_files import find_preset
 from dreamvid.config import Option, Section, build_config, options
 from dreamvid.errors import DreamvidError
 
@@ -26,6 +27,17 @@ FILE_OPTION = inspect.Parameter(
     annotation=Annotated[
         Path | None,
         typer.Option("--config", help="TOML file with options; the command line overrides it."),
+    ],
+)
+PRESET_OPTION = inspect.Parameter(
+    "preset",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        str | None,
+        typer.Option(
+            "--preset", help="Options kept under a name; --config and the command line override it."
+        ),
     ],
 )
 DEBUG_OPTION = inspect.Parameter(
@@ -59,7 +71,10 @@ def command(model: type[Section] | None = None) -> Callable[[Callable[..., None]
                 fail(error)
 
         parameters = [parameter for parameter in own if parameter.name != "config"]
-        added = [*(_parameter(field) for field in fields), *([FILE_OPTION] if model else [])]
+        added = [
+            *(_parameter(field) for field in fields),
+            *([FILE_OPTION, PRESET_OPTION] if model else []),
+        ]
         run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             _keyword_only([*parameters, *added, DEBUG_OPTION])
         )
@@ -78,7 +93,8 @@ def join_pairs(arguments: Sequence[str]) -> list[str]:
         joined.append(argument)
         if argument == "--":
             return joined + rest
-        if argument == PAIRED and len(rest) > 1 and " " not in rest[0]:
+        pair = len(rest) > 1 and " " not in rest[0] and not rest[1].startswith("-")
+        if argument == PAIRED and pair:
             joined.append(f"{rest.pop(0)} {rest.pop(0)}")
     return joined
 
@@ -106,7 +122,9 @@ def _configure(model: type[Section], given: dict[str, Any]) -> Section:
     """Take the options of `model` out of `given`; None and [] mean that one was not typed."""
     typed = {field.field: given.pop(field.field) for field in options(model)}
     typed = {name: value for name, value in typed.items() if value not in (None, [])}
-    return build_config(model, file=given.pop("file"), given=typed)
+    name = given.pop("preset")
+    preset = None if name is None else find_preset(name)
+    return build_config(model, file=given.pop("file"), preset=preset, given=typed)
 
 
 def _keyword_only(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:

@@ -106,7 +106,7 @@ def noise(x: float, stream: float = 0.0, *, seed: int = 0) -> float:
 
 def _uniform(seed: int, stream: int, index: int) -> float:
     """The same in [0, 1) wherever it runs."""
-    key = struct.pack("<qqq", seed, stream, index)
+    key = struct.pack("<QQQ", *(number % 2**64 for number in (seed, stream, index)))
     return int(struct.unpack("<Q", hashlib.blake2b(key, digest_size=8).digest())[0]) / 2**64
 
 

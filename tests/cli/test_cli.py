@@ -220,7 +220,9 @@ def test_prompts_over_time_in_a_file(dreamvid, tmp_path):
     assert shown["at"] == [["0", "ice"], ["2.5s", "fire"]]
 
 
-@pytest.mark.parametrize("typed", [["--at", "soon", "ice"], ["--at", "3", "::2"], ["--at", "3"]])
+@pytest.mark.parametrize(
+    "typed", [["--at", "soon", "ice"], ["--at", "3", "::2"], ["--at", "3", "-q"]]
+)
 def test_a_prompt_without_its_time_is_refused(dreamvid, clip, tmp_path, typed):
     told = dreamvid("video", clip, tmp_path / "out.mp4", *typed)
     assert told.status == 2

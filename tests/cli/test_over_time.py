@@ -128,6 +128,14 @@ def test_silence_says_so(dreamvid, clip, tmp_path):
     assert told["warnings"] == ["the sound is silent: rms, bass, onset and their like are 0"]
 
 
+def test_music_is_not_overwritten(dreamvid, clip, tmp_path):
+    out = make(tmp_path / "in.mp4", Clip(times=steady(4), sound="aac"))
+    before = out.read_bytes()
+    told = dreamvid("video", clip, out, "-p", "ice", "--music", out, "--overwrite")
+    assert (told.status, out.read_bytes()) == (1, before)
+    assert "is also --music" in told.err
+
+
 def test_music_without_sound_is_refused(dreamvid, clip, picture, tmp_path):
     silent = make(tmp_path / "in.mp4", Clip(times=steady(4)))
     for wrong in (silent, picture):

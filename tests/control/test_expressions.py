@@ -135,6 +135,7 @@ def test_noise_is_smooth_within_its_range_and_a_matter_of_the_seed():
     assert noise(3.5) == noise(3.5) != noise(3.5, seed=1) != noise(3.5, stream=1)
     assert noise(3) == pytest.approx(0.5, abs=0.5)
     assert noise(1, seed=2**63 - 1) >= 0
+    assert 0 <= noise(-1e300, stream=10**300) < 1
 
 
 def test_what_it_asks_for_is_known():
