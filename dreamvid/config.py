@@ -552,6 +552,34 @@ class DeliveryConfig(Section):
         return self
 
 
+class CameraConfig(Section):
+    title = "Camera"
+
+    zoom: float = Field(
+        1.0, gt=0, le=100, description="Factor a second by which what is seen grows."
+    )
+    rotate: float = Field(
+        0.0, ge=-3600, le=3600, description="Degrees a second by which it turns clockwise."
+    )
+    pan: Annotated[Pair, Allowed("two numbers as X,Y")] = Field(
+        (0.0, 0.0), description="Frame widths right and heights down a second that the view moves."
+    )
+    centre: Annotated[
+        Pair, AfterValidator(_check_share), Allowed("two shares from 0 to 1 as X,Y")
+    ] = Field((0.5, 0.5), description="Point about which it zooms and turns.")
+    ease: Literal["linear", "in", "out", "in-out"] = Field(
+        "linear", description="Even motion, or slow at the beginning, the end or both."
+    )
+    shutter: float = Field(
+        0.0, ge=0, le=360, description="Shutter angle in degrees: 180 blurs half a frame's motion."
+    )
+
+    @property
+    def moves(self) -> bool:
+        """Whether the camera does anything at all."""
+        return self.zoom != 1 or self.rotate != 0 or any(self.pan)
+
+
 class EncodeConfig(Section):
     title = "Writing"
 
@@ -573,7 +601,9 @@ class WriteConfig(EncodeConfig):
     subtitles: bool = Field(True, description="Copy its subtitles, where the file can hold them.")
 
 
-class VideoConfig(WriteConfig, DeliveryConfig, ReadConfig, ScheduledConfig, TargetConfig):
+class VideoConfig(
+    WriteConfig, DeliveryConfig, ReadConfig, CameraConfig, ScheduledConfig, TargetConfig
+):
     """All options of `dreamvid video`."""
 
 
@@ -598,29 +628,6 @@ class EvalConfig(SpanConfig, FlowConfig, DeviceConfig, PromptConfig):
         description="The CLIP that scores the result, named as a guide; not one that dreamed it.",
     )
     size: Size = Field("source", description="Size to measure at; source: the result's own.")
-
-
-class CameraConfig(Section):
-    title = "Camera"
-
-    zoom: float = Field(
-        1.0, gt=0, le=100, description="Factor a second by which what is seen grows."
-    )
-    rotate: float = Field(
-        0.0, ge=-3600, le=3600, description="Degrees a second by which it turns clockwise."
-    )
-    pan: Annotated[Pair, Allowed("two numbers as X,Y")] = Field(
-        (0.0, 0.0), description="Frame widths right and heights down a second that the view moves."
-    )
-    centre: Annotated[
-        Pair, AfterValidator(_check_share), Allowed("two shares from 0 to 1 as X,Y")
-    ] = Field((0.5, 0.5), description="Point about which it zooms and turns.")
-    ease: Literal["linear", "in", "out", "in-out"] = Field(
-        "linear", description="Even motion, or slow at the beginning, the end or both."
-    )
-    shutter: float = Field(
-        0.0, ge=0, le=360, description="Shutter angle in degrees: 180 blurs half a frame's motion."
-    )
 
 
 SMALLEST_ROUND = 1.25

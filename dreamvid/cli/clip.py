@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from dreamvid.cli.report import Report
 from dreamvid.cli.schedule import schedule_of
-from dreamvid.cli.setup import load_objectives, mean_similarity, metadata, run_of
+from dreamvid.cli.setup import camera_of, load_objectives, mean_similarity, metadata, run_of
 from dreamvid.cli.stopping import Stopped, Stopper, stopping
 from dreamvid.config import VideoConfig
-from dreamvid.errors import MediaError
+from dreamvid.errors import ConfigError, MediaError
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from dreamvid.control.schedule import Schedule
-    from dreamvid.delivery import Delivery
+    from dreamvid.delivery import Delivery, Mask
     from dreamvid.dream.guide import ClipObjective
     from dreamvid.dream.parts import InParts
     from dreamvid.journal import Journal
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from dreamvid.media.reader import FrameReader
     from dreamvid.media.sound import SoundSource
     from dreamvid.media.writer import VideoWriter
+    from dreamvid.motion.camera import Camera
     from dreamvid.sequence import Carry
     from dreamvid.types import Frame
 
@@ -69,9 +71,10 @@ def dream_clip(job: Job, report: Report) -> None:
                     f"'{job.out}' does not keep the alpha of '{job.source}'; --codec prores_ks in "
                     ".mov, ffv1 in .mkv, libvpx-vp9 in .webm and PNG pictures do"
                 )
-            delivery = Delivery(_dreamed_size(config, reader), mask.at if mask else None)
-            carry = _go_on(job, reader, result, delivery, device, report)
-            _dream(reader, result, delivery, schedule, carry, device, config, report, stopper)
+            view = View.of(config, reader)
+            delivery = Delivery(_dreamed_size(config, reader), view.mask(mask) if mask else None)
+            carry = _go_on(job, reader, view, result, delivery, device, report)
+            _dream(reader, view, result, delivery, schedule, carry, device, config, report, stopper)
             result.finish(reader.is_cut_short, stopper.check)
     report.finish(job.out, **result.facts, guide=config.guide, device=str(device))
 
@@ -106,6 +109,52 @@ def _dreamed_size(config: VideoConfig, reader: FrameReader) -> tuple[int, int] |
         return None
     width, height = parse_size(config.size, reader.info)
     return height, width
+
+
+@dataclass(frozen=True)
+class View:
+    """A clip as a camera sees it that moves with the film; `camera` is None where it stands."""
+
+    camera: Camera | None
+    shutter: Fraction
+    """Seconds for which it is open."""
+
+    @classmethod
+    def of(cls, config: VideoConfig, reader: FrameReader) -> View:
+        """Raises ConfigError where its motion hangs on a length that nobody knows."""
+        rate = reader.info.rate or Fraction(25)
+        if not config.moves:
+            return cls(None, Fraction(0))
+        seconds = reader.info.frame_count and reader.info.frame_count / rate
+        if seconds is None and config.ease != "linear":
+            raise ConfigError(
+                f"--ease {config.ease}: how long the source is, it does not tell; allowed: linear"
+            )
+        return cls(camera_of(config, seconds or Fraction(1)), Fraction(config.shutter) / 360 / rate)
+
+    def image(self, image: Tensor, time: Fraction) -> Tensor:
+        """What is seen at `time` of an image (C, H, W)."""
+        from dreamvid.motion.camera import view
+
+        return image if self.camera is None else view(image, self.camera, time)
+
+    def frame(self, frame: Frame) -> Frame:
+        """What is seen of a frame, alpha and all."""
+        from dreamvid.motion.camera import view_frame
+
+        return frame if self.camera is None else view_frame(frame, self.camera)
+
+    def mask(self, mask: MaskReader) -> Mask:
+        """A mask of the clip, moved along."""
+        return lambda time: self.image(mask.at(time), time)
+
+    def exposed(self, frame: Frame) -> Frame:
+        """With the blur of the camera's own motion."""
+        from dreamvid.zoom import expose
+
+        if self.camera is None or not self.shutter:
+            return frame
+        return expose(frame, self.camera, self.shutter)
 
 
 def _open_result(
@@ -175,6 +224,7 @@ class _Direct:
 def _go_on(
     job: Job,
     reader: FrameReader,
+    view: View,
     result: Journal | _Direct,
     delivery: Delivery,
     device: torch.device,
@@ -189,22 +239,26 @@ def _go_on(
     carry = carry.to(device)
 
     def shows(image: Tensor) -> bool:
-        return job.force or bool((delivery.shrink(image.to(device)) == carry.source).all())
+        seen = delivery.shrink(view.image(image.to(device), carry.time))
+        return job.force or bool((seen == carry.source).all())
 
     reader.skip_past(carry.time, shows)
     report.go_on(result.state.tally)
     return carry
 
 
-def _read(reader: FrameReader, result: Journal | _Direct, device: torch.device) -> Iterator[Frame]:
+def _read(
+    reader: FrameReader, view: View, result: Journal | _Direct, device: torch.device
+) -> Iterator[Frame]:
     for frame in reader:
         if reader.is_cut_short:
             result.check_source(is_cut_short=True)
-        yield frame.with_image(frame.image.to(device))
+        yield view.frame(frame.with_image(frame.image.to(device)))
 
 
 def _dream(
     reader: FrameReader,
+    view: View,
     result: Journal | _Direct,
     delivery: Delivery,
     schedule: Schedule,
@@ -225,7 +279,7 @@ def _dream(
     flow = create_flow(config.flow, device, config.flow_weights)
     objectives = load_objectives(config, device, report)
     dreamed_frames = dream_frames(
-        delivery.prepare(_read(reader, result, device)),
+        delivery.prepare(_read(reader, view, result, device)),
         in_parts(create_plan(schedule, objectives), report.note_halved),
         flow=flow,
         is_cut=create_cut_detector(config.cut_threshold),
@@ -245,7 +299,7 @@ def _dream(
             report.count(before, after)
             report.tally.note_frame(dreamed)
             delivered = delivery.finish(dreamed.frame, dreamed.source)
-            result.write(delivered, dreamed.carry, report.tally.facts())
+            result.write(view.exposed(delivered), dreamed.carry, report.tally.facts())
             progress.advance(f"similarity {before:.3f} -> {after:.3f}")
             check()
 

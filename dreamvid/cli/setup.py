@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dreamvid.cli.report import Report
-from dreamvid.config import ImageConfig, ScheduledConfig, VideoConfig, ZoomConfig, split_weight
+from dreamvid.config import (
+    CameraConfig,
+    ImageConfig,
+    ScheduledConfig,
+    VideoConfig,
+    ZoomConfig,
+    split_weight,
+)
 from dreamvid.dream.names import parse_guide
 from dreamvid.errors import ConfigError
 
@@ -20,6 +28,7 @@ if TYPE_CHECKING:
 
     from dreamvid.dream.guide import ClipObjective
     from dreamvid.journal import Run
+    from dreamvid.motion.camera import Camera
 
 METADATA_KEY = "dreamvid"
 """Under which a result's metadata keep the options that made it, as JSON."""
@@ -46,6 +55,20 @@ def blank_image(source: str, size: str, seed: int) -> Tensor:
         generator = frame_generator(seed, 1)  # frame 0's draws the cutouts
         blank += 0.1 * torch.randn(blank.shape, generator=generator)
     return blank.clamp(0, 1)
+
+
+def camera_of(config: CameraConfig, seconds: Fraction) -> Camera:
+    """The camera of a film of so many seconds."""
+    from dreamvid.motion.camera import Camera
+
+    return Camera(
+        zoom=config.zoom,
+        rotate=config.rotate,
+        pan=config.pan,
+        centre=config.centre,
+        ease=config.ease,
+        seconds=seconds,
+    )
 
 
 def check_pipe(out: Path, as_json: bool) -> None:

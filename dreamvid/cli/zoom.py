@@ -14,6 +14,7 @@ from dreamvid.cli.report import AsJson, Overwrite, Quiet, Report
 from dreamvid.cli.setup import (
     BLANKS,
     blank_image,
+    camera_of,
     check_blank,
     check_dream,
     check_pipe,
@@ -142,16 +143,7 @@ def _objectives_at(objectives: Sequence[ClipObjective], config: ZoomConfig) -> O
 
 
 def _camera(config: ZoomConfig) -> Camera:
-    from dreamvid.motion.camera import Camera
-
-    return Camera(
-        zoom=config.zoom,
-        rotate=config.rotate,
-        pan=config.pan,
-        centre=config.centre,
-        ease=config.ease,
-        seconds=config.frame_count / config.fps,
-    )
+    return camera_of(config, config.frame_count / config.fps)
 
 
 def _shutter(config: ZoomConfig) -> Fraction:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import cmath
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
@@ -132,22 +132,20 @@ class Camera:
         ]
 
 
-def view_frames(frames: Iterable[Frame], camera: Camera) -> Iterator[Frame]:
-    """A clip's `frames` as `camera` sees them, on top of the clip's own motion.
+def view(image: Tensor, camera: Camera, time: Fraction) -> Tensor:
+    """What `camera` sees at `time` of an `image` (C, H, W) in [0, 1] that it saw whole at 0.
 
-    It begins to move with the first frame. What lies beyond the border is the reflection.
+    What lies beyond the border is the reflection.
     """
-    begin: Fraction | None = None
-    for frame in frames:
-        begin = frame.time if begin is None else begin
-        height, width = frame.image.shape[1:]
-        to_clip = camera.back(frame.time - begin, Fraction(0), height, width)
-        image, alpha = (
-            None if part is None else resample(part, to_clip, height, width).clamp(0, 1)
-            for part in (frame.image, frame.alpha)
-        )
-        assert image is not None
-        yield replace(frame, image=image, alpha=alpha)
+    height, width = image.shape[1:]
+    to_image = camera.back(time, Fraction(0), height, width)
+    return resample(image, to_image, height, width).clamp(0, 1)
+
+
+def view_frame(frame: Frame, camera: Camera) -> Frame:
+    """A clip's frame as `camera` sees it, on top of the clip's own motion."""
+    alpha = None if frame.alpha is None else view(frame.alpha, camera, frame.time)
+    return replace(frame, image=view(frame.image, camera, frame.time), alpha=alpha)
 
 
 def centre_px(centre: tuple[float, float], height: int, width: int) -> complex:

@@ -24,6 +24,7 @@ from dreamvid.config import EvalConfig, ImageConfig, Section, VideoConfig, ZoomC
 from dreamvid.dream import guide, optimise
 from dreamvid.errors import DreamvidError, MediaError
 from dreamvid.media import ColourTags, VideoReader, probe, read_image, write_image
+from dreamvid.motion.camera import Camera, view
 from tests.cli.conftest import Result, refused
 from tests.media.clips import Clip, make, steady
 
@@ -693,6 +694,32 @@ def test_outside_the_mask_the_source_stays_exactly(dreamvid, clip, tmp_path):
     none = tmp_path / "none.png"
     result = dreamvid("video", clip, tmp_path / "x.mp4", *ROSE, "--mask", none)
     refused(result, 1, f"'{none}' does not exist")
+
+
+def test_a_clip_is_seen_through_a_moving_camera(dreamvid, clip, tmp_path):
+    still = [*ROSE, "--steps", 0, "--first-steps", 0, "--codec", "ffv1", "--pix-fmt", "yuv444p"]
+    plain, seen = tmp_path / "plain.mkv", tmp_path / "seen.mkv"
+    assert dreamvid("video", clip, plain, *still).status == 0
+    assert dreamvid("video", clip, seen, *still, "--zoom", 3, "--rotate", 30).status == 0
+    times, images = frames_of(seen)
+    camera = Camera(zoom=3, rotate=30)
+    for time, image, source in zip(times, images, frames_of(plain)[1], strict=True):
+        assert (image - view(source, camera, Fraction(time))).abs().mean() < 0.01
+    assert (images[-1] - frames_of(plain)[1][-1]).abs().mean() > 0.02
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--zoom", 0], "--zoom: '0' is not allowed"),
+        (["--zoom", -1], "--zoom: '-1' is not allowed"),
+        (["--centre", "2,0.5"], "--centre: "),
+        (["--pan", "1"], "--pan: "),
+        (["--shutter", 400], "--shutter: "),
+    ],
+)
+def test_a_camera_that_cannot_be_is_refused(dreamvid, clip, tmp_path, given, message):
+    refused(dreamvid("video", clip, tmp_path / "x.mp4", *ROSE, *given), 2, message)
 
 
 def test_a_small_dream_is_delivered_on_the_full_size_source(dreamvid, clip, tmp_path):

@@ -189,6 +189,13 @@ def test_a_frame_that_is_tried_again_is_named_at_the_end_though_the_run_was_stop
     assert told["shots"] == 1
 
 
+@pytest.mark.parametrize("frames", [4, 6])
+def test_between_key_frames_and_under_a_moving_camera_it_goes_on_too(clip, tmp_path, frames):
+    out = tmp_path / "out.mkv"
+    options = [*LOSSLESS, "--every", "3", "--zoom", "1.5", "--rotate", "20", "--shutter", "180"]
+    resumed_like_straight(clip, out, *options, frames=frames)
+
+
 def test_where_memory_is_short_that_is_told_once(clip, tmp_path):
     fault = Fault("no memory", 4)
     run = Dreamer(
