@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 import random
+import shutil
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
@@ -21,6 +23,7 @@ from dreamvid.media import VideoWriter
 from dreamvid.media.source import check_source, open_frames, open_sound
 from dreamvid.media.still import write_image
 from tests.media.clips import Clip, make, picture, steady
+from tests.media.test_animation import make_webp
 
 LIMIT = 10
 """Seconds a file may take."""
@@ -35,12 +38,19 @@ MAKERS: dict[str, Callable[[Path], object]] = {
     ),
     "ts": lambda path: make(path, Clip(times=steady(8), sound="mp2")),
     "nut": lambda path: make(path, Clip(times=steady(8), codec="ffv1", options={})),
+    "flv": lambda path: make(path, _H264),
+    "mpg": lambda path: make(
+        path, Clip(times=steady(8), codec="mpeg2video", options={"qmin": "2"}, sound="mp2")
+    ),
     "avi": lambda path: make(path, Clip(times=steady(8), codec="mpeg4", options={})),
     "gif": lambda path: make(path, Clip(steady(8), Fraction(1, 24), codec="gif",
                                         pix_fmt="rgb8", options={})),
     "png": lambda path: write_image(path, picture(1)),
     "jpg": lambda path: write_image(path, picture(1)),
     "webp": lambda path: write_image(path, picture(1)),
+    "moving.webp": lambda path: make_webp(path, opaque=False),
+    "pictures": lambda path: write_image(path.with_suffix(".png"), picture(2)),
+    "pipe": lambda path: make(path.with_suffix(".mkv"), _H264),
 }  # fmt: skip
 
 
@@ -48,29 +58,58 @@ MAKERS: dict[str, Callable[[Path], object]] = {
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """A sound file of each kind."""
     folder = tmp_path_factory.mktemp("whole")
-    for suffix, maker in MAKERS.items():
-        maker(folder / f"a.{suffix}")
-    return {suffix: (folder / f"a.{suffix}").read_bytes() for suffix in MAKERS}
+    made: dict[str, bytes] = {}
+    for number, (kind, maker) in enumerate(MAKERS.items()):
+        maker(folder / f"{number}.{kind}")
+        (path,) = folder.glob(f"{number}.*")
+        made[kind] = path.read_bytes()
+    return made
+
+
+@contextmanager
+def placed(kind: str, data: bytes, folder: Path, whole: dict[str, bytes]) -> Iterator[Path]:
+    """IN for a damaged file: itself, one of several numbered pictures, or standard input."""
+    path = folder / f"in.{kind}"
+    if kind == "pictures":
+        path.mkdir()
+        for number, content in enumerate((whole["pictures"], data, whole["jpg"])):
+            (path / f"{number}.png").write_bytes(content)
+        yield path / "%d.png"
+        shutil.rmtree(path)
+        return
+    path.write_bytes(data)
+    if kind != "pipe":
+        yield path
+    else:
+        usual = os.dup(0)
+        with path.open("rb") as file:
+            os.dup2(file.fileno(), 0)
+            try:
+                yield Path("-")
+            finally:
+                os.dup2(usual, 0)
+                os.close(usual)
+    path.unlink()
 
 
 def mutant(whole: dict[str, bytes], seed: int) -> tuple[str, bytes]:
-    """A suffix and what stands in the file: cut short, bits flipped, or pieces exchanged."""
+    """A kind and what stands in the file: cut short, bits flipped, or pieces exchanged."""
     dice = random.Random(seed)
-    suffix = list(MAKERS)[seed % len(MAKERS)]
-    data = bytearray(whole[suffix])
-    kind = dice.choice(("cut", "flip", "flip", "head", "splice"))
-    if kind == "cut":
+    kind = list(MAKERS)[seed % len(MAKERS)]
+    data = bytearray(whole[kind])
+    damage = dice.choice(("cut", "flip", "flip", "head", "splice"))
+    if damage == "cut":
         del data[dice.randrange(1, len(data)) :]
-    elif kind == "splice":
+    elif damage == "splice":
         other = whole[dice.choice(list(MAKERS))]
         begin, size = dice.randrange(len(other)), dice.randint(1, len(other) // 2)
         at = dice.randrange(len(data))
         data[at : at + dice.choice((0, size))] = other[begin : begin + size]
     else:
-        reach = len(data) if kind == "flip" else min(len(data), 600)
+        reach = len(data) if damage == "flip" else min(len(data), 600)
         for _ in range(dice.choice((1, 3, 10, 100))):
             data[dice.randrange(reach)] ^= 1 << dice.randrange(8)
-    return suffix, bytes(data)
+    return kind, bytes(data)
 
 
 def copy(source: Path, out: Path) -> None:
@@ -94,20 +133,19 @@ def copy(source: Path, out: Path) -> None:
 
 def endure(whole: dict[str, bytes], seeds: range, folder: Path) -> None:
     for seed in seeds:
-        suffix, data = mutant(whole, seed)
-        source, out = folder / f"in.{suffix}", folder / "out.mkv"
-        source.write_bytes(data)
-        began = time.monotonic()
-        faulthandler.dump_traceback_later(3 * LIMIT, exit=True)
-        try:
-            copy(source, out)
-        except DreamvidError as error:
-            assert "\n" not in str(error), seed
-            assert not out.exists(), seed
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-        assert time.monotonic() - began < LIMIT, f"seed {seed} took too long"
-        source.unlink()
+        kind, data = mutant(whole, seed)
+        out = folder / "out.mkv"
+        with placed(kind, data, folder, whole) as source:
+            began = time.monotonic()
+            faulthandler.dump_traceback_later(3 * LIMIT, exit=True)
+            try:
+                copy(source, out)
+            except DreamvidError as error:
+                assert "\n" not in str(error), seed
+                assert not out.exists(), seed
+            finally:
+                faulthandler.cancel_dump_traceback_later()
+            assert time.monotonic() - began < LIMIT, f"seed {seed} took too long"
         out.unlink(missing_ok=True)
         assert list(folder.iterdir()) == [], seed
 
@@ -127,19 +165,18 @@ def test_the_rest_of_two_thousand(whole, tmp_path, capfd, begin):
 def test_twenty_through_the_command_line(whole, tmp_path, capfd):
     quick = ["-p", "a rose", "-q", "--steps", "0", "--first-steps", "0", "--end", "0.1"]
     for seed in range(5000, 5020):
-        suffix, data = mutant(whole, seed)
-        source, out = tmp_path / f"in.{suffix}", tmp_path / "out.mkv"
-        source.write_bytes(data)
+        kind, data = mutant(whole, seed)
+        out = tmp_path / "out.mkv"
         status: object = None
-        try:
-            run(["video", str(source), str(out), *quick])
-        except SystemExit as stopped:
-            status = stopped.code
+        with placed(kind, data, tmp_path, whole) as source:
+            try:
+                run(["video", str(source), str(out), *quick])
+            except SystemExit as stopped:
+                status = stopped.code
         told = capfd.readouterr().err
         assert status in (0, 1), (seed, told)
         assert "Traceback" not in told and "this is a bug" not in told, (seed, told)
         assert out.exists() == (status == 0), seed
         with suppress(FileNotFoundError):
             out.unlink()
-        source.unlink()
         assert list(tmp_path.iterdir()) == []
