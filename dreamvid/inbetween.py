@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from dreamvid.motion.warp import chain, trust, warp
 from dreamvid.types import FlowEstimator
-
-UNBELIEVED = 0.05
-"""Weight of "nothing is added" beside the two deltas: where neither key can be trusted it wins."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,13 +72,32 @@ def direct(key: Tensor, images: Sequence[Tensor], flow: FlowEstimator) -> Ways:
 def blend(back: Way, ahead: Way, before: Tensor, after: Tensor, share: float) -> Tensor:
     """The delta (3, H, W) of a frame between two keys with the deltas `before` and `after`.
 
-    `share` says how far it is on its way from the first to the second, in (0, 1).
+    `share` says how far it is on its way from the first to the second, in (0, 1). Where neither
+    key can be trusted, as around what moves fast, it is filled in from its surroundings.
     """
     from_before = (1 - share) * back.trust
     from_after = share * ahead.trust
     total = from_before * back.bring(before) + from_after * ahead.bring(after)
-    # Scaled so that two fully trusted keys count whole.
-    return total * (1 + UNBELIEVED) / (from_before + from_after + UNBELIEVED)
+    believed = from_before + from_after
+    known = torch.maximum(back.trust, ahead.trust)
+    return fill_in(total / believed.clamp(min=1e-6), known)
+
+
+def fill_in(image: Tensor, weight: Tensor) -> Tensor:
+    """`image` (C, H, W) where `weight` (1, H, W) is 1, and smoothly continued where it is 0.
+
+    The pull-push algorithm of Gortler, Grzeszczuk, Szeliski and Cohen, "The lumigraph" (1996):
+    halved until everything is covered, then enlarged again beneath what is known. Where nothing
+    is known, 0.
+    """
+    height, width = image.shape[1:]
+    if max(height, width) == 1:
+        return image * weight
+    seen = F.avg_pool2d(torch.cat([image * weight, weight])[None], 2, ceil_mode=True)[0]
+    coarse_weight = seen[-1:]
+    coarse = fill_in(seen[:-1] / coarse_weight.clamp(min=1e-6), (4 * coarse_weight).clamp(max=1))
+    beneath = F.interpolate(coarse[None], (height, width), mode="bilinear")[0]
+    return weight * image + (1 - weight) * beneath
 
 
 def _way(image: Tensor, other: Tensor, flow: FlowEstimator) -> Way:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dreamvid.inbetween import Way, blend, chained, direct
+from dreamvid.inbetween import Way, blend, chained, direct, fill_in
 
 HEIGHT, WIDTH = 6, 12
 
@@ -69,14 +69,37 @@ def level(value: float) -> Tensor:
         (1, 1, 0.25, 0.75 * 0.2 + 0.25 * 0.4),  # by distance
         (1, 1, 0.5, 0.3),
         (0, 0, 0.5, 0.0),  # nobody knows: nothing is added
-        (1, 0, 0.5, 0.5 * 0.2 * 1.05 / 0.55),  # the other key alone, nearly whole
-        (0, 1, 0.75, 0.75 * 0.4 * 1.05 / 0.80),
-        (0.5, 1, 0.5, (0.25 * 0.2 + 0.5 * 0.4) * 1.05 / 0.80),
+        (1, 0, 0.5, 0.2),  # the one key alone
+        (0, 1, 0.25, 0.4),
+        (0.5, 1, 0.5, (0.25 * 0.2 + 0.5 * 0.4) / 0.75),  # by trust
     ],
 )
 def test_deltas_are_mixed_by_trust_and_distance(back, ahead, share, expected):
     mixed = blend(still(back), still(ahead), level(0.2), level(0.4), share)
     torch.testing.assert_close(mixed, level(expected), atol=1e-6, rtol=0)
+
+
+def test_what_neither_key_knows_is_filled_in_from_around_it():
+    way = still(1)
+    way.trust[:, 2:4, 5:8] = 0
+    delta = level(0.2)
+    delta[:, 2:4, 5:8] = 9  # whatever lies there is not believed
+    mixed = blend(way, way, delta, delta, 0.5)
+    torch.testing.assert_close(mixed, level(0.2), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (5, 7), (16, 16), (135, 320)])
+def test_filling_in_keeps_what_is_known_and_its_range(size):
+    image = torch.rand(3, *size)
+    weight = (torch.rand(1, *size) > 0.6).float()
+    filled = fill_in(image, weight)
+    assert torch.equal(filled * weight, image * weight)
+    if weight.any():
+        known = image[weight.expand_as(image) > 0]
+        assert filled.min() >= known.min() - 1e-5
+        assert filled.max() <= known.max() + 1e-5
+    assert torch.equal(fill_in(image, torch.ones_like(weight)), image)
+    assert (fill_in(image, torch.zeros_like(weight)) == 0).all()
 
 
 def test_a_delta_moves_with_the_scene():
