@@ -38,6 +38,8 @@ _DEFAULT_CRF = {"libx264": 17, "libx264rgb": 17, "libx265": 19, "libsvtav1": 24,
 _HIGHEST_CRF = {"libx264": 51, "libx264rgb": 51, "libx265": 51}  # beyond, they cut it silently
 _FIXED_QUANTISER = {"mpeg4": 3, "mpeg2video": 3, "mjpeg": 3}  # starved at their default bit rate
 _HARDWARE = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
+_HARDWARE_SIZE = 320, 240
+"""Which all of them take, where there is the hardware."""
 _COMMON_CODECS = (*_DEFAULT_CRF, "ffv1", "prores_ks", *_FIXED_QUANTISER, *_HARDWARE)
 _OPTIONS = {
     "libx264": {"x264-params": "mbtree=0"},  # with it, no two runs give the same
@@ -68,9 +70,15 @@ def find_codec(config: WriteConfig, container: OutputContainer) -> Codec:
 
 
 def _fitting(container: OutputContainer) -> str:
-    """The well-known encoders that this build has and `container` holds."""
+    """The well-known encoders that this machine has and `container` holds."""
     held = container.supported_codecs
-    names = [name for name in _COMMON_CODECS if name in held and name in av.codecs_available]
+    names = [
+        name
+        for name in _COMMON_CODECS
+        if name in held
+        and name in av.codecs_available
+        and (name not in _HARDWARE or _opens(Codec(name, "w"), DEFAULT_PIX_FMT, *_HARDWARE_SIZE))
+    ]
     return ", ".join(names) + ", or another of FFmpeg's"
 
 

@@ -1,8 +1,9 @@
-"""Sound encoded anew, for containers that cannot hold the source's."""
+"""Sound and subtitles encoded anew, for containers that cannot hold the source's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -10,8 +11,11 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
+from av.subtitles.codeccontext import SubtitleCodecContext
+from av.subtitles.stream import SubtitleStream
 
 SOUND_ENCODERS = {"webm": "libopus", "mp4": "aac", "mov": "aac", "matroska": "libopus"}
+SUBTITLE_ENCODERS = {"webm": "webvtt", "mp4": "mov_text", "mov": "mov_text", "matroska": "subrip"}
 """By the container's format."""
 
 _RATE = 48_000
@@ -57,3 +61,35 @@ class Recoder:
     def _encode(self, frame: av.AudioFrame | None) -> Iterator[Packet[Any]]:
         for block in self._resampler.resample(frame):
             yield from self.stream.encode(block)
+
+
+class TextRecoder:
+    """One track of subtitles in another format; texts, emphasis and times stay."""
+
+    def __init__(self, output: OutputContainer, track: SubtitleStream, encoder: str) -> None:
+        self._decoder = track.codec_context
+        self._decoder.open(strict=False)
+        self.stream = output.add_stream(encoder)
+        context = self.stream.codec_context
+        assert isinstance(context, SubtitleCodecContext)
+        self._encoder = context
+        context.subtitle_header = self._decoder.subtitle_header
+        context.time_base = track.time_base or Fraction(1, 1000)
+        context.open()
+
+    def recode(self, packet: Packet[Any]) -> Iterator[Packet[Any]]:
+        """The same text as a packet of the new format; one that is damaged or empty gives none."""
+        try:
+            texts = self._decoder.decode2(packet)
+            if texts is None or not len(texts):
+                return
+            encoded = self._encoder.encode_subtitle(texts)
+        except (av.FFmpegError, RuntimeError):
+            return
+        encoded.pts, encoded.dts, encoded.duration = packet.pts, packet.dts, packet.duration
+        encoded.time_base, encoded.stream = packet.time_base, self.stream
+        yield encoded
+
+    def finish(self) -> Iterator[Packet[Any]]:
+        """Nothing is held back."""
+        yield from ()

@@ -18,12 +18,13 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Stream
+from av.subtitles.stream import SubtitleStream
 
 from dreamvid.errors import MediaError
 from dreamvid.media.closing import Closes
 from dreamvid.media.files import open_input
 from dreamvid.media.info import has_decoder, packet_time, zero_of
-from dreamvid.media.recode import SOUND_ENCODERS, Recoder
+from dreamvid.media.recode import SOUND_ENCODERS, SUBTITLE_ENCODERS, Recoder, TextRecoder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,15 +75,15 @@ class SoundSource(Closes):
         self._outputs: dict[int, Stream] = {}
         self._pending: Packet[Stream] | None = None
         self._packets: Iterator[Packet[Stream] | None] = iter(())
-        self._recoders: dict[int, Recoder] = {}
+        self._recoders: dict[int, Recoder | TextRecoder] = {}
 
     def attach(
         self, output: OutputContainer, path: Path, *, sound: bool = True, subtitles: bool = True
     ) -> None:
         """Add a stream to `output` for each track of the kinds wanted.
 
-        Sound that the container cannot hold is encoded anew, subtitles are left out, each with a
-        warning. Raises MediaError where the sound cannot be decoded either.
+        What the container cannot hold is encoded anew, subtitles that are pictures are left out,
+        each with a warning. Raises MediaError where the sound cannot be decoded either.
         """
         for track in self._tracks if sound else ():
             name = track.codec_context.codec.canonical_name if has_decoder(track) else ""
@@ -96,8 +97,7 @@ class SoundSource(Closes):
             try:
                 self._add(output, text)
             except ValueError:
-                name = text.codec_context.name if has_decoder(text) else "unknown"
-                self._warn(f"'{path}': {output.format.name} cannot hold {name} subtitles, left out")
+                self._recode_text(output, text, path)
         # NUT would shift the pictures too, lest the first packet begin before 0.
         self._hides_priming = output.format.name != "nut"
         self._has_edit_list = output.format.name in ("mp4", "mov")
@@ -115,6 +115,18 @@ class SoundSource(Closes):
         name = track.codec_context.name
         self._warn(f"'{path}': {output.format.name} cannot hold {name} sound; encoded as {encoder}")
         recoder = Recoder(output, track, encoder)
+        keep_tags(track, recoder.stream)
+        self._outputs[track.index], self._recoders[track.index] = recoder.stream, recoder
+
+    def _recode_text(self, output: OutputContainer, track: SubtitleStream, path: Path) -> None:
+        encoder = SUBTITLE_ENCODERS.get(output.format.name)
+        name = track.codec_context.name if has_decoder(track) else "unknown"
+        told = f"'{path}': {output.format.name} cannot hold {name} subtitles"
+        if encoder is None or not has_decoder(track) or not track.codec_context.codec.text_sub:
+            self._warn(f"{told}, left out")
+            return
+        self._warn(f"{told}; encoded as {encoder}")
+        recoder = TextRecoder(output, track, encoder)
         keep_tags(track, recoder.stream)
         self._outputs[track.index], self._recoders[track.index] = recoder.stream, recoder
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dreamvid.media import VideoReader, probe
-from tests.media.clips import Clip, make, steady
+from tests.media.clips import Clip, make, packets_of, steady
 
 QUICK = ["-p", "a red rose", "-q", "--steps", "1", "--first-steps", "1", "--cutouts", "2"]
 
@@ -48,6 +48,15 @@ def test_a_pipe_on_both_sides_keeps_times_and_sound(clip, tmp_path, output):
         wanted = [frame.time for frame in reader]
     assert all(abs(a - b) <= Fraction(1, 2000) for a, b in zip(times, wanted, strict=True))
     assert [track.codec for track in probe(path).sound] == ["aac"]
+
+
+def test_vorbis_goes_through_matroska_on_standard_output(tmp_path):
+    source = make(tmp_path / "in.mkv", Clip(times=steady(6), sound="libvorbis"))
+    result = piped(source.read_bytes(), "-", "-", "--output-format", "matroska")
+    assert (result.returncode, result.stderr) == (0, b"")
+    (tmp_path / "out.mkv").write_bytes(result.stdout)
+    assert packets_of(tmp_path / "out.mkv", "audio") == packets_of(source, "audio")
+    assert len(packets_of(tmp_path / "out.mkv")) == 6
 
 
 def test_info_of_a_pipe(clip):

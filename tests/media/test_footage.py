@@ -579,12 +579,45 @@ def test_subtitles_stay_in_mp4_and_mov(tmp_path):
         assert texts_of(tmp_path / f"b.{suffix}") == texts_of(source)
 
 
-@pytest.mark.parametrize(("first", "codec", "suffix"), [("mkv", "subrip", "mp4")])
-def test_subtitles_that_cannot_be_held_are_told(tmp_path, first, codec, suffix):
-    source = make_rich(tmp_path / f"a.{first}", codec)
-    warnings = dream(source, tmp_path / f"b.{suffix}")
+STYLED = [(0, 90, "<i>erst\u00e9</i> 🍄"), (100, 120, "second\nline"), (300, 50, "third")]
+
+
+@pytest.mark.parametrize(
+    ("first", "codec", "suffix", "encoder"),
+    [("mkv", "subrip", "mp4", "mov_text"), ("mkv", "subrip", "mov", "mov_text"),
+     ("mp4", "mov_text", "mkv", "subrip"), ("mkv", "subrip", "webm", "webvtt")],
+)  # fmt: skip
+def test_subtitles_that_cannot_be_held_are_encoded(
+    tmp_path, monkeypatch, first, codec, suffix, encoder
+):
+    texts = STYLED if codec == "subrip" else [(a, b, text.decode()) for a, b, text in TEXTS]
+    monkeypatch.setattr(
+        "tests.media.test_footage.TEXTS", [(a, b, text.encode()) for a, b, text in texts]
+    )
+    source, out = make_rich(tmp_path / f"a.{first}", codec), tmp_path / f"b.{suffix}"
+    warnings = dream(source, out)
     assert len(warnings) == 2
-    assert "mp4 cannot hold srt subtitles, left out" in warnings[0]
+    assert all(text.endswith(f"subtitles; encoded as {encoder}") for text in warnings)
+    assert [track.codec for track in probe(out).subtitles] == [encoder] * 2
+    assert [track.language for track in probe(out).subtitles] == ["ger", "eng"]
+    # Back again, so that all formats tell their texts in the same words.
+    dream(out, tmp_path / "c.mkv")
+    found = [(a, b, text.decode().strip()) for a, b, text in texts_of(tmp_path / "c.mkv")]
+    assert found == texts
+
+
+def test_subtitles_that_are_cut_are_encoded_too(tmp_path):
+    source, out = make_rich(tmp_path / "a.mkv"), tmp_path / "b.mp4"
+    dream(source, out, start=Fraction(1, 10) + Fraction(1, 20), end=Fraction(3, 10))
+    assert texts_of(out)[0] == (0, 70, b"\x00\x06second")
+
+
+def test_subtitles_that_are_pictures_are_told_and_left_out(tmp_path):
+    source = make_rich(tmp_path / "a.mkv", "hdmv_pgs_subtitle")
+    warnings = dream(source, tmp_path / "b.mp4")
+    assert len(warnings) == 2
+    assert "mp4 cannot hold pgssub subtitles, left out" in warnings[0]
+    assert probe(tmp_path / "b.mp4").subtitles == ()
 
 
 NAMES = ["two words.mp4", 'it\'s "so".mp4', "🍄 réel.mkv", "-dash.mp4", "%03d.mkv", "a:b|c.mkv"]
