@@ -15,7 +15,7 @@ from torch import Tensor
 from dreamvid.config import SequenceConfig
 from dreamvid.dream.optimise import Objective, OnStep, constrain, dream_image, frame_generator
 from dreamvid.errors import GradientError
-from dreamvid.inbetween import Way, Ways, blend, chained, direct
+from dreamvid.inbetween import Way, Ways, blend, chained, direct, fill_in
 from dreamvid.types import CutDetector, FlowEstimator, Frame
 
 FLASH = 3
@@ -292,13 +292,15 @@ def warm_start(
 
     Along the way `back` to the last key frame, of trust C, `frame` carries the dreamed picture,
     `W = C·warp(dream) + (1−C)·S`; `delta` carries what the dream added,
-    `W = S + decay·C·warp(dream − its source)`, which keeps the source's own detail crisp under
-    any number of warps; `none` starts at the source. W obeys `config.strength`.
+    `W = S + decay·fill(C, warp(dream − its source))`, which keeps the source's own detail crisp
+    under any number of warps and takes what has come into view for more of its surroundings;
+    `none` starts at the source. W obeys `config.strength`.
     """
     if config.carry == "none":
         return source, None
     if config.carry == "frame":
         start = source + back.trust * (back.bring(carry.dream) - source)
     else:
-        start = source + config.decay * back.trust * back.bring(carry.dream - carry.source)
+        added = fill_in(back.bring(carry.dream - carry.source), back.trust)
+        start = source + config.decay * added
     return constrain(start, source, config.strength), back.trust
