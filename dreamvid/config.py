@@ -494,7 +494,7 @@ class SoundConfig(Section):
         return self
 
 
-class ScheduledConfig(SoundConfig, TimeConfig, SequenceConfig):
+class ScheduledConfig(SoundConfig, TimeConfig, DreamConfig):
     """What may change from frame to frame, with what changes it."""
 
 
@@ -555,10 +555,10 @@ class DeliveryConfig(Section):
 class CameraConfig(Section):
     title = "Camera"
 
-    zoom: float = Field(
+    zoom: Annotated[float, Varies()] = Field(
         1.0, gt=0, le=100, description="Factor a second by which what is seen grows."
     )
-    rotate: float = Field(
+    rotate: Annotated[float, Varies()] = Field(
         0.0, ge=-3600, le=3600, description="Degrees a second by which it turns clockwise."
     )
     pan: Annotated[Pair, Allowed("two numbers as X,Y")] = Field(
@@ -573,11 +573,6 @@ class CameraConfig(Section):
     shutter: float = Field(
         0.0, ge=0, le=360, description="Shutter angle in degrees: 180 blurs half a frame's motion."
     )
-
-    @property
-    def moves(self) -> bool:
-        """Whether the camera does anything at all."""
-        return self.zoom != 1 or self.rotate != 0 or any(self.pan)
 
 
 class EncodeConfig(Section):
@@ -602,7 +597,13 @@ class WriteConfig(EncodeConfig):
 
 
 class VideoConfig(
-    WriteConfig, DeliveryConfig, ReadConfig, CameraConfig, ScheduledConfig, TargetConfig
+    WriteConfig,
+    DeliveryConfig,
+    ReadConfig,
+    CameraConfig,
+    ScheduledConfig,
+    SequenceConfig,
+    TargetConfig,
 ):
     """All options of `dreamvid video`."""
 
@@ -634,13 +635,15 @@ SMALLEST_ROUND = 1.25
 """Factor that a loop must zoom in all: less, and the picture is nothing but rings."""
 
 
-class ZoomConfig(EncodeConfig, CameraConfig, DreamConfig, TimeConfig, TargetConfig):
+class ZoomConfig(EncodeConfig, CameraConfig, ScheduledConfig, TargetConfig):
     """All options of `dreamvid zoom`."""
 
-    zoom: float = Field(
+    zoom: Annotated[float, Varies()] = Field(
         1.5, gt=0, le=100, description="Factor a second by which what is seen grows."
     )
-    steps: int = Field(4, ge=0, le=100_000, description="Gradient steps a frame, without --loop.")
+    steps: Annotated[int, Varies()] = Field(
+        4, ge=0, le=100_000, description="Gradient steps a frame, without --loop."
+    )
     local_size: float = Field(
         0.2, ge=0.05, le=1, description="Side of the smallest part, over the frame's shorter side."
     )
@@ -665,6 +668,12 @@ class ZoomConfig(EncodeConfig, CameraConfig, DreamConfig, TimeConfig, TargetConf
     def _closes(self) -> Self:
         if not self.loop:
             return self
+        for name, _ in map(split_assignment, self.set_):
+            if name in varying(type(self)):
+                raise ValueError(
+                    f"--set {name}: a loop is one picture under an even camera; "
+                    "allowed with --loop: weights, as prompt1"
+                )
         whole = self.zoom ** float(self.seconds)
         if not SMALLEST_ROUND <= max(whole, 1 / whole) <= 1e12 or self.frame_count < 2:
             raise ValueError(

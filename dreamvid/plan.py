@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from dreamvid.config import VideoConfig
 from dreamvid.control.schedule import Schedule
 from dreamvid.dream.guide import ClipObjective
 from dreamvid.dream.parts import InParts, Portion
@@ -13,7 +14,7 @@ from dreamvid.sequence import Moment, Plan
 from dreamvid.types import Frame
 
 
-def create_plan(schedule: Schedule, objectives: Sequence[ClipObjective]) -> Plan:
+def create_plan(schedule: Schedule[VideoConfig], objectives: Sequence[ClipObjective]) -> Plan:
     """The plan for `dream_frames` that follows `schedule`, by each frame's own time."""
 
     def moment(frame: Frame, index: int) -> Moment:

@@ -27,6 +27,8 @@ from dreamvid.types import Frame
 
 ObjectivesAt = Callable[[Fraction], Sequence[Objective]]
 """Time in seconds → what the picture shall mean then."""
+ConfigAt = Callable[[Fraction], DreamConfig]
+"""Time in seconds → how it is dreamed then."""
 
 DENSITY = 1.5
 """Texels of a fresh sheet a pixel."""
@@ -66,7 +68,7 @@ def dream_zoom(
     times: Sequence[Fraction],
     camera: Camera,
     objectives_at: ObjectivesAt,
-    config: DreamConfig,
+    config_at: ConfigAt,
     *,
     first_steps: int,
     on_step: OnStep | None = None,
@@ -74,18 +76,19 @@ def dream_zoom(
     """Film a fall into `source` (3, H, W) under `camera`, at `times` in seconds, dreaming on.
 
     The first frame is dreamed from the source, every other from what the camera sees of the one
-    before, within `config.strength` of it. New ground is patched with other parts of the picture,
-    and dreamed before it is seen. How strong the detail and the colours of the first frame are is
-    held, and grain is smoothed, so that a picture which grows for ever neither blurs nor runs
-    away.
+    before, within the `strength` that `config_at` has for its time. New ground is patched with
+    other parts of the picture, and dreamed before it is seen. How strong the detail and the
+    colours of the first frame are is held, and grain is smoothed, so that a picture which grows
+    for ever neither blurs nor runs away.
     """
     height, width = source.shape[1:]
     rim = _rim(camera, times, height, width)
     view = Similarity(1, -complex(rim, rim))  # from pixels of what is dreamed to those of frames
-    sheet = Sheet.of(source, view, (height + 2 * rim, width + 2 * rim), config.seed)
-    onwards = config.model_copy(update={"tv_of": "image", "tv": config.tv * GRAIN})
+    seed = config_at(times[0]).seed
+    sheet = Sheet.of(source, view, (height + 2 * rim, width + 2 * rim), seed)
     look: Look | None = None
     for index, now in enumerate(times):
+        config = config_at(now)
         if index:
             back = camera.back(now, times[index - 1], height, width)
             sheet = sheet.moved(view.inverse().after(back).after(view))
@@ -93,8 +96,8 @@ def dream_zoom(
         dream = dream_image(
             seen.clamp(0, 1) if look is None else look.hold(seen),
             objectives_at(now),
-            config if look is None else onwards,
-            generator=frame_generator(config.seed, index),
+            config if look is None else _onwards(config),
+            generator=frame_generator(seed, index),
             trust=None if look is None else torch.ones_like(seen[:1]),  # the camera is exact
             steps=first_steps if look is None else config.steps,
             on_step=on_step,
@@ -103,6 +106,11 @@ def dream_zoom(
         look = look or Look.of(dream)
         inside = (..., slice(rim, rim + height), slice(rim, rim + width))
         yield ZoomedFrame(Frame(dream[inside], now), seen[inside].clamp(0, 1))
+
+
+def _onwards(config: DreamConfig) -> DreamConfig:
+    """The same for frames after the first."""
+    return config.model_copy(update={"tv_of": "image", "tv": config.tv * GRAIN})
 
 
 def _rim(camera: Camera, times: Sequence[Fraction], height: int, width: int) -> int:

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "evaluate": {"dream", "motion", "types"},
     "zoom": {"dream", "motion", "config", "errors", "types"},
     "loop": {"zoom", "dream", "motion", "config", "errors", "types"},
-    "plan": {"sequence", "dream", "control", "types"},
+    "plan": {"sequence", "dream", "control", "config", "types"},
     "delivery": {"dream", "types"},
     "cli": {
         "cli",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 import torch
 from torch import Tensor
 
 from dreamvid.config import DreamConfig
-from dreamvid.motion.camera import Camera, resample
+from dreamvid.motion import create_flow
+from dreamvid.motion.camera import Camera, Course, resample
+from dreamvid.motion.measure import fit_similarity
 from dreamvid.types import Frame
 from dreamvid.zoom import Look, ObjectivesAt, ZoomedFrame, dream_zoom, expose
 from tests.fakes import TowardsColour
@@ -37,7 +40,9 @@ def film(
     times = [Fraction(index, rate) for index in range(frames)]
     source = texture(64, 80) if source is None else source
     steps = config.steps
-    return list(dream_zoom(source, times, camera, objectives_at, config, first_steps=steps))
+    return list(
+        dream_zoom(source, times, camera, objectives_at, lambda time: config, first_steps=steps)
+    )
 
 
 def across(image: Tensor) -> float:
@@ -139,6 +144,41 @@ def test_each_frame_asks_what_holds_at_its_time():
 
     film(Camera(zoom=1.5), 4, objectives_at=objectives_at)
     assert asked == [Fraction(index, 24) for index in range(4)]
+
+
+def test_options_change_from_frame_to_frame():
+    """Strength in the third frame alone."""
+    still = DreamConfig(steps=2, cutouts=2, octaves=1, lr=0.1, strength=0, hold=0)
+    strong = still.model_copy(update={"strength": 0.3})
+    times = [Fraction(index, 24) for index in range(4)]
+    zoomed = dream_zoom(
+        texture(64, 80),
+        times,
+        Camera(),
+        towards_red,
+        lambda time: strong if time == times[2] else still,
+        first_steps=2,
+    )
+    changes = [float((one.frame.image - one.start).square().mean().sqrt()) for one in zoomed]
+    assert changes[2] > 0.05
+    assert max(changes[:2] + changes[3:]) < 0.03
+
+
+def test_a_zoom_that_strikes_is_seen_when_it_strikes():
+    """Six frames a beat; what is measured from the film is what was asked."""
+
+    def rates_at(step: int) -> tuple[float, float]:
+        return (4.0 if step % 6 == 0 else 1.1), 0.0
+
+    camera = Camera(course=Course(rates_at, Fraction(24)))
+    frames = [one.frame.image for one in film(camera, 19, source=texture(160, 160))]
+    flow = create_flow("dis", "cpu")
+    measured = [
+        -24 * math.log(abs(fit_similarity(flow(now, before)).factor))
+        for before, now in pairwise(frames)
+    ]
+    asked = [math.log(rates_at(step)[0]) for step in range(1, 19)]
+    assert measured == pytest.approx(asked, abs=0.15)
 
 
 def test_a_seed_gives_one_film():

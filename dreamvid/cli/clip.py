@@ -71,7 +71,7 @@ def dream_clip(job: Job, report: Report) -> None:
                     f"'{job.out}' does not keep the alpha of '{job.source}'; --codec prores_ks in "
                     ".mov, ffv1 in .mkv, libvpx-vp9 in .webm and PNG pictures do"
                 )
-            view = View.of(config, reader)
+            view = View.of(config, reader, schedule)
             delivery = Delivery(_dreamed_size(config, reader), view.mask(mask) if mask else None)
             carry = _go_on(job, reader, view, result, delivery, device, report)
             _dream(reader, view, result, delivery, schedule, carry, device, config, report, stopper)
@@ -120,17 +120,18 @@ class View:
     """Seconds for which it is open."""
 
     @classmethod
-    def of(cls, config: VideoConfig, reader: FrameReader) -> View:
+    def of(cls, config: VideoConfig, reader: FrameReader, schedule: Schedule[VideoConfig]) -> View:
         """Raises ConfigError where its motion hangs on a length that nobody knows."""
         rate = reader.info.rate or Fraction(25)
-        if not config.moves:
-            return cls(None, Fraction(0))
         seconds = reader.info.frame_count and reader.info.frame_count / rate
+        camera = camera_of(config, seconds or Fraction(1), schedule)
+        if not camera.moves:
+            return cls(None, Fraction(0))
         if seconds is None and config.ease != "linear":
             raise ConfigError(
                 f"--ease {config.ease}: how long the source is, it does not tell; allowed: linear"
             )
-        return cls(camera_of(config, seconds or Fraction(1)), Fraction(config.shutter) / 360 / rate)
+        return cls(camera, Fraction(config.shutter) / 360 / rate)
 
     def image(self, image: Tensor, time: Fraction) -> Tensor:
         """What is seen at `time` of an image (C, H, W)."""
@@ -261,7 +262,7 @@ def _dream(
     view: View,
     result: Journal | _Direct,
     delivery: Delivery,
-    schedule: Schedule,
+    schedule: Schedule[VideoConfig],
     carry: Carry | None,
     device: torch.device,
     config: VideoConfig,

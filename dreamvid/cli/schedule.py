@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from dreamvid.control.schedule import Schedule
+    from dreamvid.control.schedule import Schedule, Scheduled
     from dreamvid.control.sound import Sound
     from dreamvid.media.reader import FrameReader
 
 
 def create_schedule(
-    config: ScheduledConfig,
+    config: Scheduled,
     rate: Fraction | None,
     frames: int | None,
     sound: Sound | None,
     *,
     period: float | None = None,
-) -> Schedule:
+) -> Schedule[Scheduled]:
     """What `config` comes to at each of `frames`, found to be allowed for all of them.
 
     With a `period`, in seconds, prompts go in a circle. Raises ConfigError.
@@ -50,7 +50,7 @@ def schedule_of(
     report: Report,
     *,
     curious: bool = False,
-) -> tuple[Schedule, Sound | None]:
+) -> tuple[Schedule[VideoConfig], Sound | None]:
     """What `config` comes to at each frame of `reader`, and the sound that it follows.
 
     That is listened to only where something asks for it, or any that there is where `curious`.

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from dreamvid.cli.report import Report
 from dreamvid.config import (
-    CameraConfig,
     ImageConfig,
     ScheduledConfig,
     VideoConfig,
@@ -20,15 +19,16 @@ from dreamvid.config import (
     split_weight,
 )
 from dreamvid.dream.names import parse_guide
-from dreamvid.errors import ConfigError
+from dreamvid.errors import ConfigError, MediaError
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from dreamvid.control.schedule import Schedule
     from dreamvid.dream.guide import ClipObjective
     from dreamvid.journal import Run
-    from dreamvid.motion.camera import Camera
+    from dreamvid.motion.camera import Camera, Course
 
 METADATA_KEY = "dreamvid"
 """Under which a result's metadata keep the options that made it, as JSON."""
@@ -57,7 +57,11 @@ def blank_image(source: str, size: str, seed: int) -> Tensor:
     return blank.clamp(0, 1)
 
 
-def camera_of(config: CameraConfig, seconds: Fraction) -> Camera:
+def camera_of(
+    config: VideoConfig | ZoomConfig,
+    seconds: Fraction,
+    schedule: Schedule[VideoConfig] | Schedule[ZoomConfig],
+) -> Camera:
     """The camera of a film of so many seconds."""
     from dreamvid.motion.camera import Camera
 
@@ -68,7 +72,25 @@ def camera_of(config: CameraConfig, seconds: Fraction) -> Camera:
         centre=config.centre,
         ease=config.ease,
         seconds=seconds,
+        course=_course_of(schedule),
     )
+
+
+def _course_of(schedule: Schedule[VideoConfig] | Schedule[ZoomConfig]) -> Course | None:
+    """How zoom and rotation change, in steps of a frame, however long each is really shown."""
+    from dreamvid.motion.camera import Course
+
+    if not schedule.varying & {"zoom", "rotate"}:
+        return None
+    rate, frames = schedule.clock.rate or Fraction(25), schedule.clock.frames
+
+    def rates_at(step: int) -> tuple[float, float]:
+        if frames is not None:
+            step = min(step, frames - 1)  # a shutter may still be open after the last
+        config = schedule(step / rate, step).config
+        return config.zoom, config.rotate
+
+    return Course(rates_at, rate)
 
 
 def check_pipe(out: Path, as_json: bool) -> None:
@@ -79,6 +101,12 @@ def check_pipe(out: Path, as_json: bool) -> None:
         raise ConfigError("--json writes to standard output, and so does - as OUT; allowed: one")
     if out == STANDARD and sys.stdout.isatty():
         raise ConfigError("- as OUT: standard output is a terminal; allowed: a pipe or a file")
+
+
+def check_music(out: Path, config: ScheduledConfig) -> None:
+    """Raise MediaError where the result would take the place of its own sound."""
+    if config.music is not None and out.resolve() == Path(config.music).resolve():
+        raise MediaError(f"'{out}' is also --music; allowed: another name")
 
 
 def check_dream(config: VideoConfig | ImageConfig | ZoomConfig) -> None:

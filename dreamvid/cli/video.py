@@ -11,9 +11,9 @@ from dreamvid.cli.clip import Job, dream_clip
 from dreamvid.cli.options import command
 from dreamvid.cli.report import AsJson, Force, Overwrite, Quiet, Report
 from dreamvid.cli.resume import is_settled
-from dreamvid.cli.setup import check_dream, check_pipe
+from dreamvid.cli.setup import check_dream, check_music, check_pipe
 from dreamvid.config import ReadConfig, VideoConfig
-from dreamvid.errors import ConfigError, MediaError
+from dreamvid.errors import ConfigError
 
 
 @command(VideoConfig)
@@ -59,8 +59,7 @@ def _check(source: Path, out: Path, config: VideoConfig, overwrite: bool, as_jso
     if config.mask is not None:
         check_source(Path(config.mask), ReadConfig())
     check_result(out, source, config, overwrite)
-    if config.music is not None and out.resolve() == Path(config.music).resolve():
-        raise MediaError(f"'{out}' is also --music; allowed: another name")
+    check_music(out, config)
     check_pipe(out, as_json)
     check_dream(config)
 

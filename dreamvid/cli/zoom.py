@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,27 +15,29 @@ import typer
 
 from dreamvid.cli.options import command
 from dreamvid.cli.report import AsJson, Overwrite, Quiet, Report
+from dreamvid.cli.schedule import create_schedule, hear_music
 from dreamvid.cli.setup import (
     BLANKS,
     blank_image,
     camera_of,
     check_blank,
     check_dream,
+    check_music,
     check_pipe,
     load_objectives,
     mean_similarity,
     metadata,
 )
-from dreamvid.config import ReadConfig, ScheduledConfig, WriteConfig, ZoomConfig
+from dreamvid.config import ReadConfig, WriteConfig, ZoomConfig
 from dreamvid.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from dreamvid.control.schedule import Schedule, Setting
     from dreamvid.dream.guide import ClipObjective
     from dreamvid.motion.camera import Camera
 
-    ObjectivesAt = Callable[[Fraction], list[ClipObjective]]
     Shot = tuple[Tensor, Tensor]
     """What a frame began as and what it became, (3, H, W) each."""
 
@@ -60,7 +66,7 @@ def zoom(
 
     from dreamvid.device import choose_device
     from dreamvid.media.info import VideoInfo
-    from dreamvid.media.source import open_writer
+    from dreamvid.media.source import open_music, open_writer
     from dreamvid.types import Frame
 
     report = Report(quiet, as_json)
@@ -69,18 +75,20 @@ def zoom(
     encoding = WriteConfig.model_validate(
         config.model_dump(include=set(WriteConfig.model_fields) & set(ZoomConfig.model_fields))
     )
+    schedule = _schedule(config, report)
     device = choose_device(config.device)
-    with open_writer(
-        out, info, encoding, overwrite=overwrite, sound=None, metadata=metadata(config, source)
-    ) as writer:
-        objectives = load_objectives(config, device, report)
-        objectives_at = _objectives_at(objectives, config)
-        film = _loop if config.loop else _endless
-        shots = film(picture.to(device), (height, width), objectives_at, config, report)
+    with (
+        open_music(config, report.warn) or nullcontext() as music,
+        open_writer(
+            out, info, encoding, overwrite=overwrite, sound=music, metadata=metadata(config, source)
+        ) as writer,
+    ):
+        film = Film(config, schedule, load_objectives(config, device, report), (height, width))
+        shots = (_loop if config.loop else _endless)(picture.to(device), film, report)
         for index, (before, after) in enumerate(shots):
             time = index / config.fps
             writer.write(Frame(after, time))
-            then = objectives_at(time)
+            then = film.objectives_at(time)
             report.count(mean_similarity(then, before), mean_similarity(then, after))
     report.finish(out, loop=config.loop, guide=config.guide, device=str(device))
 
@@ -98,6 +106,7 @@ def _check(source: str, out: Path, config: ZoomConfig, overwrite: bool, as_json:
             "allowed: a video as IN"
         )
     check_result(out, Path(source), ReadConfig(start=config.start), overwrite)
+    check_music(out, config)
     check_pipe(out, as_json)
     check_dream(config)
 
@@ -125,82 +134,97 @@ def _read(source: str, config: ZoomConfig, report: Report) -> tuple[Tensor, tupl
     return picture, (height, width)
 
 
-def _objectives_at(objectives: Sequence[ClipObjective], config: ZoomConfig) -> ObjectivesAt:
-    """What the prompts ask for at a time; in a loop they go in a circle."""
-    from dreamvid.control.clock import Clock
-    from dreamvid.control.schedule import Schedule
-
-    fields = set(ScheduledConfig.model_fields) & set(ZoomConfig.model_fields)
-    scheduled = ScheduledConfig.model_validate(config.model_dump(include=fields))
+def _schedule(config: ZoomConfig, report: Report) -> Schedule[ZoomConfig]:
+    """What holds at each frame; in a loop prompts go in a circle."""
     period = float(config.frame_count / config.fps) if config.loop else None
-    schedule = Schedule(scheduled, Clock(config.fps, config.frame_count), period=period)
-
-    def at(time: Fraction) -> list[ClipObjective]:
-        meaning = schedule(time, round(time * config.fps)).meaning
-        return [objective.at(meaning) for objective in objectives]
-
-    return at
+    sound = hear_music(config, report)
+    return create_schedule(config, config.fps, config.frame_count, sound, period=period)
 
 
-def _camera(config: ZoomConfig) -> Camera:
-    return camera_of(config, config.frame_count / config.fps)
+@dataclass(frozen=True, eq=False)
+class Film:
+    """What is to be made, and what holds at each of its times, in seconds."""
+
+    config: ZoomConfig
+    schedule: Schedule[ZoomConfig]
+    objectives: Sequence[ClipObjective]
+    size: tuple[int, int]
+    """(height, width)."""
+
+    def config_at(self, time: Fraction) -> ZoomConfig:
+        """The options."""
+        return self._setting(time).config
+
+    def objectives_at(self, time: Fraction) -> list[ClipObjective]:
+        """What the prompts ask for."""
+        return [objective.at(self._setting(time).meaning) for objective in self.objectives]
+
+    def _setting(self, time: Fraction) -> Setting[ZoomConfig]:
+        return _setting(self.schedule, time, math.floor(time * self.config.fps))
+
+    @property
+    def times(self) -> list[Fraction]:
+        """Of its frames."""
+        return [index / self.config.fps for index in range(self.config.frame_count)]
+
+    @property
+    def camera(self) -> Camera:
+        """Through which it is seen."""
+        return camera_of(self.config, self.config.frame_count / self.config.fps, self.schedule)
+
+    @property
+    def shutter(self) -> Fraction:
+        """Seconds for which it is open."""
+        return Fraction(self.config.shutter) / 360 / self.config.fps
 
 
-def _shutter(config: ZoomConfig) -> Fraction:
-    """Seconds for which it is open."""
-    return Fraction(config.shutter) / 360 / config.fps
+@lru_cache(maxsize=2)
+def _setting(schedule: Schedule[ZoomConfig], time: Fraction, index: int) -> Setting[ZoomConfig]:
+    return schedule(time, index)
 
 
-def _endless(
-    picture: Tensor,
-    size: tuple[int, int],
-    objectives_at: ObjectivesAt,
-    config: ZoomConfig,
-    report: Report,
-) -> Iterator[Shot]:
+def _endless(picture: Tensor, film: Film, report: Report) -> Iterator[Shot]:
     """Frames as they begin and as they are dreamed."""
     from dreamvid.zoom import dream_zoom, expose
 
-    camera, shutter = _camera(config), _shutter(config)
-    times = [index / config.fps for index in range(config.frame_count)]
+    camera = film.camera
     zoomed = dream_zoom(
-        picture, times, camera, objectives_at, config, first_steps=config.first_steps
+        picture,
+        film.times,
+        camera,
+        film.objectives_at,
+        film.config_at,
+        first_steps=film.config.first_steps,
     )
-    with report.progress("dreaming", len(times)) as progress:
+    with report.progress("dreaming", film.config.frame_count) as progress:
         for one in zoomed:
-            yield one.start, expose(one.frame, camera, shutter).image
+            yield one.start, expose(one.frame, camera, film.shutter).image
             progress.advance("")
 
 
-def _loop(
-    picture: Tensor,
-    size: tuple[int, int],
-    objectives_at: ObjectivesAt,
-    config: ZoomConfig,
-    report: Report,
-) -> Iterator[Shot]:
+def _loop(picture: Tensor, film: Film, report: Report) -> Iterator[Shot]:
     """Frames as they were before dreaming and after it."""
     from dreamvid.loop import Loop, dream_loop, film_loop, find_start
 
-    camera = _camera(config)
-    begun = Loop.plant(picture, camera, *size)
-    times = [index / config.fps for index in range(config.frame_count)]
+    config, camera, times = film.config, film.camera, film.times
+    begun = Loop.plant(picture, camera, *film.size)
     # Where the film begins is known only when it is dreamed; with prompts that have their times,
     # about where it would begin undreamed.
-    times = _turned(times, find_start(begun, times) if config.at else 0)
+    has_times = bool(config.at or config.set_)
+    times = _turned(times, find_start(begun, times) if has_times else 0)
     with report.progress("dreaming", config.loop_steps) as progress:
         dreamed = dream_loop(
             begun,
-            lambda time: objectives_at((time - times[0]) % camera.seconds),
+            lambda time: film.objectives_at((time - times[0]) % camera.seconds),
             config,
             steps=config.loop_steps,
             on_step=lambda index, loss: progress.advance(""),
         )
-    near = len(times) // 12 if config.at else len(times) // 2
+    near = len(times) // 12 if has_times else len(times) // 2
     around = _turned(times, -near)
     times = _turned(around, find_start(dreamed, around, 2 * near + 1))
     with report.progress("filming", len(times)) as progress:
-        before, after = begun.frames(times), film_loop(dreamed, times, _shutter(config))
+        before, after = begun.frames(times), film_loop(dreamed, times, film.shutter)
         for shot in zip(before, after, strict=True):
             yield shot
             progress.advance("")

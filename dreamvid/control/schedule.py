@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Generic, TypeVar
 
 from dreamvid.config import (
     ScheduledConfig,
@@ -37,18 +38,20 @@ WEIGHTED = {
 Curve = Callable[[float, float, Variables], float]
 """(seconds, index of the frame, all variables) → value."""
 
+Scheduled = TypeVar("Scheduled", bound=ScheduledConfig)
+
 
 @dataclass(frozen=True)
-class Setting:
+class Setting(Generic[Scheduled]):
     """What the options come to for one frame."""
 
-    config: ScheduledConfig
+    config: Scheduled
     meaning: Meaning
     values: Mapping[str, float]
     """All that varies, by the names that --set has for it; whole numbers are rounded."""
 
 
-class Schedule:
+class Schedule(Generic[Scheduled]):
     """What `config` comes to at each frame, in any order.
 
     `features` gives the sound's from a time on for a duration, both in seconds, by
@@ -58,7 +61,7 @@ class Schedule:
 
     def __init__(
         self,
-        config: ScheduledConfig,
+        config: Scheduled,
         clock: Clock,
         *,
         features: Callable[[float, float], Mapping[str, float]] | None = None,
@@ -91,7 +94,9 @@ class Schedule:
             if self._may_vary(name)
         }
 
-    def __call__(self, time: Fraction, index: int, duration: Fraction | None = None) -> Setting:
+    def __call__(
+        self, time: Fraction, index: int, duration: Fraction | None = None
+    ) -> Setting[Scheduled]:
         """What holds for the frame of this index, shown at `time` for `duration` (seconds)."""
         now = float(time)
         shown = float(duration if duration is not None else 1 / (self.clock.rate or 25))
@@ -111,6 +116,11 @@ class Schedule:
                 f"{error} (frame {index}, {now:.3f} s)", excerpt=error.excerpt
             ) from None
         return Setting(config, meaning, values)
+
+    @property
+    def varying(self) -> set[str]:
+        """What of --set there is, by name."""
+        return set(self._curves)
 
     @property
     def scenes(self) -> list[tuple[float, str]]:

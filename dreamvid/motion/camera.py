@@ -3,7 +3,8 @@
 A moving picture under it obeys `dx/dt = a·(x − c) − p` for points of the frame as complex numbers
 x + iy (y down): a = ln(zoom) + i·rotation, c the centre, p the pan. Solved, a point that is now at
 x was, s seconds of motion earlier, at `c + e^(−as)·(x − c) + p·(1 − e^(−as))/a`: a similarity,
-and moves one after the other are one move.
+and moves one after the other are one move. Where a changes with time, it is even within steps so
+short that a film has one for each frame, and the moves are those of the steps one after the other.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 import cmath
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -65,6 +68,32 @@ class Similarity:
         return torch.stack([across, down])
 
 
+class Course:
+    """Zoom and rotation that change over time.
+
+    `rates_at(k)` are the factor and the degrees a second with which time k / `per_second` is
+    reached from (k − 1) / `per_second`: a frame's own rates lead to it, so that what strikes on a
+    beat is seen on the beat. What holds at 0 also holds before.
+    """
+
+    def __init__(
+        self, rates_at: Callable[[int], tuple[float, float]], per_second: Fraction
+    ) -> None:
+        self.per_second = per_second
+        self._rate_at = lru_cache(maxsize=256)(lambda step: _rate(*rates_at(max(step, 0))))
+
+    def rate(self, one: Fraction, other: Fraction) -> complex:
+        """Between two times of one step: ln(zoom) + i·rotation, in 1/s and radians a second."""
+        return self._rate_at(math.ceil(max(one, other) * self.per_second))
+
+    def stations(self, one: Fraction, other: Fraction) -> list[Fraction]:
+        """Both times, and those between at which a step ends, on the way from one to the other."""
+        first, last = sorted((one, other))
+        steps = range(math.floor(first * self.per_second) + 1, math.ceil(last * self.per_second))
+        between = [step / self.per_second for step in steps]
+        return [one, *(between if one <= other else reversed(between)), other]
+
+
 @dataclass(frozen=True)
 class Camera:
     """How the view moves; all rates are a second of film."""
@@ -81,11 +110,22 @@ class Camera:
     """Even speed, or slow at the beginning, the end or both."""
     seconds: Fraction = Fraction(1)
     """Length of the film, over which `ease` spreads the motion."""
+    course: Course | None = None
+    """Where it is given, zoom and rotation at each time, instead of `zoom` and `rotate`."""
+    _reached: list[tuple[int, Similarity]] = field(
+        default_factory=lambda: [(0, Similarity())], init=False, repr=False, compare=False
+    )
+    """How far the course has been followed from 0, and the way back from there."""
 
     @property
     def rate(self) -> complex:
         """ln(zoom) + i·rotation, in 1/s and radians a second."""
-        return complex(math.log(self.zoom), math.radians(self.rotate))
+        return _rate(self.zoom, self.rotate)
+
+    @property
+    def moves(self) -> bool:
+        """Whether it does anything at all."""
+        return self.course is not None or self.rate != 0 or any(self.pan)
 
     def travelled(self, time: Fraction) -> float:
         """Seconds of even motion done at `time`: 0 at 0, all at the end, whatever the ease.
@@ -97,12 +137,40 @@ class Camera:
 
     def back(self, now: Fraction, before: Fraction, height: int, width: int) -> Similarity:
         """Where what is seen at a point at time `now` was at `before`, for a frame of that size."""
-        past = self.travelled(now) - self.travelled(before)
+        way = self._way_back(now, before)
         pan = complex(self.pan[0] * width, self.pan[1] * height)
         centre = centre_px(self.centre, height, width)
-        factor = cmath.exp(-self.rate * past)
-        drift = pan * ((1 - factor) / self.rate if abs(self.rate) > 1e-9 else past)
-        return Similarity(factor, centre - factor * centre + drift)
+        return Similarity(way.factor, centre - way.factor * centre + pan * way.shift)
+
+    def _way_back(self, now: Fraction, before: Fraction) -> Similarity:
+        """`back` for points seen from the centre and a pan of 1 a second."""
+        if self.course is None:
+            return self._leg_back(now, before, self.rate)
+        way = Similarity()
+        if before == 0 < now:
+            steps = math.floor(now * self.course.per_second)
+            way, before = self._way_from(steps, self.course), steps / self.course.per_second
+        for earlier, later in pairwise(self.course.stations(before, now)):
+            way = way.after(self._leg_back(later, earlier, self.course.rate(earlier, later)))
+        return way
+
+    def _leg_back(self, now: Fraction, before: Fraction, rate: complex) -> Similarity:
+        past = self.travelled(now) - self.travelled(before)
+        factor = cmath.exp(-rate * past)
+        return Similarity(factor, (1 - factor) / rate if abs(rate) > 1e-9 else past)
+
+    def _way_from(self, steps: int, course: Course) -> Similarity:
+        """The way from the end of so many steps back to 0.
+
+        Always by the same sums, whatever was asked before: a film that is gone on with sees the
+        same to the last bit.
+        """
+        done, way = self._reached[0] if self._reached[0][0] <= steps else (0, Similarity())
+        for step in range(done + 1, steps + 1):
+            later, earlier = step / course.per_second, (step - 1) / course.per_second
+            way = way.after(self._leg_back(later, earlier, course.rate(earlier, later)))
+        self._reached[0] = steps, way
+        return way
 
     def flow(
         self,
@@ -130,6 +198,10 @@ class Camera:
         return [
             now + shutter * (Fraction(2 * k + 1, 2 * count) - Fraction(1, 2)) for k in range(count)
         ]
+
+
+def _rate(zoom: float, rotate: float) -> complex:
+    return complex(math.log(zoom), math.radians(rotate))
 
 
 def view(image: Tensor, camera: Camera, time: Fraction) -> Tensor:

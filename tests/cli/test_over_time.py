@@ -12,10 +12,13 @@ import pytest
 import torch
 from av.audio.stream import AudioStream
 
-from dreamvid.media import probe, write_image
+from dreamvid.media import VideoReader, probe, write_image
 from dreamvid.media.info import packet_time
+from dreamvid.motion.camera import Camera, view
+from tests.cli.conftest import refused
 from tests.control.pieces import Samples, beat_times, clicks
 from tests.media.clips import Clip, make, steady
+from tests.motion.scenes import texture
 
 QUICK = ["--steps", "1", "--first-steps", "1", "--cutouts", "2", "--octaves", "1", "-q"]
 
@@ -134,6 +137,97 @@ def test_music_is_not_overwritten(dreamvid, clip, tmp_path):
     told = dreamvid("video", clip, out, "-p", "ice", "--music", out, "--overwrite")
     assert (told.status, out.read_bytes()) == (1, before)
     assert "is also --music" in told.err
+
+
+# A camera that changes
+
+
+ZOOM = ["--steps", "1", "--first-steps", "1", "--cutouts", "2", "--octaves", "1", "-q", "--json"]
+
+
+def test_a_zoom_has_music_for_its_sound_and_follows_it(dreamvid, picture, music, tmp_path):
+    out = tmp_path / "out.mkv"
+    typed = ["-p", "ice", "--seconds", "1", "--fps", "8", "--music", music]
+    vary = {"zoom": "1.1+3*pulse(beat)", "rotate": "90*onset", "strength": "0.05+0.2*bass"}
+    asked = [part for name, text in vary.items() for part in ("--set", f"{name}={text}")]
+    told = dreamvid("zoom", picture, out, *typed, *asked, *ZOOM).json()
+    assert (told["frames"], told["warnings"]) == (8, [])
+    (track,) = probe(out).sound
+    assert track.codec == "flac"
+    with av.open(str(out)) as container:
+        ends = [
+            packet_time(packet) + (packet.duration or 0) * packet.time_base
+            for packet in container.demux(audio=0)
+            if packet.size
+        ]
+    assert abs(ends[-1] - 1) < Fraction(1, 8)
+    options = json.loads(probe(out).metadata["dreamvid"])["options"]
+    assert options["set"] == [f"{name}={text}" for name, text in vary.items()]
+
+
+def test_a_preset_and_beats_hold_in_a_zoom_and_weights_in_a_loop(dreamvid, picture, tmp_path):
+    typed = ["zoom", picture, tmp_path / "out.mp4", "--seconds", "0.5", "--fps", "8", *ZOOM]
+    typed += ["--overwrite", "--bpm", "240", "--at", "0", "fire", "--at", "1b", "ice"]
+    assert dreamvid(*typed, "--preset", "pulse").status == 0
+    loop = ["--loop", "--zoom", "9", "--loop-steps", "2", "-p", "a rose", "--set", "prompt1=beat"]
+    assert dreamvid(*typed, *loop).status == 0
+
+
+def test_what_varies_in_a_zoom_is_what_was_asked(dreamvid, picture, tmp_path):
+    """No strength until the third frame, in which the view turns by a quarter."""
+    out = tmp_path / "out.mkv"
+    typed = ["-p", "ice", "--seconds", "0.5", "--fps", "8", "--zoom", "1", "--codec", "ffv1"]
+    asked = ["--set", "strength=0.3*(frame == 2)", "--set", "rotate=720*(frame == 2)"]
+    square = tmp_path / "square.png"
+    write_image(square, texture(48, 48))
+    assert dreamvid("zoom", square, out, *typed, *asked, *ZOOM, "--lr", "0.3").status == 0
+    with VideoReader(out) as reader:
+        first, second, third, _ = (frame.image for frame in reader)
+    assert (second - first).abs().mean() < 0.03
+    turned = first.rot90(-1, (1, 2))
+    assert 0.03 < (third - turned).abs().mean() < 0.5 * (third - first).abs().mean() + 0.1
+
+
+@pytest.mark.parametrize("name", ["zoom", "rotate", "strength"])
+def test_a_loop_is_under_an_even_camera(dreamvid, picture, tmp_path, name):
+    told = dreamvid(
+        "zoom", picture, tmp_path / "x.mp4", "-p", "ice", "--loop", "--set", f"{name}=1"
+    )
+    message = "a loop is one picture under an even camera; allowed with --loop: weights, as prompt1"
+    refused(told, 2, f"--set {name}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (["--set", "zoom=frame"], "--zoom: '0.0' is not allowed; allowed: a number above 0 up to"),
+        (["--set", "decay=1"], "--set decay: this does not vary; allowed: "),
+        (["--set", "zoom=beat"], "--set zoom: no tempo is known; allowed: "),
+        (["--music", "none.wav"], "'none.wav' does not exist"),
+    ],
+)
+def test_a_mistake_in_a_zoom_is_found_before_a_frame_is_dreamed(
+    dreamvid, picture, tmp_path, asked, message
+):
+    told = dreamvid("zoom", picture, tmp_path / "out.mp4", "-p", "ice", *asked)
+    assert told.status in (1, 2)
+    assert told.err.startswith(f"dreamvid: {message}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_clip_is_seen_through_a_camera_that_changes(dreamvid, clip, tmp_path):
+    """It stands, and jumps by a factor of two on the way to the fourth frame."""
+    still = ["-p", "ice", *QUICK, "--strength", "0", "--codec", "ffv1", "--pix-fmt", "yuv444p"]
+    films = []
+    for name, asked in {"plain": [], "seen": ["--set", "zoom=1+47*(frame == 3)"]}.items():
+        out = tmp_path / f"{name}.mkv"
+        assert dreamvid("video", clip, out, *still, *asked).status == 0
+        with VideoReader(out) as reader:
+            films.append([frame.image for frame in reader])
+    jump = Camera(zoom=48 ** (1 / 24))
+    for index, (plain, seen) in enumerate(zip(*films, strict=True)):
+        wanted = plain if index < 3 else view(plain, jump, Fraction(1))
+        assert (seen - wanted).abs().mean() < 0.01
 
 
 def test_music_without_sound_is_refused(dreamvid, clip, picture, tmp_path):

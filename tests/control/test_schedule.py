@@ -16,7 +16,7 @@ from dreamvid.errors import ConfigError
 CLOCK = Clock(Fraction(24), 48, bpm=120, beats=[0.5 * beat for beat in range(8)])
 
 
-def schedule(*assignments: str, clock: Clock = CLOCK, **options: Any) -> Schedule:
+def schedule(*assignments: str, clock: Clock = CLOCK, **options: Any) -> Schedule[VideoConfig]:
     config = build_config(VideoConfig, given={"set_": list(assignments), **options})
 
     def features(time: float, duration: float) -> dict[str, float]:

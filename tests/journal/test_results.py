@@ -192,7 +192,8 @@ def test_a_frame_that_is_tried_again_is_named_at_the_end_though_the_run_was_stop
 @pytest.mark.parametrize("frames", [4, 6])
 def test_between_key_frames_and_under_a_moving_camera_it_goes_on_too(clip, tmp_path, frames):
     out = tmp_path / "out.mkv"
-    options = [*LOSSLESS, "--every", "3", "--zoom", "1.5", "--rotate", "20", "--shutter", "180"]
+    options = [*LOSSLESS, "--every", "3", "--zoom", "1.5", "--pan", "0.1,0", "--shutter", "180"]
+    options += ["--set", "rotate=20*frame"]
     resumed_like_straight(clip, out, *options, frames=frames)
 
 

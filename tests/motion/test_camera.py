@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ import torch
 from dreamvid.motion import create_flow, warp
 from dreamvid.motion.camera import (
     Camera,
+    Course,
     Ease,
     Similarity,
     resample,
@@ -192,3 +194,36 @@ def test_a_clip_is_seen_through_the_camera_on_top_of_its_own_motion():
     assert torch.allclose(seen[2].image, resample(clip[2].image, back, 48, 64).clamp(0, 1))
     assert seen[2].alpha is not None
     assert torch.allclose(seen[2].alpha, resample(still[:1], back, 48, 64).clamp(0, 1))
+
+
+def test_even_rates_step_by_step_are_the_closed_form():
+    """Over steps and parts of steps, to and fro, with pan and ease."""
+    even = Camera(zoom=1.5, rotate=20, pan=(0.1, -0.2), ease="in-out", seconds=Fraction(3))
+    stepped = replace(even, course=Course(lambda step: (1.5, 20.0), Fraction(24)))
+    for now, before in [("2", "0"), ("2", "1/7"), ("5/48", "1/12"), ("1/3", "2"), ("-1/48", "1")]:
+        moved, expected = (
+            camera.back(Fraction(now), Fraction(before), 40, 60) for camera in (stepped, even)
+        )
+        for point in (0j, 59 + 0j, 13 + 31j):
+            assert moved(point) == pytest.approx(expected(point), rel=1e-9)
+
+
+def test_rates_that_change_add_up_and_lead_to_their_frame():
+    """Doubled on the way to the first step, turned by a quarter on the way to the second."""
+    rates = [(9.0, 9.0), (16.0, 0.0), (1.0, 360.0)]
+    camera = Camera(course=Course(lambda step: rates[step], Fraction(4)))
+    first, second = (Fraction(step, 4) for step in (1, 2))
+    assert camera.back(first, Fraction(0), 5, 9)(8 + 2j) == pytest.approx(6 + 2j)
+    assert camera.back(second, first, 5, 9)(4 + 4j) == pytest.approx(6 + 2j)
+    assert camera.back(second, Fraction(0), 5, 9)(4 + 4j) == pytest.approx(5 + 2j)
+
+
+def test_a_course_is_the_same_wherever_it_is_first_asked_for():
+    def camera() -> Camera:
+        course = Course(lambda step: (1.1 + 0.1 * (step % 3), 7.0 * step), Fraction(24))
+        return Camera(pan=(0.1, 0.2), course=course)
+
+    onwards, begun_late = camera(), camera()
+    ways = [onwards.back(Fraction(step, 25), Fraction(0), 40, 60) for step in range(50)]
+    assert begun_late.back(Fraction(49, 25), Fraction(0), 40, 60) == ways[49]
+    assert begun_late.back(Fraction(20, 25), Fraction(0), 40, 60) == ways[20]
