@@ -12,7 +12,7 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -710,18 +710,28 @@ def build_config(
 ) -> Config:
     """The effective options: `given` (by field name) over `file` over `preset` over the defaults.
 
-    What is set to vary counts one by one. Raises ConfigError with one line that names the option,
+    What is set to vary counts one by one, and gives way to a plain value in a layer above. Raises
+    ConfigError with one line that names the option,
     its value and what is allowed.
     """
     layers = [_layer(model, path) for path in (preset, file) if path is not None]
     layers.append({_kebab(name): value for name, value in (given or {}).items()})
     values = {name: value for layer in layers for name, value in layer.items()}
     if "set" in values:
-        values["set"] = [text for layer in layers for text in _assignments_of(layer.get("set", []))]
+        values["set"] = _assignments_over(layers)
     try:
         return model(**values)
     except ValidationError as error:
         raise ConfigError(_one_line(model, error)) from None
+
+
+def _assignments_over(layers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What `layers`, the topmost last, set to vary, but for what one above it makes constant."""
+    kept: list[str] = []
+    for layer in layers:
+        kept = [text for text in kept if text.partition("=")[0].strip() not in layer]
+        kept += _assignments_of(layer.get("set", []))
+    return kept
 
 
 def _layer(model: type[Section], file: Path) -> dict[str, Any]:

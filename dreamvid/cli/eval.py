@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from dreamvid.evaluate import Evaluation
     from dreamvid.media.info import VideoInfo
     from dreamvid.media.reader import FrameReader
+    from dreamvid.types import Frame
 
 CLOCK_SLACK = Fraction(1, 1000)
 """Seconds by which times of one moment may differ between containers, however fine their clocks."""
@@ -92,7 +94,8 @@ def evaluate(
     ):
         device = choose_device(config.device)
         judge = _load_judge(config, prompts, recipe, device, report)
-        evaluation = _measure(sources, results, config, judge, device, contacts, report)
+        seen_frames = _seen(sources, recipe)
+        evaluation = _measure(seen_frames, results, config, judge, device, contacts, report)
     if sheet is not None:
         write_image(sheet, contacts.image(), overwrite=overwrite)
     if plot is not None:
@@ -157,17 +160,26 @@ def _check(
     if plot is not None and plot == sheet:
         raise ConfigError(f"--plot and --sheet are both '{plot}'; allowed: two files")
     seen = probe(result)
-    return seen, _recipe(seen)
+    return seen, _recipe(result, seen)
 
 
-def _recipe(seen: VideoInfo) -> VideoConfig | None:
-    """The options that made the result; None where its metadata do not tell."""
+def _recipe(result: Path, seen: VideoInfo) -> VideoConfig | None:
+    """The options that made the result; None where its metadata do not tell.
+
+    Raises ConfigError for one of `dreamvid zoom`.
+    """
     try:
-        told = json.loads(seen.metadata[METADATA_KEY])["options"].items()
+        told = dict(json.loads(seen.metadata[METADATA_KEY])["options"])
         known = {option.name for option in options(VideoConfig)}
-        return VideoConfig(**{name: value for name, value in told if name in known})
+        recipe = VideoConfig(**{name: value for name, value in told.items() if name in known})
     except (KeyError, TypeError, AttributeError, ValueError):
         return None
+    if "loop" in told:
+        raise ConfigError(
+            f"'{result}' was made by `dreamvid zoom`, so no source has its frames; "
+            "allowed: `dreamvid eval --loop` with it alone"
+        )
+    return recipe
 
 
 def _prompts(config: EvalConfig, recipe: VideoConfig | None) -> PromptConfig:
@@ -275,8 +287,17 @@ def _load_judge(
     return create_objective(load_clip(config.judge, device), prompts, images)
 
 
+def _seen(sources: FrameReader, recipe: VideoConfig | None) -> Iterator[Frame]:
+    """The source's frames through the camera that the result was seen through, if it moved."""
+    from dreamvid.cli.clip import View
+
+    if recipe is None:
+        return iter(sources)
+    return map(View.of(recipe, sources).frame, sources)
+
+
 def _measure(
-    sources: FrameReader,
+    sources: Iterator[Frame],
     results: FrameReader,
     config: EvalConfig,
     judge: ClipObjective | None,

@@ -71,9 +71,11 @@ class Outlook:
 
     @property
     def steps(self) -> int:
-        """Gradient steps over all frames; what cuts add is not known."""
+        """Gradient steps over all key frames; what cuts and new ground add is not known."""
         each = [setting.config.steps for setting in self.settings]
-        return self.config.first_steps + sum(each[1:])
+        last = len(each) - 1
+        keys = {*range(self.config.every, last, self.config.every), last} - {0}
+        return self.config.first_steps + sum(each[key] for key in keys)
 
 
 @dataclass(frozen=True)

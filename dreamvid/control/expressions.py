@@ -252,7 +252,7 @@ def _parse(text: Text) -> ast.Expression:
     try:
         return ast.parse(source, mode="eval")
     except SyntaxError as error:
-        reason = error.msg.split("(")[0].split(". ")[0].strip()
+        reason = error.msg.split(" (")[0].split(". ")[0].strip()
         at = min((error.offset or len(source)) - 1, len(source) - 1)  # 0 is the end
         raise text.error(f"this cannot be read: {reason}", at) from None
     except (MemoryError, RecursionError, ValueError):

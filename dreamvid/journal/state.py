@@ -79,7 +79,7 @@ class State:
     step: Fraction = Fraction(0)
     """How long it is shown, in seconds."""
     frame_digest: str = ""
-    """Of the last dreamed frame, float32 as it lies in memory."""
+    """Of the last frame as it is delivered, float32 as it lies in memory."""
     digest: str = ""
     """Of all frame digests so far, each with the one of this kind before."""
     tally: Mapping[str, Any] | None = None

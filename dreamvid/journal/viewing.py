@@ -17,6 +17,7 @@ from dreamvid.media.images import names_images
 from dreamvid.media.info import moved_chapters
 from dreamvid.media.pictures import Picture, SegmentEncoder
 from dreamvid.media.sound import SoundSource
+from dreamvid.media.webp import is_animation
 from dreamvid.media.writer import VideoWriter
 
 _GLANCES, _GLANCE_S = 20, 0.05
@@ -121,13 +122,15 @@ def nothing_finished(out: Path) -> JournalError:
 
 
 def _sound_of(state: State, on_warning: Callable[[str], None]) -> SoundSource | None:
-    """The source's sound up to the last finished frame, where it can still be had."""
-    config, path = state.run.config, Path(state.run.source.path)
-    if names_images(path):
+    """What the result is to sound of, up to the last finished frame, where that can be had."""
+    config, music = state.run.config, state.run.inputs.get("--music")
+    path = Path((music or state.run.source).path)
+    start, origin = (config.start, state.origin) if music is None else (config.music_start, None)
+    if music is None and (names_images(path) or is_animation(path)):
         return None
-    end = (config.start or 0) + state.duration
+    end = (start or 0) + state.duration
     try:
-        return SoundSource(path, config.start, end, origin=state.origin, on_warning=on_warning)
+        return SoundSource(path, start, end, origin=origin, on_warning=on_warning)
     except MediaError as error:
         on_warning(f"without sound, as {error}")
         return None

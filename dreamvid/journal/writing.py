@@ -130,8 +130,8 @@ class Journal:
             self._segment.keep(picture)
         else:
             self._segment.close(self._out, self.state)
-        dream = carry.dream.detach().cpu().contiguous().numpy()
-        frame_digest = hashlib.sha256(dream.data).hexdigest()
+        image = frame.image.detach().cpu().contiguous().numpy()
+        frame_digest = hashlib.sha256(image.data).hexdigest()
         self._commit(
             replace(
                 state,

@@ -124,6 +124,18 @@ def test_it_can_measure_at_a_smaller_size(dreamvid, clip, made):
         assert (told.json()["width"], told.json()["height"]) == (width, height)
 
 
+def test_the_source_is_seen_through_the_camera_of_the_result(dreamvid, clip, tmp_path):
+    out = tmp_path / "out.mkv"
+    camera = ["--zoom", "1.5", "--rotate", "20", "--codec", "ffv1"]
+    assert dreamvid("video", clip, out, *UNTOUCHED, *camera).status == 0
+    assert dreamvid("eval", clip, out, "--json", "-q").json()["strength"] < 0.01
+
+
+def test_a_zoom_has_no_source_to_be_measured_against(dreamvid, clip, made):
+    out = made(loop=False)
+    refused(dreamvid("eval", clip, out, "-q"), 2, f"'{out}' was made by `dreamvid zoom`")
+
+
 def test_pictures_are_a_source_too(dreamvid, tmp_path):
     clip, frames, out = make(tmp_path / "in.mp4", Clip(times=steady(6))), tmp_path / "frames", None
     frames.mkdir()

@@ -81,6 +81,13 @@ def test_a_few_steps_are_timed(dreamvid, silent):
     assert expected["memory_bytes"] > 10**7
 
 
+@pytest.mark.parametrize(("every", "keys"), [(3, 21), (4, 16), (100, 1)])
+def test_only_key_frames_take_steps(dreamvid, silent, every, keys):
+    """The first of 64, every so many after it, and the last."""
+    typed = ["-p", "ice", "--every", every, "--steps", "2", "--no-timing", "--json"]
+    assert dreamvid("plan", silent, *typed).json()["steps"] == 40 + 2 * keys
+
+
 def test_a_plot_shows_sound_prompts_and_curves(dreamvid, silent, music, tmp_path):
     plots = []
     for name, typed in {"few": ["--set", "tv=t"], "all": ["--music", music, *PROMPTS]}.items():

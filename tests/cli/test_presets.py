@@ -60,6 +60,19 @@ def test_what_is_typed_overrides_the_file_which_overrides_the_preset(dreamvid, t
     assert "pulse(beat" in varying["lr"]
 
 
+def test_a_plain_value_above_stands_for_what_a_preset_varies(dreamvid, tmp_path):
+    """A number that was typed would else be lost without a word."""
+    shown = tomllib.loads(dreamvid("config", "--preset", "pulse", "--strength", "0.1").out)
+    assert [text.partition("=")[0] for text in shown["set"]] == ["steps", "lr"]
+    both = ["--strength", "0.1", "--set", "strength=t/9"]
+    shown = tomllib.loads(dreamvid("config", "--preset", "pulse", *both).out)
+    assert "strength=t/9" in shown["set"]
+    file = tmp_path / "all.toml"
+    file.write_text(dreamvid("config", "--preset", "pulse").out, encoding="utf-8")
+    again = dreamvid("config", "--config", file).out
+    assert again == file.read_text(encoding="utf-8")
+
+
 def test_they_are_listed(dreamvid, own):
     (own / "mine.toml").write_text("# Like nothing else.\ntv = 1\n", encoding="utf-8")
     told = dreamvid("presets")

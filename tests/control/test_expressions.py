@@ -83,7 +83,7 @@ def test_values(text, expected):
         ("t ^ 2", "the operator ^; a power is ** is not allowed", 0),
         ("t in (1, 2)", "this is not allowed", 0),
         ("1 +", "this cannot be read", 2),
-        ("(1 + 2", "this cannot be read", 0),
+        ("(1 + 2", "this cannot be read: '(' was never closed", 0),
         ("1 2", "this cannot be read", 2),
         ("", "an expression is missing", 0),
         ("9**9**9", "the value is too large", 0),

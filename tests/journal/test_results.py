@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,6 +18,7 @@ from dreamvid.journal.record import from_bytes
 from dreamvid.media import VideoReader, probe, write_image
 from dreamvid.sequence import Carry
 from dreamvid.types import Frame
+from tests.cli.test_over_time import write_sound
 from tests.dreamer import (
     LOSSLESS,
     OPTIONS,
@@ -157,6 +159,11 @@ def test_a_peek_has_what_stands_beside_its_frames(clip, tmp_path):
     assert Dreamer(tmp_path, "peek", out).wait() == 0
     assert len(probe(tmp_path / "sound.peek.mkv").sound) == 2
     assert packets_of(tmp_path / "sound.peek.mkv", "audio")
+    out = tmp_path / "music.mkv"
+    music = write_sound(tmp_path / "music.flac", 0.1 * np.ones(22_050), "flac")
+    stopped(clip, out, 5, *LOSSLESS, "--music", music)
+    assert Dreamer(tmp_path, "peek", out).wait() == 0
+    assert [track.codec for track in probe(tmp_path / "music.peek.mkv").sound] == ["flac"]
 
 
 @pytest.mark.parametrize("frames", [1, 2])
@@ -187,6 +194,17 @@ def test_a_frame_that_is_tried_again_is_named_at_the_end_though_the_run_was_stop
     assert told["retried"] == [pytest.approx(2 / 24, abs=1e-3)]
     assert "kept" not in told
     assert told["shots"] == 1
+
+
+def test_the_digest_is_of_all_frames_those_between_keys_too(clip, tmp_path):
+    """Under a weaker strength at one of these alone, which no key frame sees."""
+    digests = []
+    for number, strength in enumerate(("0.2", "0.2 if frame != 1 else 0.01")):
+        out = tmp_path / f"{number}.mkv"
+        options = [*LOSSLESS, "--every", "3", "--set", f"strength={strength}"]
+        run = Dreamer(tmp_path, "video", clip, out, *OPTIONS, *options, *RUN)
+        digests.append(run.summary()["digest"])
+    assert digests[0] != digests[1]
 
 
 @pytest.mark.parametrize("frames", [4, 6])
