@@ -2,8 +2,9 @@
 
 python scripts/peer.py            (Debian: apt-get install mediainfo)
 
-Makes ten clips of different kinds, passes them through reader and writer, and compares duration,
-rate, size, frame count, colour tags, tracks and chapters. Exit status 1 where they differ.
+Makes clips of different kinds, passes them through the writer, and compares duration, rate, size,
+frame count, colour tags, tracks of sound and subtitles, and chapters. Exit status 1 where they
+differ.
 """
 
 from __future__ import annotations
@@ -13,16 +14,21 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import torch
+from av.audio.stream import AudioStream
+from av.packet import Packet
 
 from dreamvid.config import WriteConfig
 from dreamvid.media.colour import ColourTags
 from dreamvid.media.info import Chapter, VideoInfo, probe
+from dreamvid.media.sound import SoundSource
 from dreamvid.media.writer import VideoWriter
 from dreamvid.types import Frame
 
@@ -42,7 +48,11 @@ KINDS: dict[str, tuple[VideoInfo, WriteConfig]] = {
     "ffv1.mkv": (replace(BASE, colour=BT709), WriteConfig(codec="ffv1")),
     "pixels.mp4": (replace(BASE, sample_aspect_ratio=Fraction(4, 3)), WriteConfig()),
     "chapters.mp4": (replace(BASE, chapters=CHAPTERS), WriteConfig()),
+    **{f"tracks.{suffix}": (BASE, WriteConfig()) for suffix in ("mp4", "mov", "mkv", "webm")},
 }
+LANGUAGES = ("ger", "eng")
+SHORT = {"ger": "de", "eng": "en"}
+"""As mediainfo has them."""
 MATRICES = {1: "BT.709", 6: "BT.601", 9: "BT.2020 non-constant"}
 CODECS = {"h264": "AVC", "hevc": "HEVC", "vp9": "VP9", "av1": "AV1", "prores": "ProRes"}
 
@@ -65,9 +75,39 @@ def main() -> None:
 def make(path: Path, info: VideoInfo, config: WriteConfig) -> None:
     """Two seconds of a ramp that grows brighter."""
     ramp = torch.linspace(0.1, 0.8, info.width).expand(3, info.height, info.width)
-    with VideoWriter(path, info, config) as writer:
+    with (
+        _tracks(path) if path.stem == "tracks" else nullcontext() as beside,
+        VideoWriter(path, info, config, sound=beside) as writer,
+    ):
         for index in range(COUNT):
             writer.write(Frame(ramp + 0.002 * index, index * info.time_base))
+
+
+def _tracks(path: Path) -> SoundSource:
+    """Two tracks of sound and two of subtitles, in languages of their own."""
+    source = path.with_name("source.mkv")
+    with av.open(str(source), "w") as container:
+        sounds = [container.add_stream("aac", rate=48_000, layout="stereo") for _ in LANGUAGES]
+        texts = [container.add_mux_stream("subrip") for _ in LANGUAGES]
+        for sound, text, language in zip(sounds, texts, LANGUAGES, strict=True):
+            assert isinstance(sound, AudioStream)
+            sound.metadata["language"] = text.metadata["language"] = language
+        for text in texts:
+            packet: Packet[Any] = Packet(b"a <i>text</i>")
+            packet.pts = packet.dts = 500
+            packet.duration, packet.time_base, packet.stream = 1000, Fraction(1, 1000), text
+            container.mux(packet)
+        for begin in range(0, 2 * 48_000, 1024):
+            silence = av.AudioFrame(format="fltp", layout="stereo", samples=1024)
+            for plane in silence.planes:
+                plane.update(bytes(plane.buffer_size))
+            silence.sample_rate, silence.pts = 48_000, begin
+            silence.time_base = Fraction(1, 48_000)
+            for sound in sounds:
+                container.mux(sound.encode(silence))
+        for sound in sounds:
+            container.mux(sound.encode(None))
+    return SoundSource(source, on_warning=lambda message: None)
 
 
 def compare(path: Path) -> list[str]:
@@ -91,7 +131,21 @@ def compare(path: Path) -> list[str]:
         ),
         "chapters": (bool(ours.chapters), any(track["@type"] == "Menu" for track in tracks)),
     }
-    seconds = float(theirs.get("Duration") or tracks[0]["Duration"])
+    sounds = [track for track in tracks if track["@type"] == "Audio"]
+    texts = [track for track in tracks if track["@type"] == "Text"]
+    pairs["sound"] = (
+        [(track.rate, track.channels, SHORT.get(track.language or "")) for track in ours.sound],
+        [(int(t["SamplingRate"]), int(t["Channels"]), t.get("Language")) for t in sounds],
+    )
+    pairs["subtitles"] = (
+        [SHORT.get(track.language or "") for track in ours.subtitles],
+        [track.get("Language") for track in texts],
+    )
+    if path.stem == "tracks" and not len(sounds) == len(texts) == len(LANGUAGES):
+        pairs["tracks"] = (len(LANGUAGES), (len(sounds), len(texts)))
+    # Matroska's header tells how long the whole file is, and of no track.
+    of_all = path.suffix in (".mkv", ".webm")
+    seconds = float(tracks[0]["Duration"] if of_all else theirs["Duration"])
     differences = [f"{key}: {a} and {b}" for key, (a, b) in pairs.items() if a != b]
     if abs(seconds - float(ours.duration or 0)) > 0.002:
         differences.append(f"duration: {float(ours.duration or 0):.4f} and {seconds:.4f}")

@@ -51,7 +51,7 @@ def test_a_pipe_on_both_sides_keeps_times_and_sound(clip, tmp_path, output):
 
 
 def test_vorbis_goes_through_matroska_on_standard_output(tmp_path):
-    source = make(tmp_path / "in.mkv", Clip(times=steady(6), sound="libvorbis"))
+    source = make(tmp_path / "in.mkv", Clip(times=steady(6), sound="vorbis"))
     result = piped(source.read_bytes(), "-", "-", "--output-format", "matroska")
     assert (result.returncode, result.stderr) == (0, b"")
     (tmp_path / "out.mkv").write_bytes(result.stdout)

@@ -103,7 +103,10 @@ def make(path: Path, clip: Clip) -> Path:
 
 
 def _add_sound(container: OutputContainer, codec: str) -> AudioStream:
-    stream = container.add_stream(codec, rate=48_000, layout="stereo", bit_rate=128_000)
+    options = {"strict": "experimental"} if codec == "vorbis" else {}
+    stream = container.add_stream(
+        codec, rate=48_000, options=options, layout="stereo", bit_rate=128_000
+    )
     assert isinstance(stream, AudioStream)
     return stream
 

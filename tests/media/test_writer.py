@@ -213,6 +213,17 @@ def test_refused_options(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_hardware_is_offered_only_where_it_can_be_opened(tmp_path, monkeypatch, is_there):
+    if "h264_nvenc" not in av.codecs_available:
+        pytest.skip("this build of FFmpeg knows no hardware")
+    monkeypatch.setattr("dreamvid.media.encoders._opens", lambda *arguments: is_there)
+    with pytest.raises(MediaError) as told:
+        VideoWriter(tmp_path / "a.mp4", INFO, WriteConfig(codec="nonsense"))
+    assert ("h264_nvenc, hevc_nvenc" in str(told.value)) == is_there
+    assert "libx264, libx264rgb" in str(told.value)
+
+
 def test_size_that_the_encoder_refuses(tmp_path):
     info = VideoInfo(20_000, 16, rate=Fraction(24))
     with pytest.raises(MediaError, match=r"--codec libx264 cannot encode 20000x16 yuv420p: "):
