@@ -21,6 +21,7 @@ from dreamvid.config import (
     VideoConfig,
     build_config,
     options,
+    split_assignment,
     split_weight,
 )
 from dreamvid.dream.names import parse_guide
@@ -94,7 +95,7 @@ def evaluate(
     ):
         device = choose_device(config.device)
         judge = _load_judge(config, prompts, recipe, device, report)
-        seen_frames = _seen(sources, recipe)
+        seen_frames = _seen(source, sources, recipe, report)
         evaluation = _measure(seen_frames, results, config, judge, device, contacts, report)
     if sheet is not None:
         write_image(sheet, contacts.image(), overwrite=overwrite)
@@ -287,13 +288,20 @@ def _load_judge(
     return create_objective(load_clip(config.judge, device), prompts, images)
 
 
-def _seen(sources: FrameReader, recipe: VideoConfig | None) -> Iterator[Frame]:
+def _seen(
+    source: Path, sources: FrameReader, recipe: VideoConfig | None, report: Report
+) -> Iterator[Frame]:
     """The source's frames through the camera that the result was seen through, if it moved."""
     from dreamvid.cli.clip import View
+    from dreamvid.cli.schedule import schedule_of
 
     if recipe is None:
         return iter(sources)
-    return map(View.of(recipe, sources).frame, sources)
+    # Of all that varies the camera alone is of interest, and sound is heard for it alone.
+    course = [each for each in recipe.set_ if split_assignment(each)[0] in ("zoom", "rotate")]
+    filmed = recipe.model_copy(update={"set_": course, "at": []})
+    schedule, _ = schedule_of(filmed, source, sources, report)
+    return map(View.of(filmed, sources, schedule).frame, sources)
 
 
 def _measure(
