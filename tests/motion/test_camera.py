@@ -183,10 +183,7 @@ def test_a_shutter_sees_moments_spread_about_its_own():
 
 def test_a_clip_is_seen_through_the_camera_on_top_of_its_own_motion():
     still = texture(48, 64)
-    clip = [
-        Frame(still.roll(index, 2), Fraction(index, 8), alpha=still[:1])
-        for index in range(3)
-    ]
+    clip = [Frame(still.roll(index, 2), Fraction(index, 8), alpha=still[:1]) for index in range(3)]
     camera = Camera(zoom=4.0, centre=(0.25, 0.5))
     seen = [view_frame(frame, camera) for frame in clip]
     assert [frame.time for frame in seen] == [frame.time for frame in clip]
