@@ -75,7 +75,8 @@ class Outlook:
         each = [setting.config.steps for setting in self.settings]
         last = len(each) - 1
         keys = {*range(self.config.every, last, self.config.every), last} - {0}
-        return self.config.first_steps + sum(each[key] for key in keys)
+        steps: int = self.config.first_steps + sum(each[key] for key in keys)
+        return steps
 
 
 @dataclass(frozen=True)
