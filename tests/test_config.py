@@ -94,6 +94,16 @@ def test_toml_reads_back_as_the_same_options(tmp_path):
     assert config.start == Fraction(11, 10)
 
 
+def test_a_time_finer_than_any_float_reads_back_too(tmp_path):
+    """Else a run that begins there could not be resumed from its journal."""
+    config = build_config(VideoConfig, given={"start": "0.12345678901234567"})
+    file = tmp_path / "c.toml"
+    file.write_text(to_toml(config), encoding="utf-8")
+    assert build_config(VideoConfig, file=file) == config
+    with pytest.raises(ConfigError, match=r"--start: '1/0' is not allowed"):
+        build_config(VideoConfig, given={"start": "1/0"})
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_toml_of_the_defaults_names_every_option(model, tmp_path):
     text = to_toml(model())
