@@ -404,7 +404,7 @@ class DreamConfig(Section):
         0.0, ge=0, le=1000, description="Weight that holds trusted pixels to their warm start."
     )
     hold: Annotated[float, Varies()] = Field(
-        0.8, ge=0, le=1, description="Share of each step that trusted pixels do not take."
+        0.9, ge=0, le=1, description="Share of each step that trusted pixels do not take."
     )
     tint: Annotated[float, Varies()] = Field(
         30.0,
