@@ -404,7 +404,7 @@ class DreamConfig(Section):
         0.0, ge=0, le=1000, description="Weight that holds trusted pixels to their warm start."
     )
     hold: Annotated[float, Varies()] = Field(
-        0.9, ge=0, le=1, description="Share of each step that trusted pixels do not take."
+        0.0, ge=0, le=1, description="Share of each step that trusted pixels do not take."
     )
     tint: Annotated[float, Varies()] = Field(
         30.0,
@@ -467,6 +467,10 @@ class MotionConfig(FlowConfig):
 
 class SequenceConfig(MotionConfig, DreamConfig):
     """What the loop over time reads."""
+
+    hold: Annotated[float, Varies()] = Field(
+        0.9, ge=0, le=1, description="Share of each step that trusted pixels do not take."
+    )
 
 
 class SoundConfig(Section):
