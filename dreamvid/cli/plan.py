@@ -35,11 +35,11 @@ class Outlook:
     """What will hold at each frame."""
 
     config: VideoConfig
-    schedule: Schedule
+    schedule: Schedule[VideoConfig]
     sound: Sound | None
     times: list[float]
     """Of the frames, in seconds; where the rate varies, as if it did not."""
-    settings: list[Setting]
+    settings: list[Setting[VideoConfig]]
 
     @property
     def curves(self) -> dict[str, list[float]]:
@@ -75,8 +75,8 @@ class Outlook:
         each = [setting.config.steps for setting in self.settings]
         last = len(each) - 1
         keys = {*range(self.config.every, last, self.config.every), last} - {0}
-        steps: int = self.config.first_steps + sum(each[key] for key in keys)
-        return steps
+        following: int = sum(each[key] for key in keys)
+        return self.config.first_steps + following
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,10 @@ def _check(source: Path, config: VideoConfig, plot: Path | None, overwrite: bool
 
 
 def _look_ahead(
-    config: VideoConfig, schedule: Schedule, sound: Sound | None, reader: FrameReader
+    config: VideoConfig,
+    schedule: Schedule[VideoConfig],
+    sound: Sound | None,
+    reader: FrameReader,
 ) -> Outlook:
     info = reader.info
     if info.frame_count is None:
