@@ -500,7 +500,7 @@ class SoundConfig(Section):
         return self
 
 
-class ScheduledConfig(SoundConfig, TimeConfig, DreamConfig):
+class ScheduledConfig(DreamConfig, SoundConfig, TimeConfig):
     """What may change from frame to frame, with what changes it."""
 
 
@@ -607,8 +607,8 @@ class VideoConfig(
     DeliveryConfig,
     ReadConfig,
     CameraConfig,
-    ScheduledConfig,
     SequenceConfig,
+    ScheduledConfig,
     TargetConfig,
 ):
     """All options of `dreamvid video`."""

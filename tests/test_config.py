@@ -14,6 +14,7 @@ import pytest
 from dreamvid.config import (
     ImageConfig,
     Section,
+    SequenceConfig,
     VideoConfig,
     build_config,
     options,
@@ -322,3 +323,9 @@ def test_options_are_frozen_and_json_keeps_them_under_the_names_of_the_command_l
     dumped = config.model_dump(mode="json", by_alias=True)
     assert set(dumped) == {option.name for option in options(VideoConfig)}
     assert tomllib.loads(to_toml(config))["prompt"] == dumped["prompt"] == ["x"]
+
+
+def test_defaults_of_the_loop_over_time_are_those_of_clips():
+    """Sections are mixed: one that stands before another decides about a default."""
+    for name in SequenceConfig.model_fields:
+        assert getattr(VideoConfig(), name) == getattr(SequenceConfig(), name), name
