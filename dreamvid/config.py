@@ -650,6 +650,12 @@ class ZoomConfig(EncodeConfig, CameraConfig, ScheduledConfig, TargetConfig):
     steps: Annotated[int, Varies()] = Field(
         4, ge=0, le=100_000, description="Gradient steps a frame, without --loop."
     )
+    hold: Annotated[float, Varies()] = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of each step that no frame after the first takes: all pixels are known.",
+    )
     local_size: float = Field(
         0.2, ge=0.05, le=1, description="Side of the smallest part, over the frame's shorter side."
     )
