@@ -651,7 +651,7 @@ class ZoomConfig(EncodeConfig, CameraConfig, ScheduledConfig, TargetConfig):
         4, ge=0, le=100_000, description="Gradient steps a frame, without --loop."
     )
     hold: Annotated[float, Varies()] = Field(
-        0.0,
+        0.6,
         ge=0,
         le=1,
         description="Share of each step that no frame after the first takes: all pixels are known.",
