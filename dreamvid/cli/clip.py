@@ -73,8 +73,9 @@ def dream_clip(job: Job, report: Report) -> None:
                 )
             view = View.of(config, reader, schedule)
             delivery = Delivery(_dreamed_size(config, reader), view.mask(mask) if mask else None)
-            carry = _go_on(job, reader, view, result, delivery, device, report)
-            _dream(reader, view, result, delivery, schedule, carry, device, config, report, stopper)
+            stage = _Stage(reader, view, delivery, result, device)
+            carry = _go_on(stage, job.force, report)
+            _dream(stage, config, schedule, carry, report, stopper)
             result.finish(reader.is_cut_short, stopper.check)
     report.finish(job.out, **result.facts, guide=config.guide, device=str(device))
 
@@ -222,50 +223,48 @@ class _Direct:
             self._writer.abort()
 
 
-def _go_on(
-    job: Job,
-    reader: FrameReader,
-    view: View,
-    result: Journal | _Direct,
-    delivery: Delivery,
-    device: torch.device,
-    report: Report,
-) -> Carry | None:
-    """What the loop goes on from, with `reader` after the last finished frame; None for afresh."""
+@dataclass(frozen=True)
+class _Stage:
+    """The way of a frame from source to result, all of it open."""
+
+    reader: FrameReader
+    view: View
+    delivery: Delivery
+    result: Journal | _Direct
+    device: torch.device
+
+
+def _go_on(stage: _Stage, force: bool, report: Report) -> Carry | None:
+    """What the loop goes on from, the reader after the last key frame; None for afresh."""
+    result = stage.result
     if isinstance(result, _Direct):
         return None
     carry = result.carry()
     if carry is None:
         return None
-    carry = carry.to(device)
+    carry = carry.to(stage.device)
 
     def shows(image: Tensor) -> bool:
-        seen = delivery.shrink(view.image(image.to(device), carry.time))
-        return job.force or bool((seen == carry.source).all())
+        seen = stage.view.image(image.to(stage.device), carry.time)
+        return force or bool((stage.delivery.shrink(seen) == carry.source).all())
 
-    reader.skip_past(carry.time, shows)
+    stage.reader.skip_past(carry.time, shows)
     report.go_on(result.state.tally)
     return carry
 
 
-def _read(
-    reader: FrameReader, view: View, result: Journal | _Direct, device: torch.device
-) -> Iterator[Frame]:
-    for frame in reader:
-        if reader.is_cut_short:
-            result.check_source(is_cut_short=True)
-        yield view.frame(frame.with_image(frame.image.to(device)))
+def _read(stage: _Stage) -> Iterator[Frame]:
+    for frame in stage.reader:
+        if stage.reader.is_cut_short:
+            stage.result.check_source(is_cut_short=True)
+        yield stage.view.frame(frame.with_image(frame.image.to(stage.device)))
 
 
 def _dream(
-    reader: FrameReader,
-    view: View,
-    result: Journal | _Direct,
-    delivery: Delivery,
+    stage: _Stage,
+    config: VideoConfig,
     schedule: Schedule[VideoConfig],
     carry: Carry | None,
-    device: torch.device,
-    config: VideoConfig,
     report: Report,
     stopper: Stopper,
 ) -> None:
@@ -277,10 +276,10 @@ def _dream(
     from dreamvid.sequence import dream_frames
 
     check = _checking_for_end(stopper) if is_device(config) else stopper.check
-    flow = create_flow(config.flow, device, config.flow_weights)
-    objectives = load_objectives(config, device, report)
+    flow = create_flow(config.flow, stage.device, config.flow_weights)
+    objectives = load_objectives(config, stage.device, report)
     dreamed_frames = dream_frames(
-        delivery.prepare(_read(reader, view, result, device)),
+        stage.delivery.prepare(_read(stage)),
         in_parts(create_plan(schedule, objectives), report.note_halved),
         flow=flow,
         is_cut=create_cut_detector(config.cut_threshold),
@@ -289,7 +288,7 @@ def _dream(
     )
     stopper.is_patient = True
     with (
-        report.progress("dreaming", reader.info.frame_count) as progress,
+        report.progress("dreaming", stage.reader.info.frame_count) as progress,
         _ending(report),
     ):
         for dreamed in dreamed_frames:
@@ -299,8 +298,8 @@ def _dream(
             after = mean_similarity(guides, dreamed.frame.image)
             report.count(before, after)
             report.tally.note_frame(dreamed)
-            delivered = delivery.finish(dreamed.frame, dreamed.source)
-            result.write(view.exposed(delivered), dreamed.carry, report.tally.facts())
+            delivered = stage.delivery.finish(dreamed.frame, dreamed.source)
+            stage.result.write(stage.view.exposed(delivered), dreamed.carry, report.tally.facts())
             progress.advance(f"similarity {before:.3f} -> {after:.3f}")
             check()
 
