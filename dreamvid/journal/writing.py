@@ -49,8 +49,7 @@ class Journal:
 
     Takes the place of a `VideoWriter`: `write` for each frame, then `finish`. Left without that,
     the folder stays, ready to go on; or goes, where no frame has been finished. `state` tells
-    how far the run is, `is_resumed` whether it has begun in another process; `origin` is the
-    reader's.
+    how far the run is; `origin` is the reader's.
 
     Raises JournalError, before any frame, where another process is at work on `out`, where an
     unfinished run is in the way, or where what is there does not fit (named; `force` goes on
@@ -83,7 +82,7 @@ class Journal:
         self._writer: VideoWriter | None = None
         self._lock = self._take_lock()
         try:
-            self.is_resumed = self._find_state(overwrite and not resume, resume, force)
+            self._find_state(overwrite and not resume, resume, force)
             self._writer = VideoWriter(
                 out,
                 info,
@@ -206,11 +205,11 @@ class Journal:
                 "allowed: another OUT, or this one when that has ended"
             ) from None
 
-    def _find_state(self, anew: bool, resume: bool, force: bool) -> bool:
-        """Take over what is there, if it is wanted; whether there was something."""
+    def _find_state(self, anew: bool, resume: bool, force: bool) -> None:
+        """Take over what is there, if it is wanted."""
         begun = None if anew else read_state(self._out)
         if begun is None:
-            return False
+            return
         if not resume:
             raise JournalError(
                 f"'{self._folder}' holds {begun.frames} frames of an unfinished run; "
@@ -223,7 +222,6 @@ class Journal:
             overwrite=begun.overwrite or self.state.overwrite,
             metadata=self.state.metadata if is_changed else begun.metadata,
         )
-        return True
 
     def _check_run(self, begun: Run, force: bool) -> bool:
         """Whether there is a difference that is allowed."""

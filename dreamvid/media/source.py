@@ -71,8 +71,9 @@ def open_frames(source: Path, config: ReadConfig, on_warning: Callable[[str], No
     Those of a device end after `seconds` too.
     """
     if is_device(config):
-        return _open_device(source, config, on_warning)
-    if names_images(source):
+        if config.input_format != GENERATOR:
+            return _open_live(source, config, on_warning)
+    elif names_images(source):
         return ImageReader(
             find_images(source),
             rate=config.rate,
@@ -83,7 +84,7 @@ def open_frames(source: Path, config: ReadConfig, on_warning: Callable[[str], No
             size=config.size,
             on_warning=on_warning,
         )
-    if is_animation(source):
+    elif is_animation(source):
         return AnimationReader(
             source,
             start=config.start,
@@ -95,7 +96,7 @@ def open_frames(source: Path, config: ReadConfig, on_warning: Callable[[str], No
     return VideoReader(
         source,
         start=config.start,
-        end=config.end,
+        end=_end_of(config) if is_device(config) else config.end,
         rate=config.fps,
         size=config.size,
         input_format=config.input_format,
@@ -104,28 +105,15 @@ def open_frames(source: Path, config: ReadConfig, on_warning: Callable[[str], No
     )
 
 
-def _open_device(
-    source: Path, config: ReadConfig, on_warning: Callable[[str], None]
-) -> VideoReader:
+def _open_live(source: Path, config: ReadConfig, on_warning: Callable[[str], None]) -> LiveReader:
     assert config.input_format is not None
-    if config.input_format != GENERATOR:
-        return LiveReader(
-            source,
-            input_format=config.input_format,
-            start=config.start,
-            end=_end_of(config),
-            rate=config.fps,
-            size=config.size,
-            on_warning=on_warning,
-        )
-    return VideoReader(
+    return LiveReader(
         source,
+        input_format=config.input_format,
         start=config.start,
         end=_end_of(config),
         rate=config.fps,
         size=config.size,
-        input_format=config.input_format,
-        beside=True,
         on_warning=on_warning,
     )
 
