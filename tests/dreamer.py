@@ -256,6 +256,9 @@ def interrupted(
         pauses.adapt(status == 0)
         if status == 0:
             return run.summary(), ended
+        out = Path(str(arguments[2]))
+        if out.exists() and not folder_of(out).exists():  # ended after its work, untold
+            out.unlink()
         # Before the program takes signals itself, Python has a status of its own.
         assert status in (-number, 128 + number) or "dreamvid" not in run.told(), run.told()
         after()
