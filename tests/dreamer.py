@@ -32,7 +32,8 @@ import dreamvid.journal.writing
 from dreamvid.config import DreamConfig
 from dreamvid.dream.optimise import dream_image
 from dreamvid.errors import MediaError
-from dreamvid.journal import folder_of, read_state
+from dreamvid.journal import State, folder_of, is_done, read_state
+from dreamvid.journal.viewing import mark_done
 from dreamvid.media.pictures import Picture, SegmentEncoder
 from dreamvid.media.reader import VideoReader
 from dreamvid.motion.shots import create_cut_detector
@@ -257,8 +258,8 @@ def interrupted(
         if status == 0:
             return run.summary(), ended
         out = Path(str(arguments[2]))
-        if out.exists() and not folder_of(out).exists():  # ended after its work, untold
-            out.unlink()
+        if out.exists() and not is_done(out) and read_state(out) is None:
+            out.unlink()  # it ended after its work, untold
         # Before the program takes signals itself, Python has a status of its own.
         assert status in (-number, 128 + number) or "dreamvid" not in run.told(), run.told()
         after()
@@ -273,6 +274,17 @@ def stopped(source: Path, out: Path, frames: int = 10, *options: object, **given
     state = read_state(out)
     assert state is not None
     assert state.frames == frames
+
+
+def whole_as_if(out: Path, content: bytes) -> State:
+    """Leave beside a stopped run's journal what it would leave had it just become whole."""
+    state = read_state(out)
+    assert state is not None
+    whole = folder_of(out) / "whole"
+    whole.write_bytes(content)
+    mark_done(whole, state)
+    whole.rename(out)
+    return state
 
 
 def refused(run: Dreamer, *parts: str, status: int = 1) -> None:

@@ -44,16 +44,13 @@ def resume(
 
 def is_settled(out: Path, report: Report) -> bool:
     """Whether `out` is whole and only its journal was still to be removed: done then, and told."""
-    from dreamvid.journal import folder_of, is_done, read_state, remove_folder
+    from dreamvid.journal import folder_of, read_mark, remove_folder
 
-    if not is_done(out):
+    mark = read_mark(out)
+    if mark is None:
         return False
-    state = read_state(out)
     remove_folder(folder_of(out))
     report.say("only the journal of a whole result was left, and is removed")
-    if state is None:  # the removal had come as far as that
-        report.finish(out)
-    else:
-        report.tally.update(state.tally)
-        report.finish(out, digest=state.digest, guide=state.run.config.guide)
+    report.tally.update(mark["tally"])
+    report.finish(out, **mark["summary"])
     return True

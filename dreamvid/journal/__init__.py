@@ -7,7 +7,7 @@ Beside the result OUT lies the folder OUT.dreaming while it is made:
     000002.segment      packets of a closed segment, encoded by an encoder of its own
     000003.open         the pictures of the open segment, as the encoder takes them
     joining.mp4         the result, as the segments are joined at the end
-    done                which file that was, once it is ready for its name
+    done                which file that was, once it is ready for its name, and its summary
     lock                the process at work
 
 Segments are cut by frame count alone, and each encoder starts afresh, so that a run that was
@@ -19,7 +19,7 @@ turns what is carried into bytes; `writing` makes a journal, `viewing` looks int
 
 from dreamvid.journal.run import FileMark, Run
 from dreamvid.journal.state import State, folder_of, read_state
-from dreamvid.journal.viewing import is_done, nothing_finished, peek, remove_folder
+from dreamvid.journal.viewing import is_done, nothing_finished, peek, read_mark, remove_folder
 from dreamvid.journal.writing import Journal
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "is_done",
     "nothing_finished",
     "peek",
+    "read_mark",
     "read_state",
     "remove_folder",
 ]

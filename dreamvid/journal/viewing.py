@@ -9,10 +9,12 @@ from contextlib import nullcontext, suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from dreamvid.errors import DreamvidError, JournalError, MediaError
 from dreamvid.journal.segments import check_encoder, read_open, read_packets_of
 from dreamvid.journal.state import State, folder_of, read_state
+from dreamvid.media.files import write_durably
 from dreamvid.media.images import names_images
 from dreamvid.media.info import moved_chapters
 from dreamvid.media.pictures import Picture, SegmentEncoder
@@ -24,14 +26,33 @@ _GLANCES, _GLANCE_S = 20, 0.05
 _LAST = ("state.0", "state.1", "done", "lock")
 
 
-def is_done(out: Path) -> bool:
-    """Whether `out` is whole, and only its journal is still to be removed."""
+def mark_done(whole: Path, state: State) -> None:
+    """Note in the journal that `whole`, its last `state`, needs only its name. Raises MediaError.
+
+    With all that a summary tells: a kill may leave this mark without the states.
+    """
+    status = whole.stat()
+    mark = {
+        "file": [status.st_ino, status.st_size],
+        "summary": {"digest": state.digest, "guide": state.run.config.guide},
+        "tally": state.tally,
+    }
+    write_durably(whole.parent / "done", json.dumps(mark).encode())
+
+
+def read_mark(out: Path) -> Any:
+    """The mark of `out`, if that is whole and only its journal is still to be removed."""
     try:
         mark = json.loads((folder_of(out) / "done").read_bytes())
         status = out.stat()
-    except (OSError, ValueError):
-        return False
-    return bool(mark == [status.st_ino, status.st_size])
+        return mark if mark["file"] == [status.st_ino, status.st_size] else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def is_done(out: Path) -> bool:
+    """Whether `out` is whole, and only its journal is still to be removed."""
+    return read_mark(out) is not None
 
 
 def remove_folder(folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import secrets
 from collections.abc import Callable, Mapping
@@ -26,7 +25,7 @@ from dreamvid.journal.state import (
     resume_command,
     state_path,
 )
-from dreamvid.journal.viewing import remove_folder
+from dreamvid.journal.viewing import mark_done, remove_folder
 from dreamvid.media.files import media_errors, sync_folder, write_durably
 from dreamvid.media.images import names_images
 from dreamvid.media.info import VideoInfo
@@ -168,8 +167,7 @@ class Journal:
         on_packet()
         with media_errors(f"'{whole}' cannot be written"), whole.open("rb") as file:
             os.fsync(file.fileno())
-        status = whole.stat()
-        write_durably(self._folder / "done", json.dumps([status.st_ino, status.st_size]).encode())
+        mark_done(whole, self.state)
         writer.close()
         with suppress(OSError):
             sync_folder(self._out.parent)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 import shutil
 import signal
@@ -18,7 +17,7 @@ import pytest
 import torch
 
 from dreamvid.errors import JournalError
-from dreamvid.journal import folder_of, is_done, peek, read_state, remove_folder
+from dreamvid.journal import folder_of, peek, read_state, remove_folder
 from dreamvid.media import VideoReader
 from tests.dreamer import (
     LOSSLESS,
@@ -30,6 +29,7 @@ from tests.dreamer import (
     refused,
     stopped,
     wait_for_frames,
+    whole_as_if,
 )
 from tests.media.clips import Clip, make, packets_of, uneven
 
@@ -412,26 +412,22 @@ def test_where_both_states_are_damaged_that_is_told(clip, tmp_path):
 def test_killed_after_the_result_had_its_name_only_the_journal_goes(clip, tmp_path):
     out = tmp_path / "out.mkv"
     stopped(clip, out, 10, *LOSSLESS)
-    out.write_bytes(b"as if whole")
-    status = out.stat()
-    mark = json.dumps([status.st_ino, status.st_size])
-    (folder_of(out) / "done").write_text(mark)
+    whole_as_if(out, b"as if whole")
     run = Dreamer(tmp_path, "resume", out)
     assert run.wait() == 0
     assert "only the journal of a whole result was left" in run.told()
     assert list(tmp_path.iterdir()) in ([out, tmp_path / "log"], [tmp_path / "log", out])
 
 
-@pytest.mark.parametrize("removed", range(7))
-def test_killed_as_the_journal_is_removed_it_is_known_to_be_whole(tmp_path, monkeypatch, removed):
+@pytest.mark.parametrize("removed", range(8))
+def test_killed_as_the_journal_is_removed_it_is_known_to_be_whole(
+    clip, tmp_path, monkeypatch, removed
+):
     out = tmp_path / "out.mkv"
     folder = folder_of(out)
-    folder.mkdir()
-    out.write_bytes(b"whole")
-    for name in ("000000.segment", "000001.open", "lock", "state.0", "state.1"):
-        (folder / name).touch()
-    status, unlinks, unlink = out.stat(), iter(range(99)), Path.unlink
-    (folder / "done").write_text(json.dumps([status.st_ino, status.st_size]))
+    stopped(clip, out, 10, *LOSSLESS)
+    state = whole_as_if(out, b"whole")
+    unlinks, unlink = iter(range(99)), Path.unlink
 
     def killed(self: Path, missing_ok: bool = False) -> None:
         if next(unlinks) == removed:
@@ -442,8 +438,12 @@ def test_killed_as_the_journal_is_removed_it_is_known_to_be_whole(tmp_path, monk
     with contextlib.suppress(KeyboardInterrupt):
         remove_folder(folder)
     monkeypatch.setattr(Path, "unlink", unlink)
-    assert is_done(out) or not any(folder.glob("state.*"))
-    remove_folder(folder)
+    if any(folder.glob("state.*")):
+        told = Dreamer(tmp_path, "resume", out, "-q", "--json").summary()
+        assert (told["frames"], told["digest"]) == (10, state.digest)
+    else:
+        remove_folder(folder)
+    assert out.read_bytes() == b"whole"
     assert not folder.exists()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from fractions import Fraction
@@ -27,6 +26,7 @@ from tests.dreamer import (
     refused,
     stopped,
     wait_for_frames,
+    whole_as_if,
 )
 from tests.media.clips import Clip, make, packets_of, picture, steady
 from tests.media.test_footage import make_rich, texts_of
@@ -283,8 +283,7 @@ def test_what_cannot_go_on_says_so(clip, tmp_path):
 def test_a_peek_at_a_result_that_is_whole_says_so(clip, tmp_path):
     out = tmp_path / "out.mkv"
     stopped(clip, out, 5)
-    out.write_bytes(b"as if whole")
-    (folder_of(out) / "done").write_text(json.dumps([out.stat().st_ino, out.stat().st_size]))
+    whole_as_if(out, b"as if whole")
     (folder_of(out) / "000000.segment").unlink()
     refused(Dreamer(tmp_path, "peek", out), f"'{out}' is whole: look at that; only its journal")
     told = Dreamer(tmp_path, "resume", out, *RUN).summary()
