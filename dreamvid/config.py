@@ -775,7 +775,8 @@ def varying(model: type[Section]) -> dict[str, str]:
 def varied(config: Config, values: Mapping[str, float]) -> Config:
     """`config` with other values, by field name, for the options that vary.
 
-    Those that are whole numbers are rounded. Raises ConfigError where one is not allowed.
+    Those that are whole numbers are rounded. Raises ConfigError where one is not allowed, in the
+    words of --set, which names them.
     """
     model = type(config)
     whole = {name for name in values if model.model_fields[name].annotation is int}
@@ -783,7 +784,7 @@ def varied(config: Config, values: Mapping[str, float]) -> Config:
     try:
         return model.model_validate({**dict(config), **given})
     except ValidationError as error:
-        raise ConfigError(_one_line(model, error)) from None
+        raise ConfigError(_one_line(model, error, "--set ")) from None
 
 
 def read_toml(file: Path) -> dict[str, Any]:
@@ -900,7 +901,7 @@ def _bounds(marks: list[Any]) -> str:
     return "".join(f" {words[name]} {limits[name]}" for name in words if name in limits)
 
 
-def _one_line(model: type[Section], error: ValidationError) -> str:
+def _one_line(model: type[Section], error: ValidationError, prefix: str = "--") -> str:
     """The first complaint, as `--steps: -3 is not allowed; allowed: …`."""
     first = error.errors()[0]
     if not first["loc"]:  # a rule between options, which words itself
@@ -909,4 +910,4 @@ def _one_line(model: type[Section], error: ValidationError) -> str:
     option = names.get(str(first["loc"][0]))
     if option is None:
         return f"unknown option '{first['loc'][0]}'; allowed: {', '.join(sorted(names))}"
-    return f"--{option.name}: '{first['input']}' is not allowed; allowed: {option.allowed}"
+    return f"{prefix}{option.name}: '{first['input']}' is not allowed; allowed: {option.allowed}"

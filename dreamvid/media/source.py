@@ -39,8 +39,8 @@ def check_source(source: Path, config: ReadConfig) -> None:
     if config.input_format is not None:
         if source != STANDARD and not is_device(config):
             raise ConfigError(
-                f"--input-format {config.input_format} is for standard input, which '{source}' is "
-                f"not; allowed with - as IN; for devices: {', '.join(DEVICES)}"
+                f"--input-format {config.input_format} is no device's, and '{source}' is not "
+                f"standard input; allowed: {', '.join(DEVICES)}, or any format with - as IN"
             )
         find_format(config.input_format, "--input-format")
     if is_device(config):  # only opening it tells whether it is there

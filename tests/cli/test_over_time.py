@@ -87,7 +87,7 @@ def test_music_may_begin_later_and_be_followed_in_silence(dreamvid, clip, music,
         (["--set", "strength=0.1+0.3*bas"], "--set strength: unknown name 'bas'; allowed: "),
         (
             ["--set", "strength=1+bass"],
-            "--strength: '2.0' is not allowed; allowed: a number from 0 to 1 (frame 0, ",
+            "--set strength: '2.0' is not allowed; allowed: a number from 0 to 1 (frame 0, ",
         ),
         (["--set", "speed=1"], "--set speed: this does not vary; allowed: "),
         (["--at", "0", "ice::t.x"], "--at 0 ice::t.x: a dot behind a name is not allowed"),
@@ -200,7 +200,10 @@ def test_a_loop_is_under_an_even_camera(dreamvid, picture, tmp_path, name):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        (["--set", "zoom=frame"], "--zoom: '0.0' is not allowed; allowed: a number above 0 up to"),
+        (
+            ["--set", "zoom=frame"],
+            "--set zoom: '0.0' is not allowed; allowed: a number above 0",
+        ),
         (["--set", "decay=1"], "--set decay: this does not vary; allowed: "),
         (["--set", "zoom=beat"], "--set zoom: no tempo is known; allowed: "),
         (["--music", "none.wav"], "'none.wav' does not exist"),

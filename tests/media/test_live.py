@@ -76,7 +76,7 @@ def test_a_device_that_is_not_there_is_told_in_one_line(name, device, capfd):
 
 
 def test_only_devices_have_names():
-    with pytest.raises(ConfigError, match=r"is for standard input, .* for devices: v4l2, x11g"):
+    with pytest.raises(ConfigError, match=r"is no device's, .* allowed: v4l2, x11g"):
         check_source(Path("a.nut"), ReadConfig(input_format="nut"))
 
 
