@@ -148,7 +148,7 @@ def cut(image: Tensor, windows: Tensor, size: int) -> Tensor:
     follow from those of the arguments; windows may be as wide as `GLOBAL` ones.
     """
     height, width = image.shape[1:]
-    left, top, right, bottom = windows.unbind(1)
+    left, top, right, bottom = windows.to(image.dtype).unbind(1)
     taps = 2 * math.ceil(max(1.0, GLOBAL.sides[1] * max(height, width) / size)) + 1
     rows = triangle_filters(top * height, bottom * height, height, size, taps)
     columns = triangle_filters(left * width, right * width, width, size, taps)

@@ -54,7 +54,7 @@ class ImageTower(nn.Module):
             features = self.visual(normalised)
         if isinstance(features, tuple):  # CoCa: pooled features and tokens
             features = features[0]
-        unit: Tensor = F.normalize(features.float(), dim=-1)
+        unit: Tensor = F.normalize(features.to(images.dtype), dim=-1)
         return unit
 
 
