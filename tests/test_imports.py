@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "device": {"config", "errors"},
     "media": {"media", "config", "errors", "types"},
     "motion": {"motion", "config", "errors", "types"},
-    "dream": {"dream", "config", "errors", "types"},
+    "dream": {"dream", "device", "config", "errors", "types"},
     "control": {"control", "config", "errors", "types"},
     "inbetween": {"motion", "types"},
     "sequence": {"inbetween", "dream", "motion", "config", "errors", "types"},

@@ -199,9 +199,7 @@ class Sums:
     def of(self, lines: Tensor) -> Tensor:
         """The sums (J, C) of `lines` (L, C)."""
         starts = self.counts.cumsum(0) - self.counts
-        return F.embedding_bag(
-            self.line, lines, starts, mode="sum", per_sample_weights=self.weight
-        )
+        return F.embedding_bag(self.line, lines, starts, mode="sum", per_sample_weights=self.weight)
 
     def transposed(self, count: int) -> Sums:
         """The transposed matrix (L, J), for L = `count` lines."""

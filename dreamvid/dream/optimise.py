@@ -212,10 +212,10 @@ def _descend(
         pulse.note(gradient, losses)
         _add_look_pull(gradient, image, scene, config)
         image.grad = gradient
-        before = None if scene.pace is None else image.clone()
+        before = image.clone()
         optimizer.param_groups[0]["lr"] = config.lr * cosine(step - steps.start, len(steps))
         optimizer.step()
-        if before is not None:
+        if scene.pace is not None:
             image.sub_(before).mul_(scene.pace).add_(before)
         image.copy_(constrain(image, scene.source, config.strength))
         yield losses.sum()
