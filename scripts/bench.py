@@ -16,7 +16,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
 from multiprocessing import get_context
@@ -27,6 +27,7 @@ from unittest.mock import patch
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
 
+import open_clip
 import reference
 import torch
 from torch import Tensor
@@ -34,6 +35,7 @@ from torch import Tensor
 from dreamvid.config import DreamConfig, PromptConfig, VideoConfig
 from dreamvid.device import choose_precision
 from dreamvid.dream.guide import Clip, ClipObjective, ImageTower, create_objective, load_clip
+from dreamvid.dream.names import parse_guide
 from dreamvid.dream.optimise import dream_image, frame_generator
 from dreamvid.media.reader import VideoReader
 from dreamvid.media.sound import SoundSource
@@ -86,6 +88,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--memory", action="store_true", help="that alone")
     arguments = parser.parse_args()
+    logging.disable(logging.WARNING)  # that weights are random, or loaded from a folder
     device, rounds = torch.device(arguments.device), arguments.rounds
     figures: dict[str, Any]
     if arguments.memory:
@@ -150,7 +153,7 @@ def reference_over_ours(rounds: int, device: torch.device) -> dict[str, float]:
     def dreaming(dream: Callable[..., Tensor], objective: ClipObjective) -> Callable[[], Tensor]:
         return lambda: dream(now, [objective], config, generator=frame_generator(0, 1), **frame)
 
-    jobs = [dreaming(reference.dream_image, exact)]
+    jobs = [dreaming(reference.dream_image, _plain_objective(device))]
     jobs += [dreaming(dream_image, objective) for objective in (exact, auto)]
     plain_s, exact_s, auto_s = _interleaved(jobs, rounds, device)
     return {
@@ -186,13 +189,18 @@ def _objective(guide: str, device: torch.device, precision: str) -> ClipObjectiv
     """A guide by name; a bare architecture gets random weights, which cost the same."""
     if guide == "mini":
         return create_objective(load_clip(guide, device, precision), PROMPTS)
-    import open_clip
-
-    logging.disable(logging.WARNING)  # that its weights are random
     model = open_clip.create_model(guide).to(device)
     dtype = choose_precision(precision, device, is_convolutional=False)
     tower = ImageTower(model.visual, model.visual.preprocess_cfg, dtype).to(device)
     return create_objective(Clip(guide, model, open_clip.get_tokenizer(guide), tower), PROMPTS)
+
+
+def _plain_objective(device: torch.device) -> ClipObjective:
+    """The built-in guide as open_clip loads it."""
+    clip = load_clip("mini", device)
+    model = open_clip.create_model(parse_guide("mini").model, device=device)
+    tower = ImageTower(model.visual, model.visual.preprocess_cfg).to(device)
+    return create_objective(replace(clip, tower=tower), PROMPTS)
 
 
 def _interleaved(

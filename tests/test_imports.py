@@ -56,7 +56,7 @@ HOMES = {
     "cv2": {"motion"},
     "scenedetect": {"motion"},
     "torchvision": {"motion"},
-    "open_clip": {"dream/guide.py", "cli/guides.py"},
+    "open_clip": {"dream/guide.py", "dream/frozen.py", "cli/guides.py"},
     "pydantic": {"config.py"},
     "librosa": {"control/sound.py"},
     "simpleeval": {"control/expressions.py"},

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from dreamvid.config import PromptConfig, TargetConfig, TimeConfig, split_scene, split_weight
 from dreamvid.device import choose_precision
 from dreamvid.dream.cutouts import cut
+from dreamvid.dream.frozen import freeze
 from dreamvid.dream.losses import spherical_distance
 from dreamvid.dream.names import GuideName, parse_guide
 from dreamvid.dream.replay import CudaRecording, Replayed
@@ -244,7 +245,7 @@ def load_clip(text: str, device: torch.device, precision: str = "float32") -> Cl
         except Exception as error:  # open_clip and the hub raise all kinds
             raise GuideError(_why_not(name, offline, error)) from error
     dtype = choose_precision(precision, device, _is_convolutional(model.visual))
-    tower = ImageTower(model.visual, model.visual.preprocess_cfg, dtype).to(device)
+    tower = ImageTower(freeze(model.visual), model.visual.preprocess_cfg, dtype).to(device)
     return Clip(text, model, tokenizer, tower)
 
 
