@@ -222,10 +222,13 @@ def _descend(
 
 
 def create_optimizer(pixels: Tensor, config: DreamConfig) -> torch.optim.Optimizer:
-    """The rule of descent; each changes all pixels in a single pass."""
+    """The rule of descent.
+
+    Not torch's fused kernels, which take pixels and gradient to lie alike in memory, unasked.
+    """
     if config.optimizer == "adam":
-        return torch.optim.Adam([pixels], lr=config.lr, betas=(0.9, 0.99), fused=True)
-    return torch.optim.SGD([pixels], lr=config.lr, momentum=0.9, dampening=0.9, fused=True)
+        return torch.optim.Adam([pixels], lr=config.lr, betas=(0.9, 0.99))
+    return torch.optim.SGD([pixels], lr=config.lr, momentum=0.9, dampening=0.9)
 
 
 def cosine(step: int, steps: int) -> float:

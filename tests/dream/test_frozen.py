@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 
 import pytest
@@ -16,12 +17,12 @@ RESNET = {"image_size": SIDE, "layers": [1, 2, 1, 1], "width": 8, "patch_size": 
 TRANSFORMER = {"image_size": SIDE, "layers": 2, "width": 64, "patch_size": 16}
 
 
-def tower(vision: dict[str, object]) -> nn.Module:
+def tower(vision: Mapping[str, object]) -> nn.Module:
     """With random weights and statistics, in double precision."""
     import open_clip
 
     torch.manual_seed(0)
-    visual: nn.Module = open_clip.model.CLIP(16, vision, TEXT).visual.double().eval()
+    visual: nn.Module = open_clip.model.CLIP(16, dict(vision), TEXT).visual.double().eval()
     visual.requires_grad_(False)
     for values in [*visual.parameters(), *visual.buffers()]:
         if values.ndim == 1 and values.is_floating_point():
