@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
@@ -66,14 +66,18 @@ class ImageTower(nn.Module):
 
     def _see(self, normalised: Tensor) -> Tensor:
         """Features (N, D) of any length and precision."""
-        lowered = self.dtype != torch.float32
-        # A cache of lowered weights would outlive the graph that is being recorded.
-        with torch.autocast(normalised.device.type, self.dtype, lowered, cache_enabled=False):
+        with self._lowered(normalised.device.type):
             features = self.visual(normalised)
-        pooled: Tensor = (
-            features[0] if isinstance(features, tuple) else features
-        )  # CoCa: and tokens
+        if isinstance(features, tuple):  # CoCa: pooled features and tokens
+            features = features[0]
+        pooled: Tensor = features
         return pooled
+
+    def _lowered(self, device_type: str) -> AbstractContextManager[object]:
+        if self.dtype == torch.float32:
+            return nullcontext()
+        # A cache of lowered weights would outlive the graph that is being recorded.
+        return torch.autocast(device_type, self.dtype, cache_enabled=False)
 
 
 @dataclass(frozen=True)

@@ -55,15 +55,18 @@ class CudaRecording:
 
     def __init__(self, function: Function, sample: Tensor) -> None:
         self.images = sample.detach().clone().requires_grad_()
-        stream = torch.cuda.Stream(sample.device)  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream(sample.device))
+        self.forwards, self.backwards = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
+        with torch.cuda.device(sample.device):
+            self._record(function, torch.cuda.Stream())  # type: ignore[no-untyped-call]
+
+    def _record(self, function: Function, stream: torch.cuda.Stream) -> None:
+        stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):  # lazy set-up is not to be recorded
             warm = function(self.images)
             torch.autograd.grad(warm, self.images, torch.ones_like(warm))
-        torch.cuda.current_stream(sample.device).wait_stream(stream)
+        torch.cuda.current_stream().wait_stream(stream)
         # Other threads may be decoding or finding flow on the same device.
         recording: Any = {"stream": stream, "capture_error_mode": "thread_local"}
-        self.forwards, self.backwards = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.forwards, **recording):
             self.result = function(self.images)
         self.pull = torch.empty_like(self.result)
