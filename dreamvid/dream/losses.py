@@ -2,7 +2,7 @@
 
 All losses are means, so that their weights survive a change of size. Those of how an image may
 look and move are quadratic: their gradients stand here in closed form, as pulls, which costs a
-third of differentiating them. A pull is the gradient times the image's number of values: the
+quarter of differentiating them. A pull is the gradient times the image's number of values: the
 guide's gradient has unit RMS at any size, while that of a mean shrinks with the number of values.
 """
 
