@@ -333,6 +333,11 @@ class GuideConfig(DeviceConfig):
         description="The CLIP that judges: mini, MODEL:TAG, MODEL:FILE or hf-hub:ORG/NAME. "
         "Repeat for an ensemble. `dreamvid guides` lists them.",
     )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="Numbers the guide reckons with; auto: bfloat16 where that is known to be "
+        "faster.",
+    )
 
 
 class TargetConfig(GuideConfig, PromptConfig):

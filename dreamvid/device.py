@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""Where to compute, and with what numbers."""
 
 from __future__ import annotations
 
@@ -32,3 +32,33 @@ def choose_device(name: str) -> torch.device:
         there = ["auto", "cpu", *numbered, *(["mps"] if has_mps else [])]
         raise DeviceError(f"--device: '{name}' is not there; allowed here: {', '.join(there)}")
     return torch.device(name)
+
+
+def choose_precision(name: str, device: torch.device, is_convolutional: bool) -> torch.dtype:
+    """The numbers for a guide on `device`: those of that name; for auto, the faster of two.
+
+    By the hardware alone, never by a clock: a run that is resumed must choose alike. Of CPUs,
+    those with products of bfloat16 but no tiles of them run convolutions in it 1.7 times as fast,
+    and transformers at 0.7 of the speed.
+    """
+    import torch
+
+    if name != "auto":
+        return torch.bfloat16 if name == "bfloat16" else torch.float32
+    if device.type == "cuda":
+        is_faster = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device.type == "cpu":
+        has_tiles, has_products = _bfloat16_units()
+        is_faster = has_tiles or (has_products and is_convolutional)
+    else:
+        is_faster = False
+    return torch.bfloat16 if is_faster else torch.float32
+
+
+def _bfloat16_units() -> tuple[bool, bool]:
+    """Whether the CPU multiplies tiles of bfloat16 (AMX), and vectors of it (AVX512-BF16)."""
+    import torch
+
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False, False
+    return torch.cpu._is_amx_tile_supported(), torch.cpu._is_avx512_bf16_supported()

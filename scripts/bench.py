@@ -1,6 +1,6 @@
-"""How much a dream step costs over the bare guide, and a whole run over its steps.
+"""What a dream step costs over the bare guide, a plain version over ours, a run over its steps.
 
-    python scripts/bench.py [--json] [--rounds 5] [--device cpu]
+    python scripts/bench.py [--json] [--rounds 5] [--device cpu] [--memory]
 
 Every figure is a ratio or a time within this run; what is compared is interleaved, and medians
 are given, so that a busy machine disturbs both sides alike.
@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
+import resource
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
@@ -23,11 +27,16 @@ from unittest.mock import patch
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
 
+import open_clip
+import reference
 import torch
+from torch import Tensor
 
 from dreamvid.config import DreamConfig, PromptConfig, VideoConfig
+from dreamvid.device import choose_precision
 from dreamvid.dream.guide import Clip, ClipObjective, ImageTower, create_objective, load_clip
-from dreamvid.dream.optimise import dream_image
+from dreamvid.dream.names import parse_guide
+from dreamvid.dream.optimise import dream_image, frame_generator
 from dreamvid.media.reader import VideoReader
 from dreamvid.media.sound import SoundSource
 from dreamvid.media.writer import VideoWriter
@@ -47,11 +56,28 @@ class Case:
     guide: str
     width: int
     height: int
-    steps: int
+    steps: int = 1
     """A round's; enough for the clock, few enough to finish."""
+    precision: str = "float32"
+    cutouts: int = DreamConfig().cutouts
+
+    def __str__(self) -> str:
+        return f"{self.guide} {self.width}x{self.height} {self.precision}"
 
 
-CASES = (Case("mini", 320, 180, 8), Case("mini", 640, 360, 8), Case("ViT-B-32", 640, 360, 2))
+CASES = (
+    Case("mini", 320, 180, 8),
+    Case("mini", 640, 360, 8),
+    Case("mini", 320, 180, 8, "auto"),
+    Case("mini", 640, 360, 8, "auto"),
+    Case("ViT-B-32", 640, 360, 2),
+)
+MEMORY_CASES = tuple(
+    Case(guide, width, height, precision="auto", cutouts=cutouts)
+    for guide in ("mini", "ViT-B-32")
+    for width, height in ((320, 180), (640, 360), (1280, 720))
+    for cutouts in (16, 64)
+)
 
 
 def main() -> None:
@@ -60,16 +86,20 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--memory", action="store_true", help="that alone")
     arguments = parser.parse_args()
-    device = torch.device(arguments.device)
-    figures: dict[str, Any] = {
-        "step_over_guide": {
-            f"{case.guide} {case.width}x{case.height}": step_over_guide(
-                case, arguments.rounds, device
-            )
-            for case in CASES
-        },
-        **wall_over_steps(device),
+    logging.disable(logging.WARNING)  # that weights are random, or loaded from a folder
+    device, rounds = torch.device(arguments.device), arguments.rounds
+    figures: dict[str, Any]
+    if arguments.memory:
+        figures = {"peak_megabytes": peak_memory(device)}
+    else:
+        figures = {
+            "step_over_guide": {str(case): step_over_guide(case, rounds, device) for case in CASES},
+            "reference_over_ours": reference_over_ours(rounds, device),
+            **wall_over_steps(device),
+        }
+    figures |= {
         "device": str(device),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
@@ -79,22 +109,17 @@ def main() -> None:
 
 def step_over_guide(case: Case, rounds: int, device: torch.device) -> dict[str, float]:
     """A whole dream step over the guide's own forward and backward pass, all losses on."""
-    objective = _objective(case.guide, device)
-    config = DreamConfig(octaves=1, steady=1.0, steps=case.steps)
-    source = torch.rand(3, case.height, case.width, device=device)
-    start = (source + 0.05 * torch.randn_like(source)).clamp(0, 1)
-    trust = torch.ones(1, case.height, case.width, device=device)
-    cutouts = torch.rand(config.cutouts, 3, objective.size, objective.size, device=device)
+    objective = _objective(case.guide, device, case.precision)
+    dream = _dreaming(case, objective, device)
+    side = objective.size
+    cutouts = torch.rand(case.cutouts, 3, side, side, device=device)
 
     def guide_alone() -> None:
         for _ in range(case.steps):
             leaf = cutouts.detach().requires_grad_()
             torch.autograd.grad(objective.tower(leaf).sum(), leaf)
 
-    def whole_steps() -> None:
-        dream_image(source, [objective], config, start=start, trust=trust)
-
-    guide_s, steps_s = _interleaved([guide_alone, whole_steps], rounds, device)
+    guide_s, steps_s = _interleaved([guide_alone, dream], rounds, device)
     return {
         "ratio": round(median(s / g for s, g in zip(steps_s, guide_s, strict=True)), 3),
         "guide_ms": round(1e3 * median(guide_s) / case.steps, 1),
@@ -102,19 +127,87 @@ def step_over_guide(case: Case, rounds: int, device: torch.device) -> dict[str, 
     }
 
 
-def _objective(guide: str, device: torch.device) -> ClipObjective:
+def _dreaming(case: Case, objective: ClipObjective, device: torch.device) -> Callable[[], Tensor]:
+    """Dreams a frame of noise in one octave that follows another, all losses on."""
+    config = DreamConfig(octaves=1, steady=1.0, hold=0.9, steps=case.steps, cutouts=case.cutouts)
+    source = torch.rand(3, case.height, case.width, device=device)
+    start = (source + 0.05 * torch.randn_like(source)).clamp(0, 1)
+    trust = torch.rand(1, case.height, case.width, device=device)
+    tint = torch.zeros(3, device=device)
+    return lambda: dream_image(source, [objective], config, start=start, trust=trust, tint=tint)
+
+
+def reference_over_ours(rounds: int, device: torch.device) -> dict[str, float]:
+    """The time of the plain version over ours for a frame of the demo, at its defaults.
+
+    In float32, and in what `--precision auto` takes here; the plain version is in float32.
+    "apart" is the RMS difference in float32, where a guide of ReLUs makes rounding errors grow; in
+    double precision a test holds it below 1e-8.
+    """
+    config = VideoConfig(prompt=["a coral reef"])
+    with VideoReader(SAMPLE) as reader:
+        before, now = (frame.image.to(device) for frame in islice(reader, 2))
+    trust = torch.full((1, *now.shape[1:]), 0.95, device=device)
+    frame = {"start": (now + 0.1 * (before - 0.5)).clamp(0, 1), "trust": trust}
+    frame["tint"] = torch.zeros(3, device=device)
+    exact, auto = (_objective("mini", device, precision) for precision in ("float32", "auto"))
+
+    def dreaming(dream: Callable[..., Tensor], objective: ClipObjective) -> Callable[[], Tensor]:
+        return lambda: dream(now, [objective], config, generator=frame_generator(0, 1), **frame)
+
+    jobs = [dreaming(reference.dream_image, _plain_objective(device))]
+    jobs += [dreaming(dream_image, objective) for objective in (exact, auto)]
+    plain_s, exact_s, auto_s = _interleaved(jobs, rounds, device)
+    return {
+        "float32": round(median(p / o for p, o in zip(plain_s, exact_s, strict=True)), 3),
+        "auto": round(median(p / o for p, o in zip(plain_s, auto_s, strict=True)), 3),
+        "plain_frame_s": round(median(plain_s), 3),
+        "auto_frame_s": round(median(auto_s), 3),
+        "apart": float(f"{(jobs[1]() - jobs[0]()).square().mean().sqrt():.2g}"),
+    }
+
+
+def peak_memory(device: torch.device) -> dict[str, int]:
+    """Megabytes that a dream takes at its height: a GPU's own, else all of a fresh process."""
+    spawn = get_context("spawn")
+    peaks = {}
+    for case in MEMORY_CASES:
+        with spawn.Pool(1) as pool:
+            peak = pool.apply(_peak_of, (case, str(device)))
+        peaks[f"{case}, {case.cutouts} cutouts"] = round(peak / 1e6)
+    return peaks
+
+
+def _peak_of(case: Case, device_name: str) -> int:
+    """Bytes; to be called in a process of its own."""
+    device = torch.device(device_name)
+    dream = _dreaming(case, _objective(case.guide, device, case.precision), device)
+    dream()
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _objective(guide: str, device: torch.device, precision: str) -> ClipObjective:
     """A guide by name; a bare architecture gets random weights, which cost the same."""
     if guide == "mini":
-        return create_objective(load_clip(guide, device), PROMPTS)
-    import open_clip
-
+        return create_objective(load_clip(guide, device, precision), PROMPTS)
     model = open_clip.create_model(guide).to(device)
-    tower = ImageTower(model.visual, model.visual.preprocess_cfg).to(device)
+    dtype = choose_precision(precision, device, is_convolutional=False)
+    tower = ImageTower(model.visual, model.visual.preprocess_cfg, dtype).to(device)
     return create_objective(Clip(guide, model, open_clip.get_tokenizer(guide), tower), PROMPTS)
 
 
+def _plain_objective(device: torch.device) -> ClipObjective:
+    """The built-in guide as open_clip loads it."""
+    clip = load_clip("mini", device)
+    model = open_clip.create_model(parse_guide("mini").model, device=device)
+    tower = ImageTower(model.visual, model.visual.preprocess_cfg).to(device)
+    return create_objective(replace(clip, tower=tower), PROMPTS)
+
+
 def _interleaved(
-    jobs: list[Callable[[], None]], rounds: int, device: torch.device
+    jobs: Sequence[Callable[[], object]], rounds: int, device: torch.device
 ) -> list[list[float]]:
     """Seconds of each job in each of `rounds`, in turn, after one round to warm up."""
     times: list[list[float]] = [[] for _ in jobs]
@@ -166,7 +259,7 @@ class Clock:
 def wall_over_steps(device: torch.device) -> dict[str, Any]:
     """The sample dreamed at its defaults, without loading the guide: wall time over steps alone."""
     config = VideoConfig(prompt=["a coral reef"], end=Fraction(1))
-    objective = _objective("mini", device)
+    objective = _objective("mini", device, config.precision)
     clock = Clock(device)
     flow = clock.timed("flow", create_flow(config.flow, device))
     started, frames = _now(device), 0

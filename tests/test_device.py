@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from dreamvid import device as device_module
 from dreamvid.config import check_device_name
-from dreamvid.device import choose_device
+from dreamvid.device import choose_device, choose_precision
 from dreamvid.errors import ConfigError, DeviceError
 
 
@@ -72,3 +73,37 @@ def test_a_device_that_is_not_there_is_told_with_those_that_are(machine, cards, 
         choose_device(name)
     assert str(raised.value) == f"--device: '{name}' is not there; allowed here: {there}"
     assert raised.value.exit_code == 1
+
+
+F32, BF16 = torch.float32, torch.bfloat16
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
+def test_a_precision_that_is_named_is_taken(device):
+    for convolutional in (True, False):
+        assert choose_precision("float32", torch.device(device), convolutional) == F32
+        assert choose_precision("bfloat16", torch.device(device), convolutional) == BF16
+
+
+@pytest.mark.parametrize(
+    ("tiles", "products", "convolutions", "others"),
+    [(False, False, F32, F32), (False, True, BF16, F32), (True, True, BF16, BF16)],
+)
+def test_a_cpu_gets_bfloat16_where_that_is_faster(
+    monkeypatch, tiles, products, convolutions, others
+):
+    monkeypatch.setattr(device_module, "_bfloat16_units", lambda: (tiles, products))
+    cpu = torch.device("cpu")
+    assert choose_precision("auto", cpu, is_convolutional=True) == convolutions
+    assert choose_precision("auto", cpu, is_convolutional=False) == others
+
+
+@pytest.mark.parametrize(("supported", "expected"), [(True, BF16), (False, F32)])
+def test_a_card_gets_bfloat16_where_it_has_it(monkeypatch, supported, expected):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: supported)
+    assert choose_precision("auto", torch.device("cuda"), is_convolutional=False) == expected
+    assert choose_precision("auto", torch.device("mps"), is_convolutional=True) == F32
+
+
+def test_this_machine_can_be_asked():
+    assert all(isinstance(unit, bool) for unit in device_module._bfloat16_units())

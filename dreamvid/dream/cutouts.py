@@ -7,8 +7,8 @@ few and noisy gradients, and it looks burnt.
 
 Resampling is linear and separable, `out = Y · image · Xᵀ`, with the triangle filter widened by
 the shrink factor (the usual anti-aliased bilinear) and the reflection folded into the matrices.
-On a GPU that is two batched products of fixed shape. On the CPU each window multiplies only its
-own part of the frame, and the transpose adds straight into one gradient.
+On a GPU that is two batched products of fixed shape. On the CPU only what is not zero in them is
+multiplied, some twenty times less, all windows at once; so is the transpose.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from dreamvid.config import DreamConfig
@@ -147,13 +148,12 @@ def cut(image: Tensor, windows: Tensor, size: int) -> Tensor:
     follow from those of the arguments; windows may be as wide as `GLOBAL` ones.
     """
     height, width = image.shape[1:]
-    left, top, right, bottom = windows.unbind(1)
+    left, top, right, bottom = windows.to(image.dtype).unbind(1)
     taps = 2 * math.ceil(max(1.0, GLOBAL.sides[1] * max(height, width) / size)) + 1
     rows = triangle_filters(top * height, bottom * height, height, size, taps)
     columns = triangle_filters(left * width, right * width, width, size, taps)
     if image.device.type == "cpu":
-        parts = _parts(rows, columns)
-        cutouts: Tensor = _Crops.apply(image, parts)
+        cutouts: Tensor = _Banded.apply(image, rows, columns)
         return cutouts
     return resample(image, rows.dense(), columns.dense())
 
@@ -179,10 +179,33 @@ class Filters:
         matrix = self.weight.new_zeros(*self.index.shape[:2], self.length)
         return matrix.scatter_add_(2, self.index, self.weight)
 
-    def spans(self) -> list[slice]:
-        """The pixels that each window sees."""
-        low, high = self.index.amin((1, 2)), self.index.amax((1, 2)) + 1
-        return [slice(*span) for span in zip(low.tolist(), high.tolist(), strict=True)]
+    def sums(self, lines: Tensor) -> Sums:
+        """As sums over numbered lines: `lines` (N, S, taps) says which line each pixel is."""
+        used = self.weight != 0
+        return Sums(lines[used], self.weight[used], used.sum(2).flatten())
+
+
+@dataclass(frozen=True)
+class Sums:
+    """J weighted sums of lines: a matrix (J, L) by what is not zero in it."""
+
+    line: Tensor
+    """(E,), all of the first sum, then all of the second, …"""
+    weight: Tensor
+    """(E,)."""
+    counts: Tensor
+    """(J,): how many of them each sum has."""
+
+    def of(self, lines: Tensor) -> Tensor:
+        """The sums (J, C) of `lines` (L, C)."""
+        starts = self.counts.cumsum(0) - self.counts
+        return F.embedding_bag(self.line, lines, starts, mode="sum", per_sample_weights=self.weight)
+
+    def transposed(self, count: int) -> Sums:
+        """The transposed matrix (L, J), for L = `count` lines."""
+        line, order = self.line.sort(stable=True)
+        source = torch.repeat_interleave(self.counts)
+        return Sums(source[order], self.weight[order], torch.bincount(line, minlength=count))
 
 
 def triangle_filters(starts: Tensor, ends: Tensor, length: int, size: int, taps: int) -> Filters:
@@ -203,30 +226,32 @@ def _reflect(index: Tensor, length: int) -> Tensor:
     return torch.minimum(index, 2 * length - 1 - index)
 
 
-Part = tuple[tuple[slice, slice], Tensor, Tensor]
-"""A window's place in the frame, and the non-zero columns of its two matrices."""
+class _Banded(torch.autograd.Function):
+    """`resample` by sums of lines: columns of the frame first, then rows of what they give.
 
-
-def _parts(rows: Filters, columns: Filters) -> list[Part]:
-    return [
-        ((down, across), y[:, down], x[:, across])
-        for y, down, x, across in zip(
-            rows.dense(), rows.spans(), columns.dense(), columns.spans(), strict=True
-        )
-    ]
-
-
-class _Crops(torch.autograd.Function):
-    """`resample` restricted to what each window sees; its transpose adds up in place."""
+    A line holds all that moves together, so that each sum runs along contiguous memory: first a
+    column of all channels (W lines of 3·H), then a row of one window (H·N lines of S·3).
+    """
 
     @staticmethod
-    def forward(ctx: Any, image: Tensor, parts: list[Part]) -> Tensor:
-        ctx.shape, ctx.parts = image.shape, parts
-        return torch.stack([y @ image[:, *spot] @ x.mT for spot, y, x in parts])
+    def forward(ctx: Any, image: Tensor, rows: Filters, columns: Filters) -> Tensor:
+        (count, size, _), (_, height, width) = rows.index.shape, image.shape
+        across = columns.sums(columns.index)
+        down = rows.sums(rows.index * count + torch.arange(count)[:, None, None])
+        ctx.across, ctx.down, ctx.shape = across, down, image.shape
+        narrow = across.of(_turned(image.reshape(3 * height, width)))  # (N·S, 3·H)
+        lines = _turned(narrow.view(count * size * 3, height)).view(height * count, size * 3)
+        return down.of(lines).view(count, size, size, 3).permute(0, 3, 1, 2)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        total = grads[0].new_zeros(ctx.shape)
-        for (spot, y, x), grad in zip(ctx.parts, grads[0], strict=True):
-            total[:, *spot] += y.mT @ grad @ x
-        return total, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (count, _, size, _), (_, height, width) = grads[0].shape, ctx.shape
+        grad = grads[0].permute(0, 2, 3, 1).reshape(count * size, size * 3)
+        lines = ctx.down.transposed(height * count).of(grad)  # (H·N, S·3)
+        narrow = _turned(lines.view(height, count * size * 3)).view(count * size, 3 * height)
+        turned = ctx.across.transposed(width).of(narrow)  # (W, 3·H)
+        return _turned(turned).view(3, height, width), None, None
+
+
+def _turned(matrix: Tensor) -> Tensor:
+    return matrix.t().contiguous()

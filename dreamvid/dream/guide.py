@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
@@ -18,9 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dreamvid.config import PromptConfig, TargetConfig, TimeConfig, split_scene, split_weight
+from dreamvid.device import choose_precision
 from dreamvid.dream.cutouts import cut
+from dreamvid.dream.frozen import freeze
 from dreamvid.dream.losses import spherical_distance
 from dreamvid.dream.names import GuideName, parse_guide
+from dreamvid.dream.replay import CudaRecording, Replayed
 from dreamvid.errors import GuideError
 from dreamvid.types import Meaning, Mix
 
@@ -30,10 +33,15 @@ HUB_PATIENCE_S = 5.0
 class ImageTower(nn.Module):
     """A guide's image side: (N, 3, size, size) R'G'B' in [0, 1] → (N, D) of unit length.
 
-    Owns its normalisation and input size; frozen; autocasts to bfloat16 on CUDA.
+    Owns its normalisation and input size; frozen; autocasts to `dtype`, where that is not float32.
     """
 
-    def __init__(self, visual: nn.Module, preprocess: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        visual: nn.Module,
+        preprocess: dict[str, Any],
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         """`visual` and its `preprocess_cfg`, as open_clip has them. Raises GuideError."""
         super().__init__()
         size = preprocess["size"]
@@ -41,21 +49,35 @@ class ImageTower(nn.Module):
         if len(sides) != 1:
             raise GuideError(f"the guide's input is {size}; only square ones can be used")
         self.size: int = sides.pop()
+        self.dtype = dtype
         self.visual = visual.to(memory_format=torch.channels_last)
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(preprocess["mean"]).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(preprocess["std"]).view(1, 3, 1, 1))
         self.eval().requires_grad_(False)
+        self._replayed = Replayed(self._see, CudaRecording)
 
     def forward(self, images: Tensor) -> Tensor:
         normalised = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cuda", torch.bfloat16, enabled=images.is_cuda):
+        see = self._replayed if images.is_cuda else self._see
+        unit: Tensor = F.normalize(see(normalised).to(images.dtype), dim=-1)
+        return unit
+
+    def _see(self, normalised: Tensor) -> Tensor:
+        """Features (N, D) of any length and precision."""
+        with self._lowered(normalised.device.type):
             features = self.visual(normalised)
         if isinstance(features, tuple):  # CoCa: pooled features and tokens
             features = features[0]
-        unit: Tensor = F.normalize(features.float(), dim=-1)
-        return unit
+        pooled: Tensor = features
+        return pooled
+
+    def _lowered(self, device_type: str) -> AbstractContextManager[object]:
+        if self.dtype == torch.float32:
+            return nullcontext()
+        # A cache of lowered weights would outlive the graph that is being recorded.
+        return torch.autocast(device_type, self.dtype, cache_enabled=False)
 
 
 @dataclass(frozen=True)
@@ -198,8 +220,10 @@ class Clip:
         return self.tower(torch.cat([*shown, empty]).to(device)) if shown else self.embed_texts([])
 
 
-def load_clip(text: str, device: torch.device) -> Clip:
+def load_clip(text: str, device: torch.device, precision: str = "float32") -> Clip:
     """Load the guide of this name, downloading its weights where they are not cached.
+
+    `precision` is that of its image tower, as in `GuideConfig`.
 
     Raises GuideError, one line, where it does not exist or its weights cannot be had.
     """
@@ -224,7 +248,8 @@ def load_clip(text: str, device: torch.device) -> Clip:
             ) from error
         except Exception as error:  # open_clip and the hub raise all kinds
             raise GuideError(_why_not(name, offline, error)) from error
-    tower = ImageTower(model.visual, model.visual.preprocess_cfg).to(device)
+    dtype = choose_precision(precision, device, _is_convolutional(model.visual))
+    tower = ImageTower(freeze(model.visual), model.visual.preprocess_cfg, dtype).to(device)
     return Clip(text, model, tokenizer, tower)
 
 
@@ -261,7 +286,14 @@ def create_objectives(
 
     Raises GuideError where a guide cannot be had.
     """
-    return [create_objective(load_clip(guide, device), config, images) for guide in config.guide]
+    clips = (load_clip(guide, device, config.precision) for guide in config.guide)
+    return [create_objective(clip, config, images) for clip in clips]
+
+
+def _is_convolutional(visual: nn.Module) -> bool:
+    """Whether most of what it multiplies by are convolutions: a ResNet, no ViT or ConvNeXt."""
+    kinds = [type(module) for module in visual.modules()]
+    return kinds.count(nn.Conv2d) > kinds.count(nn.Linear)
 
 
 def _split(weighted: Sequence[str]) -> tuple[list[str], list[float]]:

@@ -1,6 +1,9 @@
 """What is asked of an image besides its meaning, and the distance that meaning is measured by.
 
-All losses are means, so that their weights survive a change of size.
+All losses are means, so that their weights survive a change of size. Those of how an image may
+look and move are quadratic: their gradients stand here in closed form, as pulls, which costs a
+quarter of differentiating them. A pull is the gradient times the image's number of values: the
+guide's gradient has unit RMS at any size, while that of a mean shrinks with the number of values.
 """
 
 from __future__ import annotations
@@ -45,17 +48,28 @@ def masked_total_variation(image: Tensor, mask: Tensor) -> Tensor:
     return (down.sum() + across.sum()) / image.numel()
 
 
-def steadiness(image: Tensor, start: Tensor, trust: Tensor) -> Tensor:
-    """`mean(C · (I − W)²)`: how far trusted pixels moved from their warm start."""
-    return (trust * (image - start).square()).mean()
+def add_variation_pull(pull: Tensor, image: Tensor, mask: Tensor, weight: float) -> None:
+    """Add that of `weight · mean(M · |∇I|²)`, the masked total variation, to `pull` in place."""
+    mask = 2 * weight * mask
+    down = (image[:, 1:] - image[:, :-1]).mul_(mask[:, :-1])
+    pull[:, 1:] += down
+    pull[:, :-1] -= down
+    across = (image[:, :, 1:] - image[:, :, :-1]).mul_(mask[:, :, :-1])
+    pull[:, :, 1:] += across
+    pull[:, :, :-1] -= across
 
 
-def tint_change(image: Tensor, source: Tensor, tint: Tensor) -> Tensor:
-    """`mean_c (mean(I − S)_c − t_c)²`: how far what was dreamed left its mean colour t (3,).
+def add_steady_pull(pull: Tensor, moved: Tensor, trust: Tensor, weight: float) -> None:
+    """Add that of `weight · mean(C · (I − W)²)`, for how far I `moved` from its warm start W."""
+    pull += (2 * weight * trust) * moved
 
-    Against the source frame, whose own colours may change as they like.
+
+def add_tint_pull(pull: Tensor, dreamed: Tensor, tint: Tensor, weight: float) -> None:
+    """Add that of `weight · mean_c (mean(D)_c − t_c)²`: what was dreamed, D, left its tint t (3,).
+
+    Against the source frame, D = I − S, whose own colours may change as they like.
     """
-    return ((image - source).mean((1, 2)) - tint).square().mean()
+    pull += 2 * weight * (dreamed.mean((1, 2)) - tint)[:, None, None]
 
 
 def _blur(image: Tensor) -> Tensor:

@@ -14,7 +14,12 @@ from torch import Generator, Tensor
 
 from dreamvid.config import DreamConfig
 from dreamvid.dream.cutouts import Cutouts, cut, draw_cutouts
-from dreamvid.dream.losses import detail_mask, masked_total_variation, steadiness, tint_change
+from dreamvid.dream.losses import (
+    add_steady_pull,
+    add_tint_pull,
+    add_variation_pull,
+    detail_mask,
+)
 from dreamvid.dream.octaves import octave_sizes, resize, split_steps
 from dreamvid.errors import GradientError
 
@@ -97,14 +102,14 @@ def dream_image(
         if count == 0:
             continue
         scene = _Scene.at(sizes[octave], source, start, image, trust, tint, config.hold)
-        delta = torch.zeros_like(scene.base)
+        small = scene.base.clone()
         turns = range(done, done + count)
-        for loss in _descend(delta, scene, objectives, config, cutouts, turns, pulse):
+        for loss in _descend(small, scene, objectives, config, cutouts, turns, pulse):
             if on_step is not None:
-                look = partial(_add, image, delta.clone(), source, config)
+                look = partial(_add, image, small - scene.base, source, config)
                 on_step(Step(done, steps, octave, len(sizes), loss, look))
             done += 1
-        image = _add(image, delta, source, config)
+        image = _add(image, small - scene.base, source, config)
     pulse.check()
     return image
 
@@ -124,8 +129,9 @@ class _Pulse:
 
     def note(self, gradient: Tensor, losses: Tensor) -> None:
         """The gradient (3, h, w) and each guide's loss (G,) of one step."""
-        self._is_finite &= gradient.isfinite().all()
-        self._is_alive |= gradient.any()
+        peak = gradient.abs().amax()
+        self._is_finite &= peak.isfinite()
+        self._is_alive |= peak > 0
         self._may_gain |= (losses > 0).any() | self._compares
 
     def check(self) -> None:
@@ -146,9 +152,10 @@ def _add(image: Tensor, delta: Tensor, source: Tensor, config: DreamConfig) -> T
 
 def constrain(image: Tensor, source: Tensor, strength: float) -> Tensor:
     """Clamp to [0, 1], then draw back to within an RMS distance of `strength` from `source`."""
-    difference = image.clamp(0, 1) - source
+    difference = image.clamp(0, 1).sub_(source)
     distance = difference.square().mean().sqrt()
-    return source + difference * (strength / distance.clamp(min=1e-12)).clamp(max=1)
+    share = (strength / distance.clamp(min=1e-12)).clamp(max=1)
+    return difference.mul_(share).add_(source)
 
 
 @dataclass(frozen=True)
@@ -158,7 +165,7 @@ class _Scene:
     source: Tensor
     start: Tensor
     base: Tensor
-    """Start and coarser deltas: what this octave's delta is added to."""
+    """Start and coarser deltas: where this octave begins."""
     mask: Tensor
     trust: Tensor | None
     pace: Tensor | None
@@ -190,7 +197,7 @@ class _Scene:
 
 
 def _descend(
-    delta: Tensor,
+    image: Tensor,
     scene: _Scene,
     objectives: Sequence[Objective],
     config: DreamConfig,
@@ -198,26 +205,30 @@ def _descend(
     steps: range,
     pulse: _Pulse,
 ) -> Iterator[Tensor]:
-    """Optimise one octave's `delta` in place; yields the guides' loss after each of `steps`."""
-    optimizer = create_optimizer(delta, config)
+    """Optimise one octave's `image` in place; yields the guides' loss after each of `steps`."""
+    optimizer = create_optimizer(image, config)
     for step in steps:
-        image = scene.base + delta
         gradient, losses = guide_gradient(image, scene.source, objectives, config, cutouts, step)
         pulse.note(gradient, losses)
-        delta.grad = gradient + _look_gradient(image, scene, config)
+        _add_look_pull(gradient, image, scene, config)
+        image.grad = gradient
+        before = image.clone()
         optimizer.param_groups[0]["lr"] = config.lr * cosine(step - steps.start, len(steps))
         optimizer.step()
-        moved = scene.base + delta
         if scene.pace is not None:
-            moved = torch.lerp(image, moved, scene.pace)
-        delta.copy_(constrain(moved, scene.source, config.strength) - scene.base)
+            image.sub_(before).mul_(scene.pace).add_(before)
+        image.copy_(constrain(image, scene.source, config.strength))
         yield losses.sum()
 
 
-def create_optimizer(delta: Tensor, config: DreamConfig) -> torch.optim.Optimizer:
+def create_optimizer(pixels: Tensor, config: DreamConfig) -> torch.optim.Optimizer:
+    """The rule of descent.
+
+    Not torch's fused kernels, which take pixels and gradient to lie alike in memory, unasked.
+    """
     if config.optimizer == "adam":
-        return torch.optim.Adam([delta], lr=config.lr, betas=(0.9, 0.99))
-    return torch.optim.SGD([delta], lr=config.lr, momentum=0.9, dampening=0.9)
+        return torch.optim.Adam([pixels], lr=config.lr, betas=(0.9, 0.99))
+    return torch.optim.SGD([pixels], lr=config.lr, momentum=0.9, dampening=0.9)
 
 
 def cosine(step: int, steps: int) -> float:
@@ -238,14 +249,16 @@ def guide_gradient(
     Each guide's is brought to unit RMS, so that none of an ensemble drowns the others, and so is
     their sum, so that the weights of the other terms mean the same for every guide and size.
     """
-    total, losses = torch.zeros_like(image), []
+    gradients, losses = [], []
     for objective in objectives:
         leaf = image.detach().requires_grad_()
         with torch.enable_grad():
             loss = objective(*_show(leaf, source, objective, cutouts, step))
         (gradient,) = torch.autograd.grad(loss, leaf)
-        total += unit_rms(gradient) if config.normalize_gradient else gradient * gradient.numel()
+        gradient = unit_rms(gradient) if config.normalize_gradient else gradient * image.numel()
+        gradients.append(gradient)
         losses.append(loss.detach())
+    total = torch.stack(gradients).sum(0) if len(gradients) > 1 else gradients[0]
     return unit_rms(total) if config.normalize_gradient else total, torch.stack(losses)
 
 
@@ -259,25 +272,16 @@ def _show(
     return cut(image, windows, size) + noise, of_source
 
 
-def _look_gradient(image: Tensor, scene: _Scene, config: DreamConfig) -> Tensor | float:
-    """The gradient of how the image may look and move, times its number of values.
-
-    The guide's gradient has unit RMS at any size, while that of a mean shrinks with the number of
-    values; times that number, the weights survive a change of size.
-    """
-    leaf = image.detach().requires_grad_()
-    with torch.enable_grad():
-        loss = torch.zeros((), device=image.device)
-        if config.tv:
-            smoothed = leaf if config.tv_of == "image" else leaf - scene.source
-            loss = loss + config.tv * masked_total_variation(smoothed, scene.mask)
-        if config.steady and scene.trust is not None:
-            loss = loss + config.steady * steadiness(leaf, scene.start, scene.trust)
-        if config.tint and scene.tint is not None:
-            loss = loss + config.tint * tint_change(leaf, scene.source, scene.tint)
-        if not loss.requires_grad:
-            return 0.0
-    return torch.autograd.grad(loss, leaf)[0] * image.numel()
+def _add_look_pull(pull: Tensor, image: Tensor, scene: _Scene, config: DreamConfig) -> None:
+    """Add to `pull` in place how the image may look and move."""
+    dreamed = image - scene.source
+    if config.tv:
+        smoothed = image if config.tv_of == "image" else dreamed
+        add_variation_pull(pull, smoothed, scene.mask, config.tv)
+    if config.steady and scene.trust is not None:
+        add_steady_pull(pull, image - scene.start, scene.trust, config.steady)
+    if config.tint and scene.tint is not None:
+        add_tint_pull(pull, dreamed, scene.tint, config.tint)
 
 
 def unit_rms(gradient: Tensor) -> Tensor:

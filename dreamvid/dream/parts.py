@@ -3,12 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from dreamvid.dream.optimise import Objective
+
+SAFE = 0.9
+"""Share of the free memory that is counted on: others use the device too."""
+
+
+class Memory(Protocol):
+    """That of a device."""
+
+    def free(self) -> int:
+        """Bytes that can still be had."""
+
+    def peak(self, work: Callable[[], object]) -> int:
+        """Bytes that `work` takes at its height."""
+
+
+class CudaMemory:
+    """That of a CUDA device."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    def free(self) -> int:
+        free, _ = torch.cuda.mem_get_info(self._device)
+        unused = torch.cuda.memory_reserved(self._device)
+        return free + unused - torch.cuda.memory_allocated(self._device)
+
+    def peak(self, work: Callable[[], object]) -> int:
+        torch.cuda.reset_peak_memory_stats(self._device)
+        before = torch.cuda.memory_allocated(self._device)
+        work()
+        return torch.cuda.max_memory_allocated(self._device) - before
 
 
 class Portion:
@@ -17,7 +48,20 @@ class Portion:
     def __init__(self, on_halved: Callable[[int], None] = lambda count: None) -> None:
         self.most: int | None = None
         """None while all fit."""
+        self.is_foreseen = False
         self._on_halved = on_halved
+
+    def foresee(self, count: int, peak_of: Callable[[int], int], free: int) -> None:
+        """Choose for `count` cutouts, from the bytes that some of them take and those there are."""
+        self.is_foreseen = True
+        if count < 3:
+            return
+        one, two = peak_of(1), peak_of(2)
+        each = max(two - one, 1)
+        fitting = int((SAFE * free - max(one - each, 0)) // each)
+        if fitting < count:
+            self.most = max(fitting, 1)
+            self._on_halved(self.most)
 
     def halve(self, count: int) -> None:
         """`count` did not fit."""
@@ -28,16 +72,18 @@ class Portion:
 
 
 class InParts:
-    """An objective that shows another one half as many cutouts at once when memory runs out.
+    """An objective that shows another one no more cutouts at once than memory holds.
 
     Losses are means over cutouts, so that the gradients of parts, weighted by their sizes, add up
-    to that of the whole. What fits is remembered in `portion`. Raises torch.OutOfMemoryError
+    to that of the whole. What fits is reckoned from the free memory at the first sight, halved
+    where that was too much, and remembered in `portion`. Raises torch.OutOfMemoryError
     where even one cutout is too much.
     """
 
-    def __init__(self, whole: Objective, portion: Portion) -> None:
+    def __init__(self, whole: Objective, portion: Portion, memory: Memory | None = None) -> None:
+        """`memory` is the device's own where there is none; only a CUDA device's is known."""
         self.size, self.compares = whole.size, whole.compares
-        self.whole, self.portion = whole, portion
+        self.whole, self.portion, self._memory = whole, portion, memory
 
     def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
         loss: Tensor = _Loss.apply(cutouts, source_cutouts, self)
@@ -47,6 +93,7 @@ class InParts:
         """The loss and its gradient by the cutouts (N, 3, size, size)."""
         while True:
             try:
+                self._foresee(cutouts, source_cutouts)
                 return self._accumulate(cutouts, source_cutouts)
             except torch.OutOfMemoryError:
                 count = min(self.portion.most or len(cutouts), len(cutouts))
@@ -54,6 +101,17 @@ class InParts:
                     raise
             # Not above: the exception's traceback holds what is to be freed.
             self.portion.halve(count)
+
+    def _foresee(self, cutouts: Tensor, source_cutouts: Tensor | None) -> None:
+        memory = self._memory or (CudaMemory(cutouts.device) if cutouts.is_cuda else None)
+        if self.portion.is_foreseen or memory is None:
+            return
+
+        def peak_of(count: int) -> int:
+            before = None if source_cutouts is None else source_cutouts[:count]
+            return memory.peak(lambda: self._accumulate(cutouts[:count], before))
+
+        self.portion.foresee(len(cutouts), peak_of, memory.free())
 
     def _accumulate(self, cutouts: Tensor, source_cutouts: Tensor | None) -> tuple[Tensor, Tensor]:
         count = self.portion.most or len(cutouts)

@@ -27,6 +27,7 @@ from dreamvid.dream import guide
 from dreamvid.dream.guide import (
     Clip,
     ClipObjective,
+    _is_convolutional,
     create_objective,
     load_clip,
     mixed,
@@ -573,3 +574,23 @@ def test_where_all_weights_are_0_nothing_is_asked(mini):
     image = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
     assert nothing(image[None], None) == 0
     assert nothing.similarity(image) == 0
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_guide_reckons_with_the_precision_that_was_asked_for(mini, precision):
+    images = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    tower = load_clip("mini", CPU, precision).tower
+    features, expected = tower(images), mini.tower(images)
+    assert features.dtype == torch.float32
+    assert ((features - expected).abs().max() > 1e-6) == (precision == "bfloat16")
+    assert (features * expected).sum(1).min() > 0.999
+
+
+def test_the_built_in_guide_is_convolutional_and_a_transformer_is_not(mini):
+    import open_clip
+
+    assert _is_convolutional(mini.tower.visual)
+    small = {"image_size": 16, "layers": 1, "width": 64, "patch_size": 8}
+    text = {"context_length": 4, "vocab_size": 8, "width": 64, "heads": 1, "layers": 1}
+    transformer = open_clip.model.CLIP(16, small, text)
+    assert not _is_convolutional(transformer.visual)

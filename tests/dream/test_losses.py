@@ -10,11 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dreamvid.dream.losses import (
+    add_steady_pull,
+    add_tint_pull,
+    add_variation_pull,
     detail_mask,
     masked_total_variation,
     spherical_distance,
-    steadiness,
-    tint_change,
 )
 
 NUMBERS = torch.tensor([[[0.0, 1.0, 3.0], [2.0, 2.0, 2.0], [5.0, 1.0, 0.0]]])
@@ -63,12 +64,26 @@ def test_a_ramp_stretched_to_twice_its_width_varies_a_quarter_as_much():
     assert wide / narrow == pytest.approx((31 / 32) / (15 / 16) / 4, rel=1e-5)
 
 
-def test_steadiness_by_hand():
+def test_the_pull_of_the_variation_is_its_gradient():
+    generator = torch.Generator().manual_seed(0)
+    image, mask = (torch.rand(c, 7, 9, generator=generator, dtype=torch.float64) for c in (3, 1))
+    leaf = image.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(5 * masked_total_variation(leaf, mask), leaf)
+    pull = torch.ones_like(image)
+    add_variation_pull(pull, image, mask, 5)
+    torch.testing.assert_close(pull, 1 + gradient * image.numel())
+
+
+def test_the_pull_of_steadiness_by_hand():
     image = torch.tensor([[[1.0, 3.0]], [[0.0, 0.0]], [[0.0, 2.0]]])  # (3, 1, 2)
     start = torch.tensor([[[0.0, 1.0]], [[0.0, 0.0]], [[0.0, 4.0]]])
     trust = torch.tensor([[[1.0, 0.25]]])
-    assert steadiness(image, start, trust).item() == pytest.approx((1 + 0.25 * 4 + 0.25 * 4) / 6)
-    assert steadiness(image, image, trust) == 0
+    leaf = image.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad((trust * (leaf - start).square()).mean(), leaf)
+    pull = torch.zeros_like(image)
+    add_steady_pull(pull, image - start, trust, 3)
+    torch.testing.assert_close(pull, 3 * gradient * 6)
+    assert pull.flatten().tolist() == [6.0, 3.0, 0.0, 0.0, 0.0, -3.0]
 
 
 @pytest.mark.parametrize("degrees", [10, 60, 90, 120, 170])
@@ -134,13 +149,19 @@ def test_edges_in_both_directions_count_alike():
     torch.testing.assert_close(down.mT, across, atol=1e-6, rtol=1e-5)
 
 
-def test_the_change_of_tint_by_hand():
-    source = torch.full((3, 2, 2), 0.5)
-    image = source.clone()
-    image[0] += torch.tensor([[0.1, 0.3], [0.1, 0.3]])  # mean 0.2, and kept at 0.1
-    image[2] -= 0.05  # kept at 0.1
-    change = tint_change(image, source, torch.tensor([0.1, 0.0, 0.1]))
-    assert change.item() == pytest.approx((0.1**2 + 0.15**2) / 3)
+def test_the_pull_of_the_tint_by_hand():
+    dreamed = torch.zeros(3, 2, 2)
+    dreamed[0] += torch.tensor([[0.1, 0.3], [0.1, 0.3]])  # mean 0.2, and kept at 0.1
+    dreamed[2] -= 0.05  # kept at 0.1
+    tint = torch.tensor([0.1, 0.0, 0.1])
+    leaf = dreamed.clone().requires_grad_()
+    loss = (leaf.mean((1, 2)) - tint).square().mean()
+    assert loss.item() == pytest.approx((0.1**2 + 0.15**2) / 3)
+    (gradient,) = torch.autograd.grad(loss, leaf)
+    pull = torch.zeros(3, 2, 2)
+    add_tint_pull(pull, dreamed, tint, 30)
+    torch.testing.assert_close(pull, 30 * gradient * 12)
+    torch.testing.assert_close(pull[:, 0, 0], torch.tensor([6.0, 0.0, -9.0]))
 
 
 def test_a_mask_is_high_on_noise():

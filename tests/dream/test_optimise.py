@@ -166,6 +166,18 @@ def test_arguments_are_left_as_they_were():
     assert torch.equal(trust, torch.ones(1, HEIGHT, WIDTH))
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "momentum"])
+def test_how_a_picture_lies_in_memory_means_nothing(optimizer):
+    planar = texture()
+    interleaved = planar.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    trust = texture(1)[:1]
+    one, other = (
+        dream(source, optimizer=optimizer, trust=trust, hold=0.5, tv=8, steps=4)
+        for source in (planar, interleaved)
+    )
+    torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_every_step_is_told_in_order_coarse_octaves_first(count):
     steps: list[Step] = []

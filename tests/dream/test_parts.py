@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -79,3 +81,44 @@ def test_where_one_cutout_is_too_much_that_is_told():
             [InParts(Cramped(0, TowardsColour(RED)), Portion())],
             DreamConfig(),
         )
+
+
+class Budget:
+    """A device that has so many bytes, of which a pass takes 100 and 40 more for each cutout."""
+
+    def __init__(self, free: int, shown: list[int]) -> None:
+        self._free, self._shown = free, shown
+
+    def free(self) -> int:
+        return self._free
+
+    def peak(self, work: Callable[[], object]) -> int:
+        work()
+        return 100 + 40 * self._shown[-1]
+
+
+@pytest.mark.parametrize(("free", "most"), [(10_000, None), (620, 11), (489, 8), (270, 3), (50, 1)])
+def test_what_fits_is_chosen_from_the_free_memory_before_all_are_shown(free, most):
+    torch.manual_seed(0)
+    cutouts = torch.rand(11, 3, 16, 16)
+    told: list[int] = []
+    inner = Cramped(11, TowardsColour(RED))
+    portion = Portion(told.append)
+    parts = InParts(inner, portion, Budget(free, inner.shown))
+    loss, gradient = descent(parts, cutouts, cutouts)
+    assert inner.shown[:2] == [1, 2]
+    assert max(inner.shown[2:]) == min(most or 11, 11)
+    assert told == ([most] if most and most < 11 else [])
+    expected_loss, expected = descent(TowardsColour(RED), cutouts, cutouts)
+    torch.testing.assert_close(gradient, expected, atol=1e-9, rtol=1e-5)
+    torch.testing.assert_close(loss, expected_loss)
+    inner.shown.clear()
+    descent(InParts(inner, portion, Budget(0, inner.shown)), cutouts, cutouts)
+    assert max(inner.shown) == min(most or 11, 11)  # remembered: not looked at anew
+
+
+def test_what_was_foreseen_too_large_is_halved():
+    cutouts, inner = torch.rand(12, 3, 16, 16), Cramped(3, TowardsColour(RED))
+    portion = Portion()
+    descent(InParts(inner, portion, Budget(550, inner.shown)), cutouts, cutouts)
+    assert portion.most == 2  # of 9 foreseen, 4 and 2

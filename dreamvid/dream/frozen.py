@@ -1,0 +1,73 @@
+"""The same image tower with fewer operations, where its weights never change again.
+
+For open_clip's ResNets, the built-in guide among them; other towers have nothing to leave out.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+
+def freeze(visual: nn.Module) -> nn.Module:
+    """`visual`, changed in place so that it gives the same features sooner; in eval mode."""
+    from open_clip.modified_resnet import Bottleneck, ModifiedResNet
+
+    visual.eval()
+    for module in list(visual.modules()):
+        if isinstance(module, (ModifiedResNet, Bottleneck)):
+            for number in ("1", "2", "3"):
+                _fold(module, f"conv{number}", f"bn{number}")
+        if isinstance(module, Bottleneck) and module.downsample is not None:
+            _fold(module.downsample, "0", "1")
+    if isinstance(visual, ModifiedResNet):
+        visual.attnpool = OneQueryPool(visual.attnpool)
+    return visual
+
+
+def _fold(parent: nn.Module, convolution: str, norm: str) -> None:
+    """Let the convolution do what the batch norm after it does to its result."""
+    before = cast("nn.Conv2d", parent.get_submodule(convolution))
+    after = cast("nn.BatchNorm2d", parent.get_submodule(norm))
+    parent.add_module(convolution, fuse_conv_bn_eval(before, after))
+    parent.add_module(norm, nn.Identity())
+
+
+class OneQueryPool(nn.Module):
+    """open_clip's AttentionPool2d, reckoned for the one query whose result is used.
+
+    That is the mean of all places. Its keys and values need not be formed, either: with weights W
+    and places x, `q·(W x) = (q W)·x` and `Σ a (W x) = W (Σ a x)`, a product for each head instead
+    of one for each place. The keys' bias adds the same to all logits of a head, and cancels.
+    """
+
+    def __init__(self, pool: Any) -> None:
+        super().__init__()
+        self.heads: int = pool.num_heads
+        self.place = pool.positional_embedding  # (1 + h·w, C)
+        self.query, self.key, self.value, self.out = (
+            pool.q_proj,
+            pool.k_proj,
+            pool.v_proj,
+            pool.c_proj,
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, h, w) → (N, D)."""
+        # Little to do, and its sums over few places gain nothing from being rounded.
+        with torch.autocast(images.device.type, enabled=False):
+            return self._pool(images.flatten(2).mT.to(self.place.dtype))
+
+    def _pool(self, places: Tensor) -> Tensor:
+        count, _, width = places.shape
+        places = torch.cat([places.mean(1, keepdim=True), places], 1) + self.place
+        by_head = (self.heads, width // self.heads, width)
+        query = self.query(places[:, 0]).view(count, *by_head[:2]) * by_head[1] ** -0.5
+        asked = torch.einsum("nhd,hdc->nhc", query, self.key.weight.view(by_head))
+        attention = (asked @ places.mT).softmax(-1)  # (N, heads, 1 + h·w)
+        found = torch.einsum("nhc,hdc->nhd", attention @ places, self.value.weight.view(by_head))
+        pooled: Tensor = self.out(found.flatten(1) + self.value.bias)
+        return pooled
