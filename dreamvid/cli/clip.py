@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -52,7 +52,7 @@ def dream_clip(job: Job, report: Report) -> None:
     """Dream a clip, or go on with one, and say what was made."""
     from dreamvid.delivery import Delivery
     from dreamvid.device import choose_device
-    from dreamvid.media.source import open_frames
+    from dreamvid.media.source import is_stored, open_frames
 
     config = job.config
     is_full_size = config.deliver == "source"
@@ -73,7 +73,8 @@ def dream_clip(job: Job, report: Report) -> None:
                 )
             view = View.of(config, reader, schedule)
             delivery = Delivery(_dreamed_size(config, reader), view.mask(mask) if mask else None)
-            stage = _Stage(reader, view, delivery, result, device)
+            ahead = int(is_stored(job.source, config))
+            stage = _Stage(reader, view, delivery, result, device, ahead)
             carry = _go_on(stage, job.force, report)
             _dream(stage, config, schedule, carry, report, stopper)
             result.finish(reader.is_cut_short, stopper.check)
@@ -232,6 +233,8 @@ class _Stage:
     delivery: Delivery
     result: Journal | _Direct
     device: torch.device
+    ahead: int
+    """Key frames read ahead: none of what comes when it likes, where a thread might wait long."""
 
 
 def _go_on(stage: _Stage, force: bool, report: Report) -> Carry | None:
@@ -285,9 +288,11 @@ def _dream(
         is_cut=create_cut_detector(config.cut_threshold),
         carry=carry,
         on_step=check,
+        ahead=stage.ahead,
     )
     stopper.is_patient = True
     with (
+        closing(dreamed_frames),
         report.progress("dreaming", stage.reader.info.frame_count) as progress,
         _ending(report),
     ):
