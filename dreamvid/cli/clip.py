@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dreamvid.dream.parts import InParts
     from dreamvid.journal import Journal
     from dreamvid.media.frames import FrameWriter
+    from dreamvid.media.info import VideoInfo
     from dreamvid.media.mask import MaskReader
     from dreamvid.media.reader import FrameReader
     from dreamvid.media.sound import SoundSource
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from dreamvid.motion.camera import Camera
     from dreamvid.sequence import Carry
     from dreamvid.types import Frame
+
+AHEAD_PIXELS = 2**25
+"""So many at most are read ahead: 36 bytes each with their motion, 1.2 GB in all."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ def dream_clip(job: Job, report: Report) -> None:
     """Dream a clip, or go on with one, and say what was made."""
     from dreamvid.delivery import Delivery
     from dreamvid.device import choose_device
-    from dreamvid.media.source import is_stored, open_frames
+    from dreamvid.media.source import open_frames
 
     config = job.config
     is_full_size = config.deliver == "source"
@@ -73,7 +77,7 @@ def dream_clip(job: Job, report: Report) -> None:
                 )
             view = View.of(config, reader, schedule)
             delivery = Delivery(_dreamed_size(config, reader), view.mask(mask) if mask else None)
-            ahead = int(is_stored(job.source, config))
+            ahead = read_ahead(job.source, config, reader.info)
             stage = _Stage(reader, view, delivery, result, device, ahead)
             carry = _go_on(stage, job.force, report)
             _dream(stage, config, schedule, carry, report, stopper)
@@ -101,6 +105,18 @@ def _open_mask(config: VideoConfig, reader: FrameReader, report: Report) -> Mask
         invert=config.mask_invert,
         on_warning=report.warn,
     )
+
+
+def read_ahead(source: Path, config: VideoConfig, info: VideoInfo) -> int:
+    """How many key frames are read, and their motion found, while one is dreamed.
+
+    None of a pipe or a device, where a thread might wait without end, and none where those before
+    it and their motion would take much memory.
+    """
+    from dreamvid.media.source import is_stored
+
+    pixels = config.every * info.width * info.height
+    return int(is_stored(source, config) and pixels <= AHEAD_PIXELS)
 
 
 def _dreamed_size(config: VideoConfig, reader: FrameReader) -> tuple[int, int] | None:
@@ -234,7 +250,7 @@ class _Stage:
     result: Journal | _Direct
     device: torch.device
     ahead: int
-    """Key frames read ahead: none of what comes when it likes, where a thread might wait long."""
+    """Key frames that are read ahead."""
 
 
 def _go_on(stage: _Stage, force: bool, report: Report) -> Carry | None:
