@@ -8,11 +8,11 @@ counted as they happen, a first frame's own steps and those that catch up includ
 mean over the clip stands what each frame after the first costs, to which the mean of a longer
 shot tends.
 
-Independent frames are dreamed from their sources, at the same strength and with the same cutouts,
-octaves and losses, in N steps. Sought is the least N at which they reach the gain of ours, for
-each of three step sizes, of which the best counts; the rate's cosine ends with the last step,
-whatever N is. Between two N that were tried, gain is interpolated. Gains are compared over the
-same few frames, of which none is a key frame of ours.
+Independent frames are dreamed from their sources, with the same cutouts, octaves and losses and
+with strength to spare, in N steps. Sought is the least N at which they reach
+the gain of ours, for each of three step sizes, of which the best counts; the rate's cosine ends
+with the last step, whatever N is. Between two N that were tried, gain is interpolated. Gains are
+compared over the same few frames, of which none is a key frame of ours.
 
 The clips, guide and judge are those of `coherence_study.py`. FOLDER keeps what was measured (a
 row of JSON each, so that an interrupted study goes on), the films of ours and `table.md`.
@@ -44,8 +44,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "every 12": {"every": 12},
     "every 8, brisk": {"every": 8, **BRISK},
     "every 12, brisk": {"every": 12, **BRISK},
+    "every 8, loose": {"every": 8, **BRISK, "hold": 0.6},
+    "every 12, loose": {"every": 12, **BRISK, "hold": 0.6},
 }
-STEPS = (8, 12, 16, 24, 32, 40, 56, 80)
+STRENGTH = 0.25
+"""Further than ours, which stay below the default, ever go: it holds no independent frame back."""
+STEPS = (8, 16, 24, 32, 48, 64, 96)
 """Of an independent frame, as far as needed."""
 RATES = (0.05, 0.08, 0.03)
 PAIRS = (5, 21, 37)
@@ -59,6 +63,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--clips", nargs="+", choices=CLIPS, default=["bird", "bikes"])
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+    parser.add_argument("--rates", nargs="*", type=float, default=RATES)
     parser.add_argument("--frames", type=int, default=48)
     parser.add_argument("--size", default="240")
     parser.add_argument("--judge", default=JUDGE)
@@ -67,7 +72,7 @@ def main() -> None:
     for name in arguments.clips:
         race = Race(name, arguments.films[CLIPS[name].film], arguments)
         goal = max(race.ours(setting)["gain"] for setting in arguments.settings)
-        for rate in RATES:
+        for rate in arguments.rates:
             race.independent(rate, goal)
     report(arguments.out)
 
@@ -127,7 +132,9 @@ class Race(Study):
                 return
 
     def _alone(self, rate: float, steps: int, path: Path) -> dict[str, Any]:
-        config = VideoConfig(prompt=[self.prompt], lr=rate, steps=steps, hold=0.0)
+        config = VideoConfig(
+            prompt=[self.prompt], lr=rate, steps=steps, strength=STRENGTH, hold=0.0
+        )
         results = {
             k: self.frames[k].with_image(
                 dream_image(
@@ -190,6 +197,8 @@ def table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     for clip in CLIPS:
         ours = [row for row in rows if row["clip"] == clip and "setting" in row]
         alone = [row for row in rows if row["clip"] == clip and "steps" in row]
+        if not alone:
+            continue
         for row in sorted(ours, key=lambda row: list(SETTINGS).index(row["setting"])):
             yield _line(row, alone)
 

@@ -3,7 +3,8 @@
 python scripts/memory.py [--frames 2000] [--size 320x180]
 
 Makes a clip, dreams it one step a frame with a stand-in for the guide, through the reader, the
-loop and the writer, and fits a line through the resident size from frame 200 on. Linux only.
+loop, which reads one frame ahead, and the writer, and fits a line through the resident size from
+frame 200 on. Linux only.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ def dream(source: Path, out: Path) -> list[float]:
             constant_plan([Brighter()], config),
             flow=create_flow(config.flow, torch.device("cpu"), None),
             is_cut=create_cut_detector(config.cut_threshold),
+            ahead=1,
         ):
             writer.write(dreamed.frame)
             sizes.append(resident())

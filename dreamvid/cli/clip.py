@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from dreamvid.sequence import Carry
     from dreamvid.types import Frame
 
-AHEAD_PIXELS = 2**25
-"""So many at most are read ahead: 36 bytes each with their motion, 1.2 GB in all."""
+AHEAD_PIXELS = 2**24
+"""So many at most are read ahead: 36 bytes each with their motion, 0.6 GB in all."""
 
 
 @dataclass(frozen=True)
