@@ -1,7 +1,7 @@
 """What a film costs: guide evaluations a delivered frame, at equal judge's gain.
 
     python scripts/evaluations.py BIG_BUCK_BUNNY.mp4 BIKES.mp4 --out FOLDER
-        [--clips bird bikes] [--settings … ] [--frames 48] [--size 240] [--judge GUIDE]
+        [--clips pan …] [--settings … ] [--frames 48] [--size 240] [--judge GUIDE]
 
 An evaluation is one forward and backward pass of one step's cutouts through the guide; they are
 counted as they happen, a first frame's own steps and those that catch up included. Beside the
@@ -9,10 +9,10 @@ mean over the clip stands what each frame after the first costs, to which the me
 shot tends.
 
 Independent frames are dreamed from their sources, with the same cutouts, octaves and losses and
-with strength to spare, in N steps. Sought is the least N at which they reach
-the gain of ours, for each of three step sizes, of which the best counts; the rate's cosine ends
-with the last step, whatever N is. Between two N that were tried, gain is interpolated. Gains are
-compared over the same few frames, of which none is a key frame of ours.
+with strength to spare, in N steps. Sought is the least N at which they reach the gain of ours,
+for two step sizes, of which the better counts; the rate's cosine ends with the last step,
+whatever N is. Between two N that were tried, gain is interpolated. Gains are compared over the
+same few frames, of which none is a key frame of ours.
 
 The clips, guide and judge are those of `coherence_study.py`. FOLDER keeps what was measured (a
 row of JSON each, so that an interrupted study goes on), the films of ours and `table.md`.
@@ -37,6 +37,7 @@ from dreamvid.sequence import constant_plan, dream_frames
 from dreamvid.types import Frame
 
 BRISK = {"lr": 0.05, "first_steps": 24, "steps": 4}
+"""Fewer steps, and larger ones, as independent frames take them."""
 SETTINGS: dict[str, dict[str, Any]] = {
     "defaults": {},
     "every 4": {"every": 4},
@@ -44,14 +45,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "every 12": {"every": 12},
     "every 8, brisk": {"every": 8, **BRISK},
     "every 12, brisk": {"every": 12, **BRISK},
-    "every 8, loose": {"every": 8, **BRISK, "hold": 0.6},
-    "every 12, loose": {"every": 12, **BRISK, "hold": 0.6},
+    "every 12, frugal": {"every": 12, "lr": 0.08, "first_steps": 12, "steps": 2},
+    "every 16, frugal": {"every": 16, "lr": 0.06, "first_steps": 12, "steps": 4},
 }
 STRENGTH = 0.25
 """Further than ours, which stay below the default, ever go: it holds no independent frame back."""
-STEPS = (8, 16, 24, 32, 48, 64, 96)
+STEPS = (4, 8, 16, 24, 32, 48, 64, 96)
 """Of an independent frame, as far as needed."""
-RATES = (0.05, 0.08, 0.03)
+RATES = (0.05, 0.08)
+"""Larger than the default, where fewer steps do."""
 PAIRS = (5, 21, 37)
 """These frames and the ones after them are what is compared."""
 
@@ -61,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("films", nargs=2, type=Path, metavar="FILM")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--clips", nargs="+", choices=CLIPS, default=["bird", "bikes"])
+    parser.add_argument("--clips", nargs="+", choices=CLIPS, default=list(CLIPS))
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--rates", nargs="*", type=float, default=RATES)
     parser.add_argument("--frames", type=int, default=48)
