@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
@@ -16,6 +17,7 @@ from dreamvid.config import SequenceConfig
 from dreamvid.dream.optimise import Objective, OnStep, constrain, dream_image, frame_generator
 from dreamvid.errors import GradientError
 from dreamvid.inbetween import Way, Ways, blend, chained, direct, fill_in
+from dreamvid.prefetch import Prefetch
 from dreamvid.types import CutDetector, FlowEstimator, Frame
 
 FLASH = 3
@@ -100,7 +102,8 @@ def dream_frames(
     is_cut: CutDetector,
     carry: Carry | None = None,
     on_step: OnStep | None = None,
-) -> Iterator[DreamedFrame]:
+    ahead: int = 0,
+) -> Generator[DreamedFrame, None, None]:
     """Dream `frames` in order, each key frame warm-started from the one before.
 
     `plan` says what holds for each frame and is asked once for each, in order; `constant_plan` is
@@ -110,15 +113,21 @@ def dream_frames(
 
     `carry` resumes: `frames` begin after frame `carry.index`, and those results that were handed
     out before are not handed out again.
+
+    `ahead` key frames, and those before them, are read and their motion found while one is
+    dreamed: in another thread, which then calls `frames`, `plan`, `flow` and `is_cut`. It ends
+    with this iterator, which is to be closed where it is left early.
     """
-    for span in _spans(_asked(frames, plan, carry), is_cut, carry):
-        given = 0 if carry is None else carry.given
-        for result in _dream_span(span, carry, flow, on_step):
-            carry = result.carry
-            if given:
-                given -= 1
-            else:
-                yield result
+    found = _with_ways(_spans(_asked(frames, plan, carry), is_cut, carry), carry, flow)
+    with Prefetch(found, ahead) if ahead else nullcontext(found) as spans:
+        for span in spans:
+            given = 0 if carry is None else carry.given
+            for result in _dream_span(span, carry, on_step):
+                carry = result.carry
+                if given:
+                    given -= 1
+                else:
+                    yield result
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +157,8 @@ class _Span:
     begins_shot: bool = False
     is_flash: bool = False
     """Whether those before the last show no motion that flow could follow."""
+    ways: Ways | None = None
+    """To the keys around it; None where nothing is brought along them."""
 
 
 def _spans(frames: Iterator[_Asked], is_cut: CutDetector, carry: Carry | None) -> Iterator[_Span]:
@@ -193,16 +204,24 @@ def _rest_of_flash(
     return []
 
 
-def _dream_span(
-    span: _Span, last: Carry | None, flow: FlowEstimator, on_step: OnStep | None
-) -> Iterator[DreamedFrame]:
+def _with_ways(spans: Iterable[_Span], carry: Carry | None, flow: FlowEstimator) -> Iterator[_Span]:
+    """The same, with the ways that their frames need."""
+    last = None if carry is None else carry.source
+    for span in spans:
+        *between, key = span.frames
+        is_carried = bool(between) or key.moment.config.carry != "none"
+        if last is None or span.begins_shot or not is_carried:
+            yield span
+        else:
+            find = direct if span.is_flash else chained
+            yield replace(span, ways=find(last, [each.image for each in span.frames], flow))
+        last = key.image
+
+
+def _dream_span(span: _Span, last: Carry | None, on_step: OnStep | None) -> Iterator[DreamedFrame]:
     """The results of a span, in order; the last, which the others need, is dreamed first."""
     *between, key = span.frames
-    carry = None if span.begins_shot else last
-    ways = None
-    if carry is not None and (between or key.moment.config.carry != "none"):
-        find = direct if span.is_flash else chained
-        ways = find(carry.source, [each.image for each in span.frames], flow)
+    carry, ways = None if span.begins_shot else last, span.ways
     dream, outcome = _dream_or_keep(key, _begin(key, carry, ways), on_step)
     if carry is not None and ways is not None:
         before, after = carry.dream - carry.source, dream - key.image

@@ -98,6 +98,7 @@ def main() -> None:
             "step_over_guide": {str(case): step_over_guide(case, rounds, device) for case in CASES},
             "reference_over_ours": reference_over_ours(rounds, device),
             **wall_over_steps(device),
+            "loop_over_steps": loop_over_steps(device),
         }
     figures |= {
         "device": str(device),
@@ -230,18 +231,19 @@ def _now(device: torch.device) -> float:
 class Clock:
     """Adds up where a run's time goes."""
 
-    device: torch.device
+    now: Callable[[], float]
+    """Seconds since any moment."""
     seconds: dict[str, float] = field(default_factory=dict)
 
     def timed(self, name: str, function: Callable[..., T]) -> Callable[..., T]:
         """`function`, its time added to `name`."""
 
         def run(*args: Any, **options: Any) -> T:
-            started = _now(self.device)
+            started = self.now()
             try:
                 return function(*args, **options)
             finally:
-                spent = _now(self.device) - started
+                spent = self.now() - started
                 self.seconds[name] = self.seconds.get(name, 0.0) + spent
 
         return run
@@ -257,17 +259,48 @@ class Clock:
 
 
 def wall_over_steps(device: torch.device) -> dict[str, Any]:
-    """The sample dreamed at its defaults, without loading the guide: wall time over steps alone."""
-    config = VideoConfig(prompt=["a coral reef"], end=Fraction(1))
+    """The sample at 640×360 and its defaults, without loading the guide: wall time over steps.
+
+    Decoding, cuts and flow run beside the steps, as in the program, so that the parts of a frame
+    may add up to more than its wall time.
+    """
+    clock = Clock(lambda: _now(device))
+    frames = dream_sample(clock, device, VideoConfig(prompt=["a coral reef"]), ahead=1)
+    each = {name: round(spent / frames, 4) for name, spent in clock.seconds.items()}
+    return {
+        "wall_over_steps": round(clock.seconds["wall"] / clock.seconds["steps"], 3),
+        "seconds_per_frame": each,
+    }
+
+
+def loop_over_steps(device: torch.device) -> dict[str, float]:
+    """What the loop's own thread does over its steps, in turn with the reading and ahead of it.
+
+    In seconds of that thread's processor, so that it tells what a run takes where the reading has
+    a core to itself, on however busy a machine.
+    """
+    ratios = {}
+    for every in (1, 8):
+        for ahead in (0, 1):
+            clock = Clock(time.thread_time)
+            config = VideoConfig(prompt=["a coral reef"], every=every)
+            dream_sample(clock, device, config, ahead)
+            how = "ahead" if ahead else "in turn"
+            ratio = clock.seconds["wall"] / clock.seconds["steps"]
+            ratios[f"every {every}, {how}"] = round(ratio, 3)
+    return ratios
+
+
+def dream_sample(clock: Clock, device: torch.device, config: VideoConfig, ahead: int) -> int:
+    """Dream the sample's first second at 640×360, file to file; the number of its frames."""
     objective = _objective("mini", device, config.precision)
-    clock = Clock(device)
     flow = clock.timed("flow", create_flow(config.flow, device))
-    started, frames = _now(device), 0
+    started, frames, end = clock.now(), 0, Fraction(1)
     with (
         patch("dreamvid.sequence.dream_image", clock.timed("steps", dream_image)),
         tempfile.TemporaryDirectory() as folder,
-        VideoReader(SAMPLE, end=config.end) as reader,
-        SoundSource(SAMPLE, end=config.end) as sound,
+        VideoReader(SAMPLE, end=end, size="640x360") as reader,
+        SoundSource(SAMPLE, end=end) as sound,
         VideoWriter(Path(folder) / "out.mp4", reader.info, config, sound=sound) as writer,
     ):
         write = clock.timed("encode", writer.write)
@@ -278,15 +311,12 @@ def wall_over_steps(device: torch.device) -> dict[str, Any]:
             constant_plan([objective], config),
             flow=flow,
             is_cut=clock.timed("cuts", create_cut_detector(config.cut_threshold)),
+            ahead=ahead,
         ):
             write(dreamed.frame)
             frames += 1
-    wall = _now(device) - started
-    each = {name: round(spent / frames, 4) for name, spent in clock.seconds.items()}
-    return {
-        "wall_over_steps": round(wall / clock.seconds["steps"], 3),
-        "seconds_per_frame": {**each, "wall": round(wall / frames, 4)},
-    }
+    clock.seconds["wall"] = clock.now() - started
+    return frames
 
 
 if __name__ == "__main__":

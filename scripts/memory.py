@@ -1,15 +1,17 @@
 """Whether memory grows with the clip: the slope of the resident size over a long dream.
 
-python scripts/memory.py [--frames 2000] [--size 320x180]
+python scripts/memory.py [--frames 2000] [--size 320x180] [--guide mini] [--ahead 1]
 
-Makes a clip, dreams it one step a frame with a stand-in for the guide, through the reader, the
-loop and the writer, and fits a line through the resident size from frame 200 on. Linux only.
+Makes a clip, dreams it one step a frame with a guide or, where none is named, a stand-in for one,
+through the reader, the loop, which reads a frame ahead, and the writer, and fits a line through
+the resident size from frame 200 on. Tells the largest resident size, too. Linux only.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import tempfile
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +20,8 @@ import torch
 from torch import Tensor
 
 from dreamvid.config import VideoConfig
+from dreamvid.dream.guide import create_objective, load_clip
+from dreamvid.dream.optimise import Objective
 from dreamvid.media.info import VideoInfo
 from dreamvid.media.reader import VideoReader
 from dreamvid.media.sound import SoundSource
@@ -27,6 +31,7 @@ from dreamvid.motion.shots import create_cut_detector
 from dreamvid.sequence import constant_plan, dream_frames
 from dreamvid.types import Frame
 
+CPU = torch.device("cpu")
 FIRST = 200
 RATE = 25
 
@@ -46,18 +51,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=2000)
     parser.add_argument("--size", default="320x180")
+    parser.add_argument("--guide")
+    parser.add_argument("--ahead", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     width, height = (int(side) for side in arguments.size.split("x"))
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source.mp4"
         make(source, arguments.frames, width, height)
-        sizes = dream(source, Path(folder) / "dream.mp4")
-    slope = fit(list(range(FIRST, len(sizes))), sizes[FIRST:])
-    print(
-        f"{len(sizes)} frames of {width}x{height}: {sizes[FIRST] / 1e6:.1f} MB resident at frame "
-        f"{FIRST}, {sizes[-1] / 1e6:.1f} MB at the end; slope {slope / 1e3:.3f} kB a frame"
-    )
+        sizes = dream(source, Path(folder) / "dream.mp4", arguments.guide, arguments.ahead)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    print(f"{len(sizes)} frames of {width}x{height}: {peak:.0f} MB resident at most")
+    if len(sizes) > FIRST + 1:
+        slope = fit(list(range(FIRST, len(sizes))), sizes[FIRST:])
+        print(
+            f"{sizes[FIRST] / 1e6:.1f} MB at frame {FIRST}, {sizes[-1] / 1e6:.1f} MB at the end; "
+            f"slope {slope / 1e3:.3f} kB a frame"
+        )
 
 
 def make(path: Path, frames: int, width: int, height: int) -> None:
@@ -70,9 +80,14 @@ def make(path: Path, frames: int, width: int, height: int) -> None:
             writer.write(Frame(0.5 + 0.4 * torch.stack(waves), Fraction(index, RATE)))
 
 
-def dream(source: Path, out: Path) -> list[float]:
+def dream(source: Path, out: Path, guide: str | None, ahead: int) -> list[float]:
     """The resident size in bytes after each frame."""
-    config = VideoConfig(steps=1, first_steps=1, octaves=1, cutouts=2)
+    config = VideoConfig(prompt=["a coral reef"], steps=1, first_steps=1, octaves=1, catch_up=0)
+    objective: Objective = Brighter()
+    if guide is None:
+        config = config.model_copy(update={"cutouts": 2})
+    else:
+        objective = create_objective(load_clip(guide, CPU), config)
     sizes: list[float] = []
     sound = SoundSource(source)
     with (
@@ -81,9 +96,10 @@ def dream(source: Path, out: Path) -> list[float]:
     ):
         for dreamed in dream_frames(
             reader,
-            constant_plan([Brighter()], config),
-            flow=create_flow(config.flow, torch.device("cpu"), None),
+            constant_plan([objective], config),
+            flow=create_flow(config.flow, CPU, None),
             is_cut=create_cut_detector(config.cut_threshold),
+            ahead=ahead,
         ):
             writer.write(dreamed.frame)
             sizes.append(resident())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
+from threading import Condition
 from typing import Any
 
 import pytest
@@ -65,7 +66,7 @@ def never(current: Tensor, previous: Tensor) -> bool:
 
 def run(
     frames: Iterable[Frame], config: SequenceConfig | None = None, **arguments: Any
-) -> Iterator[DreamedFrame]:
+) -> Generator[DreamedFrame, None, None]:
     seams: dict[str, Any] = {"flow": KnownFlow(2), "is_cut": never} | arguments
     return dream_frames(frames, constant_plan([TowardsColour(RED)], config or options()), **seams)
 
@@ -484,3 +485,50 @@ def test_frames_are_read_only_when_asked_for():
     assert read == [0]
     next(results)
     assert read == [0, 1]
+
+
+@pytest.mark.parametrize("done", [0, 2, 5, 8])
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("ahead", [1, 2])
+def test_a_run_that_reads_ahead_is_the_same_bit_for_bit(ahead, every, done):
+    config = options(every=every)
+    whole = list(run(clip(11), config, is_cut=cut_at(6)))
+    carry = whole[done - 1].carry if done else None
+    rest = clip(11, carry.index + 1 if carry else 0)
+    results = list(run(rest, config, is_cut=cut_at(6), carry=carry, ahead=ahead))
+    assert len(results) == 11 - done
+    for one, other in zip(whole[done:], results, strict=True):
+        assert torch.equal(one.frame.image, other.frame.image)
+        assert (one.frame.time, one.begins_shot) == (other.frame.time, other.begins_shot)
+        assert one.carry.index == other.carry.index
+
+
+@pytest.mark.parametrize("ahead", [1, 2])
+def test_it_reads_ahead_no_further_than_it_may_and_no_more_when_closed(ahead):
+    read: list[int] = []
+    reached = Condition()
+
+    def watched() -> Iterator[Frame]:
+        for index, frame in enumerate(clip(20)):
+            with reached:
+                read.append(index)
+                reached.notify_all()
+            yield frame
+
+    results = run(watched(), options(every=3), ahead=ahead)
+    next(results)  # a first frame is a span by itself
+    with reached:
+        assert reached.wait_for(lambda: len(read) >= 1 + 3 * ahead, timeout=10)
+    results.close()
+    assert read == list(range(1 + 3 * ahead))
+
+
+def test_an_error_of_a_source_that_is_read_ahead_comes_after_the_frames_before_it():
+    def broken() -> Iterator[Frame]:
+        yield from clip(3)
+        raise OSError("gone")
+
+    results = run(broken(), ahead=2)
+    assert [next(results).carry.index for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(OSError, match="gone"):
+        next(results)

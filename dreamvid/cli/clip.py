@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dreamvid.dream.parts import InParts
     from dreamvid.journal import Journal
     from dreamvid.media.frames import FrameWriter
+    from dreamvid.media.info import VideoInfo
     from dreamvid.media.mask import MaskReader
     from dreamvid.media.reader import FrameReader
     from dreamvid.media.sound import SoundSource
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from dreamvid.motion.camera import Camera
     from dreamvid.sequence import Carry
     from dreamvid.types import Frame
+
+AHEAD_PIXELS = 2**24
+"""So many at most are read ahead: 36 bytes each with their motion, 0.6 GB in all."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,8 @@ def dream_clip(job: Job, report: Report) -> None:
                 )
             view = View.of(config, reader, schedule)
             delivery = Delivery(_dreamed_size(config, reader), view.mask(mask) if mask else None)
-            stage = _Stage(reader, view, delivery, result, device)
+            ahead = read_ahead(job.source, config, reader.info)
+            stage = _Stage(reader, view, delivery, result, device, ahead)
             carry = _go_on(stage, job.force, report)
             _dream(stage, config, schedule, carry, report, stopper)
             result.finish(reader.is_cut_short, stopper.check)
@@ -100,6 +105,18 @@ def _open_mask(config: VideoConfig, reader: FrameReader, report: Report) -> Mask
         invert=config.mask_invert,
         on_warning=report.warn,
     )
+
+
+def read_ahead(source: Path, config: VideoConfig, info: VideoInfo) -> int:
+    """How many key frames are read, and their motion found, while one is dreamed.
+
+    None of a pipe or a device, where a thread might wait without end, and none where those before
+    it and their motion would take much memory.
+    """
+    from dreamvid.media.source import is_stored
+
+    pixels = config.every * info.width * info.height
+    return int(is_stored(source, config) and pixels <= AHEAD_PIXELS)
 
 
 def _dreamed_size(config: VideoConfig, reader: FrameReader) -> tuple[int, int] | None:
@@ -232,6 +249,8 @@ class _Stage:
     delivery: Delivery
     result: Journal | _Direct
     device: torch.device
+    ahead: int
+    """Key frames that are read ahead."""
 
 
 def _go_on(stage: _Stage, force: bool, report: Report) -> Carry | None:
@@ -285,9 +304,11 @@ def _dream(
         is_cut=create_cut_detector(config.cut_threshold),
         carry=carry,
         on_step=check,
+        ahead=stage.ahead,
     )
     stopper.is_patient = True
     with (
+        closing(dreamed_frames),
         report.progress("dreaming", stage.reader.info.frame_count) as progress,
         _ending(report),
     ):

@@ -173,16 +173,21 @@ def check_result(out: Path, source: Path, config: ReadConfig, overwrite: bool) -
             raise MediaError(f"'{out}' names the input itself; allowed: other names")
 
 
+def is_stored(source: Path, config: ReadConfig) -> bool:
+    """Whether its frames are there at any time; those of pipes and devices come once."""
+    if is_device(config):
+        return False
+    return source.is_file() or (source != STANDARD and names_images(source))
+
+
 def can_resume(source: Path, out: Path, config: ReadConfig) -> bool:
     """Whether a run from `source` to `out` can go on after it was stopped.
 
-    Pipes and devices cannot be read again, and GIF, pictures and pipes are written without a
+    What is not stored cannot be read again, and GIF, pictures and pipes are written without a
     journal.
     """
-    if is_device(config):
-        return False
-    can_reopen = source.is_file() or (source != STANDARD and names_images(source))
-    return can_reopen and frame_pattern(out) is None and out.suffix.lower() in RESUMABLE_SUFFIXES
+    is_journalled = frame_pattern(out) is None and out.suffix.lower() in RESUMABLE_SUFFIXES
+    return is_journalled and is_stored(source, config)
 
 
 def files_of(source: Path) -> list[Path]:

@@ -1,0 +1,119 @@
+"""Work done ahead: an iterator that runs in a thread of its own."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from threading import Condition, Thread, current_thread
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+T = TypeVar("T")
+
+_LOOK_UP_S = 0.5
+"""On Windows no signal ends a wait, so that none is longer."""
+
+
+class Prefetch(Generic[T]):
+    """The `items`, in order, each made in another thread while those before it are in use.
+
+    At most `depth` of them are made beyond the one taken last. Nothing is made before the first
+    is asked for, and all of it, the closing of `items` included, happens in that one thread. What
+    the making raises is raised here, with its traceback, after the items before it. To be used
+    under `with`: on leaving it, what is being made is finished, and nothing of `items` runs on.
+    """
+
+    def __init__(self, items: Iterable[T], depth: int = 1) -> None:
+        if depth < 1:
+            raise ValueError(f"depth {depth} is not allowed; allowed: 1 or more")
+        self._items, self._depth = items, depth
+        self._made: deque[T] = deque()
+        self._error: BaseException | None = None
+        self._is_over = False
+        self._is_closed = False
+        self._changed = Condition()
+        self._thread = Thread(target=self._run, name="prefetch", daemon=True)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        if self._thread.ident is None and not self._is_closed:
+            self._thread.start()
+        with self._changed:
+            while not self._changed.wait_for(self._is_ready, _LOOK_UP_S):
+                pass
+            if self._made:
+                item = self._made.popleft()
+                self._changed.notify_all()
+                return item
+            error, self._error = self._error, None
+        if error is None or self._is_closed:
+            raise StopIteration
+        raise error
+
+    def close(self) -> None:
+        """Make no more, and wait for what is being made; what was not taken is dropped.
+
+        An interruption waits, too: what the thread uses may be closed next.
+        """
+        with self._changed:
+            self._is_closed = True
+            self._made.clear()
+            self._changed.notify_all()
+        if self._thread.ident is None or self._thread is current_thread():
+            return  # the latter where garbage is collected
+        interruption: BaseException | None = None
+        while not self._is_over:  # a join that is interrupted says that the thread has ended
+            try:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._is_over, _LOOK_UP_S)
+            except BaseException as error:
+                interruption = error
+        self._thread.join()
+        if interruption is not None:
+            raise interruption
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _is_ready(self) -> bool:
+        return bool(self._made) or self._is_over or self._is_closed
+
+    def _has_room(self) -> bool:
+        return len(self._made) < self._depth or self._is_closed
+
+    # In the thread
+
+    def _run(self) -> None:
+        try:
+            items = iter(self._items)
+            try:
+                self._make(items)
+            finally:
+                if hasattr(items, "close"):
+                    items.close()
+        except BaseException as error:
+            self._error = error
+        finally:
+            with self._changed:
+                self._is_over = True
+                self._changed.notify_all()
+
+    def _make(self, items: Iterator[T]) -> None:
+        for item in items:
+            with self._changed:
+                self._made.append(item)
+                del item  # or it would be held beyond its use
+                self._changed.notify_all()
+                self._changed.wait_for(self._has_room)
+                if self._is_closed:
+                    return
