@@ -205,7 +205,7 @@ def _descend(
         gradient, losses = guide_gradient(image, scene.source, objectives, config, cutouts, step)
         pulse.note(gradient, losses)
         delta.grad = gradient + _look_gradient(image, scene, config)
-        optimizer.param_groups[0]["lr"] = config.lr * cosine(step - steps.start, len(steps))
+        optimizer.param_groups[0]["lr"] = rate(config, step - steps.start, len(steps))
         optimizer.step()
         moved = scene.base + delta
         if scene.pace is not None:
@@ -214,10 +214,30 @@ def _descend(
         yield losses.sum()
 
 
+FAINT = 1.0
+"""Gradient, over its RMS in the frame, of which a pixel takes half of what the strongest take."""
+
+
 def create_optimizer(delta: Tensor, config: DreamConfig) -> torch.optim.Optimizer:
+    """The rule of descent, at a rate that is yet to be set (`rate`).
+
+    Adam moves every pixel by the same amount, however faint its gradient: what the guide does not
+    care about gets as much grain as what it does. So its ε, which in Kingma and Ba (2015) only
+    keeps from dividing by zero, is a share of the whole gradient's RMS here.
+    """
     if config.optimizer == "adam":
-        return torch.optim.Adam([delta], lr=config.lr, betas=(0.9, 0.99))
-    return torch.optim.SGD([delta], lr=config.lr, momentum=0.9, dampening=0.9)
+        epsilon = FAINT if config.normalize_gradient else 1e-8
+        return torch.optim.Adam([delta], betas=(0.9, 0.99), eps=epsilon)
+    return torch.optim.SGD([delta], momentum=0.9, dampening=0.9)
+
+
+def rate(config: DreamConfig, step: int, steps: int) -> float:
+    """The optimizer's rate at `step` of `steps` of an octave: along a cosine towards 0.
+
+    In the first step a pixel with a gradient of the RMS moves by `config.lr`.
+    """
+    is_damped = config.optimizer == "adam" and config.normalize_gradient
+    return config.lr * cosine(step, steps) * (1 + FAINT if is_damped else 1)
 
 
 def cosine(step: int, steps: int) -> float:
