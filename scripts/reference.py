@@ -55,7 +55,8 @@ def dream_image(
                 total += unit_rms(torch.autograd.grad(loss, leaf)[0])
             loss = look_loss(leaf, small_source, small_start, mask, small_trust, tint, config)
             delta.grad = unit_rms(total) + torch.autograd.grad(loss, leaf)[0] * leaf.numel()
-            rule.param_groups[0]["lr"] = config.lr * 0.5 * (1 + math.cos(math.pi * turn / count))
+            full = 2 * config.lr if config.optimizer == "adam" else config.lr  # as Adam's ε is 1
+            rule.param_groups[0]["lr"] = full * 0.5 * (1 + math.cos(math.pi * turn / count))
             rule.step()
             moved = base + delta
             if small_trust is not None:
@@ -69,7 +70,7 @@ def dream_image(
 def optimizer_of(delta: Tensor, config: DreamConfig) -> torch.optim.Optimizer:
     """The rule of descent, one plain pass for each of its terms."""
     if config.optimizer == "adam":
-        return torch.optim.Adam([delta], lr=config.lr, betas=(0.9, 0.99), foreach=False)
+        return torch.optim.Adam([delta], betas=(0.9, 0.99), eps=1.0, foreach=False)
     return torch.optim.SGD([delta], lr=config.lr, momentum=0.9, dampening=0.9, foreach=False)
 
 

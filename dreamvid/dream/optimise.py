@@ -213,7 +213,7 @@ def _descend(
         _add_look_pull(gradient, image, scene, config)
         image.grad = gradient
         before = image.clone()
-        optimizer.param_groups[0]["lr"] = config.lr * cosine(step - steps.start, len(steps))
+        optimizer.param_groups[0]["lr"] = rate(config, step - steps.start, len(steps))
         optimizer.step()
         if scene.pace is not None:
             image.sub_(before).mul_(scene.pace).add_(before)
@@ -221,14 +221,31 @@ def _descend(
         yield losses.sum()
 
 
-def create_optimizer(pixels: Tensor, config: DreamConfig) -> torch.optim.Optimizer:
-    """The rule of descent.
+FAINT = 1.0
+"""Gradient, over its RMS in the frame, of which a pixel takes half of what the strongest take."""
 
-    Not torch's fused kernels, which take pixels and gradient to lie alike in memory, unasked.
+
+def create_optimizer(pixels: Tensor, config: DreamConfig) -> torch.optim.Optimizer:
+    """The rule of descent, at a rate that is yet to be set (`rate`).
+
+    Adam moves every pixel by the same amount, however faint its gradient: what the guide does not
+    care about gets as much grain as what it does. So its ε, which in Kingma and Ba (2015) only
+    keeps from dividing by zero, is a share of the whole gradient's RMS here. Not torch's fused
+    kernels, which take pixels and gradient to lie alike in memory, unasked.
     """
     if config.optimizer == "adam":
-        return torch.optim.Adam([pixels], lr=config.lr, betas=(0.9, 0.99))
-    return torch.optim.SGD([pixels], lr=config.lr, momentum=0.9, dampening=0.9)
+        epsilon = FAINT if config.normalize_gradient else 1e-8
+        return torch.optim.Adam([pixels], betas=(0.9, 0.99), eps=epsilon)
+    return torch.optim.SGD([pixels], momentum=0.9, dampening=0.9)
+
+
+def rate(config: DreamConfig, step: int, steps: int) -> float:
+    """The optimizer's rate at `step` of `steps` of an octave: along a cosine towards 0.
+
+    In the first step a pixel with a gradient of the RMS moves by `config.lr`.
+    """
+    is_damped = config.optimizer == "adam" and config.normalize_gradient
+    return config.lr * cosine(step, steps) * (1 + FAINT if is_damped else 1)
 
 
 def cosine(step: int, steps: int) -> float:
