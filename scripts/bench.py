@@ -189,7 +189,7 @@ def _peak_of(case: Case, device_name: str) -> int:
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def _objective(guide: str, device: torch.device, precision: str) -> ClipObjective:
+def _objective(guide: str, device: torch.device, precision: str = "auto") -> ClipObjective:
     """A guide by name; a bare architecture gets random weights, which cost the same."""
     if guide == "mini":
         return create_objective(load_clip(guide, device, precision), PROMPTS)
@@ -259,6 +259,7 @@ class Clock:
 
 
 def wall_over_steps(device: torch.device) -> dict[str, Any]:
+<<<<<<< HEAD
     """The sample at 640×360 and its defaults, without loading the guide: wall time over steps.
 
     Decoding, cuts and flow run beside the steps, as in the program, so that the parts of a frame
@@ -294,6 +295,12 @@ def loop_over_steps(device: torch.device) -> dict[str, float]:
 def dream_sample(clock: Clock, device: torch.device, config: VideoConfig, ahead: int) -> int:
     """Dream the sample's first second at 640×360, file to file; the number of its frames."""
     objective = _objective("mini", device, config.precision)
+=======
+    """The sample dreamed at its defaults, without loading the guide: wall time over steps alone."""
+    config = VideoConfig(prompt=["a coral reef"], end=Fraction(1))
+    objective = _objective("mini", device)
+    clock = Clock(device)
+>>>>>>> issue9a
     flow = clock.timed("flow", create_flow(config.flow, device))
     started, frames, end = clock.now(), 0, Fraction(1)
     with (
