@@ -259,7 +259,6 @@ class Clock:
 
 
 def wall_over_steps(device: torch.device) -> dict[str, Any]:
-<<<<<<< HEAD
     """The sample at 640×360 and its defaults, without loading the guide: wall time over steps.
 
     Decoding, cuts and flow run beside the steps, as in the program, so that the parts of a frame
@@ -294,13 +293,7 @@ def loop_over_steps(device: torch.device) -> dict[str, float]:
 
 def dream_sample(clock: Clock, device: torch.device, config: VideoConfig, ahead: int) -> int:
     """Dream the sample's first second at 640×360, file to file; the number of its frames."""
-    objective = _objective("mini", device, config.precision)
-=======
-    """The sample dreamed at its defaults, without loading the guide: wall time over steps alone."""
-    config = VideoConfig(prompt=["a coral reef"], end=Fraction(1))
     objective = _objective("mini", device)
-    clock = Clock(device)
->>>>>>> issue9a
     flow = clock.timed("flow", create_flow(config.flow, device))
     started, frames, end = clock.now(), 0, Fraction(1)
     with (

@@ -70,7 +70,7 @@ def test_a_clip_becomes_a_dreamed_clip_with_its_times_and_sound(dreamvid, clip, 
     source_times, source_images = frames_of(clip)
     assert times == source_times
     assert images.shape == source_images.shape
-    assert (images - source_images).abs().mean() > 0.01
+    assert (images - source_images).abs().mean() > 0.005
     info = probe(out)
     assert [(track.codec, track.rate) for track in info.sound] == [("aac", 48_000)]
     assert info.duration == probe(clip).duration
@@ -324,7 +324,9 @@ def test_info_tells_of_pictures_too(dreamvid, picture):
     alone = dreamvid("info", picture, "--json").json()
     assert (seen["container"], seen["codec"], seen["rate"]) == ("pictures", "png", "25")
     assert (seen["width"], seen["height"]) == (alone["width"], alone["height"])
-    refused(dreamvid("info", picture, "--input-format", "nut"), 2, "--input-format nut is for")
+    refused(
+        dreamvid("info", picture, "--input-format", "nut"), 2, "--input-format nut is no device"
+    )
 
 
 def test_guides_are_listed_with_what_is_built_in(dreamvid):
@@ -689,7 +691,7 @@ def test_outside_the_mask_the_source_stays_exactly(dreamvid, clip, tmp_path):
     for name, still, moved in (("in", slice(0, 32), slice(32, 64)),
                                ("out", slice(32, 64), slice(0, 32))):  # fmt: skip
         assert torch.equal(outs[name][..., still], outs["plain"][..., still])
-        assert (outs[name] - outs["plain"])[..., moved].abs().mean() > 0.01
+        assert (outs[name] - outs["plain"])[..., moved].abs().mean() > 0.005
     refused(dreamvid("video", clip, tmp_path / "x.mp4", *ROSE, "--mask-invert"), 2, "--mask-invert")
     none = tmp_path / "none.png"
     result = dreamvid("video", clip, tmp_path / "x.mp4", *ROSE, "--mask", none)
@@ -733,7 +735,7 @@ def test_a_small_dream_is_delivered_on_the_full_size_source(dreamvid, clip, tmp_
     assert dreamed.shape == (6, 3, 48, 64)
     assert len(times) == 6
     assert (source - frames_of(clip)[1]).abs().max() < 0.02
-    assert (dreamed - source).abs().mean() > 0.01
+    assert (dreamed - source).abs().mean() > 0.005
 
 
 def test_a_clip_becomes_a_folder_of_pictures(dreamvid, clip, tmp_path):
@@ -767,7 +769,7 @@ def test_a_picture_is_fallen_into(dreamvid, picture, tmp_path, way):
     times, images = frames_of(out)
     assert times == [Fraction(index, 8) for index in range(4)]
     assert images.shape == (4, 3, 48, 64)
-    assert (images[1:] - images[:-1]).abs().mean() > 0.01
+    assert (images[1:] - images[:-1]).abs().mean() > 0.005
     made = json.loads(probe(out).metadata[setup.METADATA_KEY])
     assert made["source"] == str(picture)
     assert set(made["options"]) == {option.name for option in options(ZoomConfig)}

@@ -92,12 +92,15 @@ def test_what_cannot_be_set_is_refused_at_once(assignment, message):
     [
         (
             "strength=t",
-            "--strength: '1.0416666666666667' is not allowed; allowed: a number from 0 to 1 "
+            "--set strength: '1.0416666666666667' is not allowed; allowed: a number from 0 to 1 "
             "(frame 25, 1.042 s)",
         ),
-        ("lr=0.5-t", "--lr: '0.0' is not allowed; allowed: a number above 0 up to 1 (frame 12, "),
+        (
+            "lr=0.5-t",
+            "--set lr: '0.0' is not allowed; allowed: a number above 0 up to 1 (frame 12, ",
+        ),
         ("prompt1=1-t", "--set prompt1: -0.0416667 is not allowed; allowed: from 0 (frame 25, "),
-        ("tv=1/(frame-30)", "--tv: '-0.03"),
+        ("tv=1/(frame-30)", "--set tv: '-0.03"),
         ("tv=1/abs(frame-30)", "--set tv: division by 0 (frame 30, 1.250 s)"),
         ("tv=sqrt(30-frame)", "--set tv: a function has no value for its argument (frame 31, "),
     ],
