@@ -15,7 +15,7 @@ RUN_OPTIONS = {
     *("film", "plot", "sheet", "overwrite", "resume", "force", "quiet", "json", "config"),
     *("preset", "debug", "help"),
 }
-SCRIPT_OPTIONS = {"second-guide"}
+SCRIPT_OPTIONS = {"second-guide", "memory"}
 
 
 def test_every_option_in_the_readme_exists():
