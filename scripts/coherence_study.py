@@ -162,7 +162,7 @@ class Study:
         self.flow = create_flow("dis", CPU)
         self.seen = remembered(self.flow, [frame.image for frame in self.frames])
         base = VideoConfig(prompt=[stretch.prompt])
-        self.objectives = [create_objective(load_clip("mini", CPU), base)]
+        self.objectives = [create_objective(load_clip("mini", CPU, base.precision), base)]
         self.judge = create_objective(load_clip(arguments.judge, CPU), base)
         self.prompt = stretch.prompt
 
