@@ -134,7 +134,7 @@ def load_objectives(
     from dreamvid.media.still import read_image
 
     images = [read_image(Path(split_weight(text)[0])) for text in config.image_prompt]
-    objectives = create_objectives(config, device, images)
+    objectives = create_objectives(config, device, images, report.warn)
     report.say(f"dreaming on {device} with {', '.join(config.guide)}")
     return objectives
 

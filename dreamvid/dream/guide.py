@@ -6,7 +6,7 @@ import logging
 import urllib.error
 import urllib.request
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -211,6 +211,10 @@ class Clip:
         unit: Tensor = F.normalize(features.float(), dim=-1)[: len(texts)]
         return unit
 
+    def reads_all(self, text: str) -> bool:
+        """Whether it has room for all of `text`: what is too long, tokenizers cut in silence."""
+        return not text or not torch.equal(self.tokenizer([text]), self.tokenizer([text[:-1]]))
+
     @torch.no_grad()
     def embed_images(self, images: Sequence[Tensor]) -> Tensor:
         """(P, D) of unit length for P whole pictures (3, H, W)."""
@@ -280,14 +284,32 @@ def create_objective(
 
 
 def create_objectives(
-    config: TargetConfig, device: torch.device, images: Sequence[Tensor] = ()
+    config: TargetConfig,
+    device: torch.device,
+    images: Sequence[Tensor] = (),
+    on_warning: Callable[[str], None] = lambda message: None,
 ) -> list[ClipObjective]:
     """The prompts of `config` as each of its guides sees them; `images` as in `create_objective`.
 
-    Raises GuideError where a guide cannot be had.
+    `on_warning` is told, in one line, of a prompt that is too long for a guide. Raises GuideError
+    where a guide cannot be had.
     """
-    clips = (load_clip(guide, device, config.precision) for guide in config.guide)
-    return [create_objective(clip, config, images) for clip in clips]
+    objectives = []
+    for guide in config.guide:
+        clip = load_clip(guide, device, config.precision)
+        for text in _texts(config):
+            if not clip.reads_all(text):
+                on_warning(f"guide '{guide}' has no room for the end of '{text}'")
+        objectives.append(create_objective(clip, config, images))
+        del clip  # two would not fit everywhere
+    return objectives
+
+
+def _texts(prompts: PromptConfig) -> list[str]:
+    """All that a text tower is asked for."""
+    scenes = prompts.at if isinstance(prompts, TimeConfig) else []
+    weighted = [*prompts.prompt, *prompts.negative, *prompts.to]
+    return [*_split(weighted)[0], *prompts.from_, *(split_scene(text)[0] for _, text in scenes)]
 
 
 def _is_convolutional(visual: nn.Module) -> bool:

@@ -29,6 +29,7 @@ from dreamvid.dream.guide import (
     ClipObjective,
     _is_convolutional,
     create_objective,
+    create_objectives,
     load_clip,
     mixed,
 )
@@ -146,6 +147,19 @@ def test_embeddings_are_of_unit_length_and_tell_things_apart(mini):
     assert features.dtype == torch.float32
     torch.testing.assert_close(features.norm(dim=1), torch.ones(4), atol=1e-5, rtol=0)
     assert ((features @ features.T).triu(1) < 0.99).all()
+
+
+def test_a_prompt_for_which_there_is_no_room_is_told_of(mini):
+    room = mini.tokenizer(["a"]).shape[1] - 2  # but for the marks of beginning and end
+    fits = " ".join(["reef"] * room)
+    assert mini.reads_all(fits)
+    assert mini.reads_all("")
+    told: list[str] = []
+    config = VideoConfig(prompt=["a reef::2", f"{fits} fish::1"], negative=[f"{fits} text"])
+    create_objectives(config, CPU, on_warning=told.append)
+    assert told == [
+        f"guide 'mini' has no room for the end of '{fits} {word}'" for word in ("fish", "text")
+    ]
 
 
 def test_no_texts_and_no_images_have_no_embeddings(mini):
