@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 
 from dreamvid.config import DreamConfig
 from dreamvid.dream.cutouts import Cutouts, draw_cutouts
-from dreamvid.dream.losses import detail_mask, masked_total_variation
+from dreamvid.dream.losses import add_variation_pull, detail_mask
 from dreamvid.dream.octaves import octave_sizes, split_steps
 from dreamvid.dream.optimise import (
     constrain,
@@ -149,7 +149,7 @@ def _descend(
         gradient, loss = _guide_gradient(delta, octave, times, objectives_at, config, cutouts, step)
         delta.grad = unit_rms(gradient) if config.normalize_gradient else gradient
         if config.tv:
-            delta.grad += _tv_gradient(delta, octave, config)
+            delta.grad += _variation_pull(delta, octave, config)
         optimizer.param_groups[0]["lr"] = rate(config, step, steps)
         optimizer.step()
         delta.copy_(constrain(octave.base + delta, octave.source, config.strength) - octave.base)
@@ -189,14 +189,13 @@ def _guide_gradient(
     return gradient, torch.stack(losses).mean()
 
 
-def _tv_gradient(delta: Tensor, octave: _Octave, config: DreamConfig) -> Tensor:
-    """The gradient of the masked total variation, seamless, times the canvas's number of values."""
-    seen = delta if config.tv_of == "difference" else octave.base + delta
-    leaf = wrap(seen, 1).requires_grad_()
-    with torch.enable_grad():
-        loss = config.tv * masked_total_variation(leaf, octave.mask)
-    (gradient,) = torch.autograd.grad(loss, leaf)
-    return gradient[:, 1:-1, 1:-1] * delta.numel()
+def _variation_pull(delta: Tensor, octave: _Octave, config: DreamConfig) -> Tensor:
+    """That of the masked total variation, seamless; see `dreamvid.dream.losses`."""
+    seen = wrap(delta if config.tv_of == "difference" else octave.base + delta, 1)
+    pull = torch.zeros_like(seen)
+    # The mean is the wrapped canvas's, rim and all.
+    add_variation_pull(pull, seen, octave.mask, config.tv * delta.numel() / seen.numel())
+    return pull[:, 1:-1, 1:-1]
 
 
 def find_start(loop: Loop, times: Sequence[Fraction], candidates: int | None = None) -> int:

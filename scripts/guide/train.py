@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from open_clip.model import CLIP
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
-from views import Batch, Views
+from views import LEFT_OUT, Batch, Views
 
 TEMPLATES = (
     *("{}", "{}", "{}", "{}", "a {}", "a {}", "the {}", "a picture of a {}", "a photo of a {}"),
@@ -56,7 +56,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sides", type=int, nargs="+", default=[64], help="of views, in turn")
     parser.add_argument("--ramp", type=float, nargs=2, default=(0.5, 0.7), help="of the radius")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--left-out", nargs="*", default=["fluent"], help="vendors")
+    parser.add_argument("--left-out", nargs="*", default=[LEFT_OUT], help="vendors")
     parser.add_argument("--every", type=int, default=100, help="steps between states on disk")
     return parser.parse_args()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,24 @@ class Batch:
     """The captions that name what each shows."""
     keywords: list[list[int]]
     """Further captions that fit."""
+
+
+LEFT_OUT = "fluent"
+"""The vendor whose pictures no training sees, and every model is measured by."""
+
+
+def left_out(
+    rgba: Tensor, vendors: Sequence[str], concepts: Sequence[str], names: Sequence[str]
+) -> tuple[Tensor, Tensor]:
+    """That vendor's pictures of what `names` name, on white with a rim, as they are on a page.
+
+    (n, 3, H, W) in [0, 1], of (m, 4, H, W) uint8; (n,) the place of each one's name.
+    """
+    of = {concept: n for n, concept in enumerate(concepts) if vendors[n] == LEFT_OUT}
+    right = [place for place, name in enumerate(names) if name in of]
+    picked = rgba[torch.tensor([of[names[place]] for place in right])].float() / 255
+    shown = picked[:, :3] * picked[:, 3:] + 1 - picked[:, 3:]
+    return F.pad(shown, (8, 8, 8, 8), value=1.0), torch.tensor(right)
 
 
 class Views:
@@ -143,16 +162,9 @@ class Views:
         return placed[:, :3] + (1 - placed[:, 3:]) * self._backgrounds(len(picked), side)
 
     def left_out(self, side: int) -> tuple[Tensor, list[str], Tensor]:
-        """On white, the pictures that no training sees; the names to choose from; the right one.
-
-        (n, 3, side, side) in [0, 1]; 300 names; (n,) their places.
-        """
-        of = {c: n for n, c in enumerate(self.concepts) if self.vendors[n] == "fluent"}
-        names = [name for name in self.retrieval if name in of]
-        rgba = self._rgba[torch.tensor([of[name] for name in names])].float() / 255
-        shown = F.pad(rgba[:, :3] * rgba[:, 3:] + 1 - rgba[:, 3:], (8, 8, 8, 8), value=1.0)
+        """As `left_out`, the pictures (n, 3, side, side)."""
+        shown, right = left_out(self._rgba, self.vendors, self.concepts, self.retrieval)
         shown = F.interpolate(shown, size=(side, side), mode="bilinear", antialias=True)
-        right = torch.tensor([self.retrieval.index(name) for name in names])
         return shown, self.retrieval, right
 
     def _draw_crops(self) -> tuple[Tensor, Tensor]:
