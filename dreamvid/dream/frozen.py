@@ -1,10 +1,12 @@
 """The same image tower with fewer operations, where its weights never change again.
 
-For open_clip's ResNets, the built-in guide among them; other towers have nothing to leave out.
+For ResNets, open_clip's and timm's, the built-in guide among them; other towers have nothing to
+leave out.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, cast
 
 import torch
@@ -14,26 +16,45 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 def freeze(visual: nn.Module) -> nn.Module:
     """`visual`, changed in place so that it gives the same features sooner; in eval mode."""
-    from open_clip.modified_resnet import Bottleneck, ModifiedResNet
+    from open_clip.modified_resnet import ModifiedResNet
 
     visual.eval()
     for module in list(visual.modules()):
-        if isinstance(module, (ModifiedResNet, Bottleneck)):
-            for number in ("1", "2", "3"):
-                _fold(module, f"conv{number}", f"bn{number}")
-        if isinstance(module, Bottleneck) and module.downsample is not None:
-            _fold(module.downsample, "0", "1")
+        if isinstance(module, _residual()):
+            _fold_all(module)
     if isinstance(visual, ModifiedResNet):
         visual.attnpool = OneQueryPool(visual.attnpool)
     return visual
+
+
+def _residual() -> tuple[type[nn.Module], ...]:
+    """Networks and blocks that call their parts in the order in which they hold them."""
+    from open_clip import modified_resnet
+    from timm.models import resnet
+
+    own = (modified_resnet.ModifiedResNet, modified_resnet.Bottleneck)
+    return (*own, resnet.ResNet, resnet.BasicBlock, resnet.Bottleneck)
+
+
+def _fold_all(module: nn.Module) -> None:
+    """Fold each batch norm next to a convolution, in `module` and its stem or shortcut."""
+    for (name, before), (norm, after) in pairwise(list(module.named_children())):
+        if isinstance(before, nn.Sequential) and isinstance(after, nn.BatchNorm2d):
+            # timm's deep stem, whose last part is a convolution.
+            _fold(module, f"{name}.{len(before) - 1}", norm)
+        elif isinstance(before, nn.Conv2d) and isinstance(after, nn.BatchNorm2d):
+            _fold(module, name, norm)
+    for child in module.children():
+        if isinstance(child, nn.Sequential) and not isinstance(child[0], _residual()):
+            _fold_all(child)
 
 
 def _fold(parent: nn.Module, convolution: str, norm: str) -> None:
     """Let the convolution do what the batch norm after it does to its result."""
     before = cast("nn.Conv2d", parent.get_submodule(convolution))
     after = cast("nn.BatchNorm2d", parent.get_submodule(norm))
-    parent.add_module(convolution, fuse_conv_bn_eval(before, after))
-    parent.add_module(norm, nn.Identity())
+    parent.set_submodule(convolution, fuse_conv_bn_eval(before, after))
+    parent.set_submodule(norm, nn.Identity())
 
 
 class OneQueryPool(nn.Module):

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +22,10 @@ _BACKGROUNDS = 4096
 _TILED, _PLAIN = 0.12, 0.06
 """Shares of the views with many copies, and of those that show a scene or pattern alone."""
 
-_VENDOR_WEIGHTS = {"game-icons": 0.2, "openclipart": 0.7}
-_CATEGORY_WEIGHTS = {"People & Body": 0.25, "Smileys & Emotion": 0.5, "Symbols": 0.4}
+_VENDOR_WEIGHTS = {"game-icons": 0.02, "openclipart": 0.2}
+_CATEGORY_WEIGHTS = {
+    **{"People & Body": 0.06, "Smileys & Emotion": 0.12, "Symbols": 0.08, "Activities": 0.4},
+}
 
 COLOURS = {
     "red": (0.9, 0.1, 0.1),
@@ -63,15 +66,12 @@ SCENES = {
 
 
 @dataclass
-class Batch:
-    """Views and what they mean."""
+class Concept:
+    """What some views have in common."""
 
-    images: Tensor
-    """(n, 3, side, side) in [0, 1]."""
-    names: list[list[int]]
-    """The captions that name what each shows."""
-    keywords: list[list[int]]
-    """Further captions that fit."""
+    names: list[str]
+    keywords: list[str]
+    """Further words that fit."""
 
 
 LEFT_OUT = "fluent"
@@ -93,79 +93,78 @@ def left_out(
 
 
 class Views:
-    """Draws views; all captions are `texts`, named by their number."""
+    """Draws views, each of one of the `concepts`, named by its number."""
 
     def __init__(self, folder: Path, left_out: tuple[str, ...] = ()) -> None:
         """Of the prepared data in `folder`, without the vendors that are `left_out`."""
         data = np.load(folder / "data.npz")
         facts = json.loads((folder / "captions.json").read_text())
-        self.vendors = [picture["vendor"] for picture in facts["pictures"]]
-        keep = [n for n, vendor in enumerate(self.vendors) if vendor not in left_out]
-        rgba = torch.from_numpy(data["rgba"]).permute(0, 3, 1, 2)
-        self._rgba = rgba
-        self.retrieval: list[str] = facts["retrieval"]
-        self.concepts = [picture["concept"] for picture in facts["pictures"]]
-        self.texts: list[str] = []
-        self._numbers: dict[str, int] = {}
-        pictures = facts["pictures"]
-        self._categories = [picture["category"] for picture in pictures]
-        self._names = [[self._number(text) for text in p["names"]] for p in pictures]
-        self._keywords = [[self._number(text) for text in p["keywords"]] for p in pictures]
-        self.keep = torch.tensor(keep)
-        self.weights = torch.tensor([self._weight(n) for n in keep], dtype=torch.float64)
+        self._pictures: list[dict[str, Any]] = facts["pictures"]
+        self._rgba = torch.from_numpy(data["rgba"]).permute(0, 3, 1, 2)
+        self._retrieval: list[str] = facts["retrieval"]
+        self.numbers: dict[str, int] = {}
+        self.concepts: list[Concept] = []
+        self._labels = torch.tensor(
+            [self._label(p["concept"], p["names"], p["keywords"]) for p in self._pictures]
+        )
+        keep = [n for n, p in enumerate(self._pictures) if p["vendor"] not in left_out]
+        self._keep = torch.tensor(keep)
+        weights = [_weight(self._pictures[n]) for n in keep]
+        self._weights = torch.tensor(weights, dtype=torch.float64)
         self._scenes = torch.from_numpy(data["scenes"]).permute(0, 3, 1, 2)
-        self._scene_captions = [
-            [self._number(text) for text in [*SCENES[name], name]] for name in facts["scenes"]
+        self._scene_labels = [
+            self._label(f"{name} scene", [*SCENES[name], name]) for name in facts["scenes"]
         ]
-        self._colour_captions = {
-            name: [self._number(name), self._number(f"{name} colour")] for name in COLOURS
+        self._colour_labels = {
+            name: self._label(f"{name} colour", [name, f"{name} colour"]) for name in COLOURS
         }
-        self._pattern_captions = {
-            name: [self._number(name), self._number(f"{name} pattern")] for name in PATTERNS
+        self._pattern_labels = {
+            name: self._label(f"{name} pattern", [name, f"{name} pattern"]) for name in PATTERNS
         }
         self._crops, self._crop_scenes = self._draw_crops()
 
-    def _number(self, text: str) -> int:
-        if text not in self._numbers:
-            self._numbers[text] = len(self.texts)
-            self.texts.append(text)
-        return self._numbers[text]
+    def _label(self, concept: str, names: Sequence[str], keywords: Sequence[str] = ()) -> int:
+        """The concept's number, all that it is called noted."""
+        number = self.numbers.setdefault(concept, len(self.concepts))
+        if number == len(self.concepts):
+            self.concepts.append(Concept([], []))
+        known = self.concepts[number]
+        known.names += [name for name in names if name not in known.names]
+        known.keywords += [word for word in keywords if word not in known.keywords]
+        return number
 
-    def _weight(self, picture: int) -> float:
-        """Silhouettes widen the vocabulary; of people there are more than anyone dreams of."""
-        vendor, category = self.vendors[picture], self._categories[picture]
-        return _VENDOR_WEIGHTS.get(vendor, 1.0) * _CATEGORY_WEIGHTS.get(category, 1.0)
+    def draw(self, count: int, side: int, simple: float) -> tuple[Tensor, Tensor]:
+        """So many views of `side` pixels, (count, 3, side, side) in [0, 1], and their concepts.
 
-    def draw(self, count: int, side: int) -> Batch:
-        """So many views of `side` pixels, from torch's own random numbers."""
+        From torch's own random numbers; the share `simple` of them as on a page.
+        """
         plain = int((torch.rand(count) < _PLAIN).sum())
-        picked = self.keep[torch.multinomial(self.weights, count - plain, replacement=True)]
-        shown = [self.show(picked, side)]
-        names = [self._names[n] for n in picked.tolist()]
-        keywords = [self._keywords[n] for n in picked.tolist()]
-        for _ in range(plain):
-            image, fitting = self._plain(side)
-            shown.append(image[None])
-            names.append(fitting)
-            keywords.append([])
-        return Batch(_jittered(torch.cat(shown)), names, keywords)
+        picked = self._keep[torch.multinomial(self._weights, count - plain, replacement=True)]
+        others = [self._plain(side) for _ in range(plain)]
+        shown = [self.show(picked, side, simple), *(image[None] for image, _ in others)]
+        labels = [self._labels[picked], torch.tensor([label for _, label in others]).long()]
+        return _jittered(torch.cat(shown)), torch.cat(labels)
 
-    def show(self, picked: Tensor, side: int) -> Tensor:
-        """Each of those pictures somewhere on a background."""
+    def show(self, picked: Tensor, side: int, simple: float) -> Tensor:
+        """Each of those pictures somewhere on a background; some whole and on flat ground."""
         rgba = self._rgba[picked].float() / 255
-        silhouettes = [self.vendors[n] == "game-icons" for n in picked.tolist()]
+        silhouettes = [self._pictures[n]["vendor"] == "game-icons" for n in picked.tolist()]
         tint = torch.rand(len(picked), 3, 1, 1)
         rgb = torch.where(torch.tensor(silhouettes).view(-1, 1, 1, 1), tint, rgba[:, :3])
         premultiplied = torch.cat([rgb * rgba[:, 3:], rgba[:, 3:]], 1)
-        grid = _placements(len(picked), side)
+        is_simple = torch.rand(len(picked)) < simple
+        grid, ground = _placements(len(picked), side), self._backgrounds(len(picked), side)
+        grid[is_simple] = _centred(int(is_simple.sum()), side)
+        ground[is_simple] = _flat(int(is_simple.sum()))
         placed = F.grid_sample(premultiplied, grid, align_corners=False)
-        return placed[:, :3] + (1 - placed[:, 3:]) * self._backgrounds(len(picked), side)
+        return placed[:, :3] + (1 - placed[:, 3:]) * ground
 
-    def left_out(self, side: int) -> tuple[Tensor, list[str], Tensor]:
-        """As `left_out`, the pictures (n, 3, side, side)."""
-        shown, right = left_out(self._rgba, self.vendors, self.concepts, self.retrieval)
+    def left_out(self, side: int) -> tuple[Tensor, Tensor, Tensor]:
+        """As `left_out`, the pictures (n, 3, side, side), and the concepts that are named."""
+        vendors, concepts = ([p[key] for p in self._pictures] for key in ("vendor", "concept"))
+        shown, right = left_out(self._rgba, vendors, concepts, self._retrieval)
         shown = F.interpolate(shown, size=(side, side), mode="bilinear", antialias=True)
-        return shown, self.retrieval, right
+        return shown, right, torch.tensor([self.numbers[name] for name in self._retrieval])
 
     def _draw_crops(self) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(5)
@@ -199,20 +198,30 @@ class Views:
         crops = self._crops[numbers].float() / 255
         return F.interpolate(crops, size=(side, side), mode="area") if side != CROP_SIDE else crops
 
-    def _plain(self, side: int) -> tuple[Tensor, list[int]]:
+    def _plain(self, side: int) -> tuple[Tensor, int]:
         """A scene, a colour or a pattern, alone."""
         kind = int(torch.randint(0, 3, ()))
         if kind == 0:
             crop = int(torch.randint(len(self._crops), ()))
             shown = self._crop(torch.tensor([crop]), side)[0]
-            return shown, self._scene_captions[self._crop_scenes[crop]]
+            return shown, self._scene_labels[self._crop_scenes[crop]]
         if kind == 1:
             name = list(COLOURS)[int(torch.randint(len(COLOURS), ()))]
             shade = (clouds(1, side)[0].mean(0, keepdim=True) - 0.5) * float(torch.rand(())) * 0.4
             colour = torch.tensor(COLOURS[name]).view(3, 1, 1)
-            return (colour + shade).clamp(0, 1), self._colour_captions[name]
+            return (colour + shade).clamp(0, 1), self._colour_labels[name]
         name = PATTERNS[int(torch.randint(len(PATTERNS), ()))]
-        return _pattern(name, side), self._pattern_captions[name]
+        return _pattern(name, side), self._pattern_labels[name]
+
+
+def _weight(picture: dict[str, Any]) -> float:
+    """How often a picture is shown, beside others.
+
+    Silhouettes and clip art widen the vocabulary; of people and faces there are more than anyone
+    dreams of.
+    """
+    vendor, category = picture["vendor"], picture["category"]
+    return _VENDOR_WEIGHTS.get(vendor, 1.0) * _CATEGORY_WEIGHTS.get(category, 1.0)
 
 
 PATTERNS = ("stripes", "checkerboard", "polka dots", "spiral", "rings", "waves", "rainbow", "stars")
@@ -274,6 +283,21 @@ def _placements(count: int, side: int) -> Tensor:
     grid = F.affine_grid(theta, [count, 4, side, side], align_corners=False)
     wrapped = torch.remainder(grid + 1.05, 2.1) - 1.05
     return torch.where(tiled.view(-1, 1, 1, 1), wrapped, grid)
+
+
+def _centred(count: int, side: int) -> Tensor:
+    """Sampling grids: the whole thing, upright, about as large as the view."""
+    theta = torch.zeros(count, 2, 3)
+    scale = torch.empty(count).uniform_(0.85, 1.3)
+    theta[:, 0, 0] = scale * torch.where(torch.rand(count) < 0.5, -1.0, 1.0)
+    theta[:, 1, 1] = scale
+    theta[:, :, 2] = torch.empty(count, 2).uniform_(-0.12, 0.12)
+    return F.affine_grid(theta, [count, 4, side, side], align_corners=False)
+
+
+def _flat(count: int) -> Tensor:
+    """(count, 3, 1, 1): white, mostly, or any colour."""
+    return torch.where(torch.rand(count, 1, 1, 1) < 0.6, 1.0, torch.rand(count, 3, 1, 1))
 
 
 def _jittered(images: Tensor) -> Tensor:
