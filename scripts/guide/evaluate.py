@@ -28,7 +28,7 @@ from dreamvid.dream.optimise import dream_image
 from dreamvid.media.reader import VideoReader
 from dreamvid.media.still import write_image
 
-ROOT = Path(__file__).resolve().parents[2]
+JUDGE = f"local-dir:{Path(__file__).resolve().parents[2] / 'tests' / 'judge'}"
 PROMPTS = (
     *("octopus", "castle", "rose", "mushroom", "lion", "butterfly", "strawberry", "ladybug"),
     *("school bus", "daisy", "jellyfish", "volcano", "moon", "fire", "rainbow", "snowflake"),
@@ -115,7 +115,7 @@ def real_frames(clips: Path) -> list[Tensor]:
 
 
 def sheet(dreams: list[Tensor]) -> Tensor:
-    """Three rows of eight, in the prompts' order."""
+    """Rows of eight, in their order."""
     rows = [torch.cat(dreams[n : n + COLUMNS], 2) for n in range(0, len(dreams), COLUMNS)]
     return torch.cat(rows, 1)
 
@@ -123,7 +123,7 @@ def sheet(dreams: list[Tensor]) -> Tensor:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("guide", nargs="?", default="mini")
-    parser.add_argument("--judge", default=f"local-dir:{ROOT / 'tests' / 'judge'}")
+    parser.add_argument("--judge", default=JUDGE)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--clips", type=Path)
     parser.add_argument("--json", action="store_true")

@@ -22,19 +22,19 @@ CONTEXT = 32
 VOCABULARY = 49408
 MEAN, STD = (0.481, 0.458, 0.408), (0.269, 0.261, 0.276)
 
+
+def _timm(name: str) -> dict[str, Any]:
+    settings = {"timm_model_name": name, "timm_pool": "avg", "timm_proj": "linear"}
+    return {"image_size": SIDE, "patch_size": None, **settings}
+
+
 VISION: dict[str, dict[str, Any]] = {
+    "resnet10t": _timm("resnet10t"),
+    "regnet": _timm("regnetx_002"),
+    "convnext": _timm("convnext_atto"),
     "rn32": {"image_size": SIDE, "layers": (1, 1, 1, 1), "width": 32, "patch_size": None},
-    "rn24": {"image_size": SIDE, "layers": (1, 1, 1, 1), "width": 24, "patch_size": None},
-    "rn40": {"image_size": SIDE, "layers": (1, 1, 1, 1), "width": 40, "patch_size": None},
-    "resnet10t": {
-        **{"image_size": SIDE, "timm_model_name": "resnet10t", "timm_pool": "avg"},
-        **{"timm_proj": "linear", "patch_size": None},
-    },
-    "convnext": {
-        **{"image_size": SIDE, "timm_model_name": "convnext_atto", "timm_pool": "avg"},
-        **{"timm_proj": "linear", "patch_size": None},
-    },
 }
+"""All but the last take views of any side."""
 
 
 def config(vision: str, text_width: int) -> dict[str, Any]:
@@ -62,11 +62,8 @@ def create(vision: str, text_width: int, vectors: Path) -> CLIP:
     principal = torch.linalg.svd(glove, full_matrices=False)[2][:text_width]
     rows = F.normalize(glove @ principal.T, dim=1)
     with torch.no_grad():
-        model.token_embedding.weight.mul_(0.5)
-        # As long as a random row of open_clip's own initialisation.
-        model.token_embedding.weight[torch.from_numpy(data["tokens"])] = (
-            rows * 0.02 * text_width**0.5
-        )
+        model.token_embedding.weight.normal_(std=text_width**-0.5)
+        model.token_embedding.weight[torch.from_numpy(data["tokens"])] = rows
     return model
 
 

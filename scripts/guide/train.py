@@ -41,10 +41,11 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--begin", type=Path, help="an OUT of a training to go on from")
+    parser.add_argument("--begin", type=Path, help="an OUT whose image tower to go on from")
     parser.add_argument("--vision", default="resnet10t", choices=models.VISION)
     parser.add_argument("--text-width", type=int, default=96)
     parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--until", type=int, help="stop after this step, for others to begin from")
     parser.add_argument("--word-steps", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--radius", type=float, default=1.0, help="L2, of pixels in [0, 1]")
@@ -121,7 +122,11 @@ class Training:
             self.step, self.seconds = state["step"], state["seconds"]
             torch.set_rng_state(state["random"])
         elif given.begin is not None:
-            self._take(torch.load(given.begin / "training.pt", weights_only=False))
+            state = torch.load(given.begin / "training.pt", weights_only=False)
+            towers = ((k, v) for k, v in state["model"].items() if k.startswith("visual."))
+            self._take(
+                {"model": self.model.state_dict() | dict(towers), "vectors": state["vectors"]}
+            )
 
     def _take(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
@@ -144,9 +149,8 @@ class Training:
     def advance(self) -> float:
         """One step; its loss."""
         given, done = self.given, self.step / self.given.steps
-        rate = given.rate * min(1, done / WARM_UP + 0.01) * (0.51 + 0.49 * math.cos(math.pi * done))
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = given.rate * words.rate_at(done, WARM_UP)
         side = self.side()
         first, last = given.simple
         images, labels = self.views.draw(given.batch, side, first + (last - first) * done)
@@ -184,7 +188,7 @@ class Training:
         """Teach the words, and save the model."""
         given = self.given
         vectors = F.normalize(self.tower.vectors.detach(), dim=1)
-        words.teach(self.model, vectors, self.views.concepts, given.word_steps, SCALE)
+        words.teach(self.model, vectors, self.views, given.word_steps, SCALE)
         self.model.logit_scale.data.fill_(math.log(SCALE))
         models.save(self.model.state_dict(), given.vision, given.text_width, given.out)
         facts = {k: str(v) if isinstance(v, Path) else v for k, v in vars(given).items()}
@@ -199,10 +203,11 @@ def main() -> None:
     training.model.train()
     begin = time.monotonic() - training.seconds
     recent: list[float] = []
-    while training.step < given.steps:
+    last = given.steps if given.until is None else min(given.until, given.steps)
+    while training.step < last:
         recent.append(training.advance())
         training.seconds = time.monotonic() - begin
-        if training.step % given.every == 0 or training.step == given.steps:
+        if training.step % given.every == 0 or training.step == last:
             training.save()
             told = {
                 "step": training.step,
@@ -212,7 +217,8 @@ def main() -> None:
             }
             print(json.dumps(told), flush=True)
             recent.clear()
-    training.finish()
+    if training.step == given.steps:
+        training.finish()
 
 
 if __name__ == "__main__":

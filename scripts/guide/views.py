@@ -22,6 +22,8 @@ _BACKGROUNDS = 4096
 _TILED, _PLAIN = 0.12, 0.06
 """Shares of the views with many copies, and of those that show a scene or pattern alone."""
 
+_PLAIN_WEIGHT = 3.0
+"""Of each such scene, colour or pattern, where one picture's is 1, when words are drawn."""
 _VENDOR_WEIGHTS = {"game-icons": 0.02, "openclipart": 0.2}
 _CATEGORY_WEIGHTS = {
     **{"People & Body": 0.06, "Smileys & Emotion": 0.12, "Symbols": 0.08, "Activities": 0.4},
@@ -93,7 +95,10 @@ def left_out(
 
 
 class Views:
-    """Draws views, each of one of the `concepts`, named by its number."""
+    """Draws views, each of one of the `concepts`, named by its number.
+
+    `weights` says how often each of those should be spoken of: (concepts,), float64.
+    """
 
     def __init__(self, folder: Path, left_out: tuple[str, ...] = ()) -> None:
         """Of the prepared data in `folder`, without the vendors that are `left_out`."""
@@ -121,6 +126,15 @@ class Views:
         self._pattern_labels = {
             name: self._label(f"{name} pattern", [name, f"{name} pattern"]) for name in PATTERNS
         }
+        shown = torch.zeros(len(self.concepts), dtype=torch.float64)
+        shown.index_add_(0, self._labels[self._keep], self._weights)
+        for labels in (
+            self._scene_labels,
+            self._colour_labels.values(),
+            self._pattern_labels.values(),
+        ):
+            shown[list(labels)] = _PLAIN_WEIGHT
+        self.weights = shown
         self._crops, self._crop_scenes = self._draw_crops()
 
     def _label(self, concept: str, names: Sequence[str], keywords: Sequence[str] = ()) -> int:
@@ -154,8 +168,9 @@ class Views:
         premultiplied = torch.cat([rgb * rgba[:, 3:], rgba[:, 3:]], 1)
         is_simple = torch.rand(len(picked)) < simple
         grid, ground = _placements(len(picked), side), self._backgrounds(len(picked), side)
-        grid[is_simple] = _centred(int(is_simple.sum()), side)
-        ground[is_simple] = _flat(int(is_simple.sum()))
+        if is_simple.any():
+            grid[is_simple] = _centred(int(is_simple.sum()), side)
+            ground[is_simple] = _flat(int(is_simple.sum()))
         placed = F.grid_sample(premultiplied, grid, align_corners=False)
         return placed[:, :3] + (1 - placed[:, 3:]) * ground
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from open_clip.model import CLIP
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
-from views import Concept
+from views import Concept, Views
 
 TEMPLATES = (
     *("{}", "{}", "{}", "{}", "a {}", "a {}", "the {}", "a picture of a {}", "a photo of a {}"),
@@ -24,7 +25,7 @@ JOINED_SHARE = 0.25
 """Of the phrases that ask for two things at once."""
 KEYWORD_WEIGHT = 0.3
 """How well a keyword fits, where a name fits as 1."""
-BATCH, RATE = 256, 2e-3
+BATCH, RATE, TOKEN_RATE = 256, 2e-3, 1e-2
 WARM_UP = 0.05
 
 
@@ -42,55 +43,96 @@ def fits(concepts: Sequence[Concept]) -> tuple[list[str], Tensor]:
     return list(known), table / table.sum(1, keepdim=True)
 
 
-def teach(
-    model: CLIP, vectors: Tensor, concepts: Sequence[Concept], steps: int, scale: float
-) -> None:
+def teach(model: CLIP, vectors: Tensor, views: Views, steps: int, scale: float) -> None:
     """Fit the text tower so that a caption lies where the concepts lie that it fits.
 
     `vectors` are the concepts', (n, EMBEDDING) of unit length; the loss is the cross entropy of
     each caption among them all, at the `scale` at which they were learned, and one minus the cosine
-    to the fitting ones' mean. The tokens' own vectors stay, so that words never seen keep their
-    place among those that are.
+    to the fitting ones' mean.
     """
-    captions, table = fits(concepts)
-    tokenize = SimpleTokenizer(context_length=models.CONTEXT)
-    learned = [
+    phrases = Phrases(views)
+    tokens = model.token_embedding.weight
+    before = tokens.detach().clone()
+    others = [
         parameter
         for name, parameter in model.named_parameters()
         if not name.startswith(("visual.", "token_embedding.", "logit_scale"))
     ]
-    optimizer = torch.optim.AdamW(learned, lr=RATE, betas=(0.9, 0.98), weight_decay=0.01)
+    groups = [{"params": others, "peak": RATE}, {"params": [tokens], "peak": TOKEN_RATE}]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0, fused=True)
     for step in range(steps):
         done = step / steps
-        rate = RATE * min(1, done / WARM_UP + 0.01) * (0.51 + 0.49 * math.cos(math.pi * done))
         for group in optimizer.param_groups:
-            group["lr"] = rate
-        phrases, wanted = _draw(captions, table)
-        texts = models.encode_text(model, tokenize(phrases))
+            group["lr"] = group["peak"] * rate_at(done, WARM_UP)
+        written, wanted = phrases.draw()
+        texts = models.encode_text(model, written)
         entropy = -(wanted * F.log_softmax(scale * texts @ vectors.T, 1)).sum(1).mean()
         loss = entropy + (1 - (texts * F.normalize(wanted @ vectors, dim=1)).sum(1)).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(learned, 1.0)
+        torch.nn.utils.clip_grad_norm_([*others, tokens], 1.0)
         optimizer.step()
         if (step + 1) % 500 == 0:
             told = {"words": step + 1, "loss": round(float(loss.detach()), 3)}
             print(json.dumps(told), flush=True)
+    with torch.no_grad():
+        tokens.copy_(spread(before, tokens, phrases.tokens_seen()))
 
 
-def _draw(captions: list[str], table: Tensor) -> tuple[list[str], Tensor]:
-    """BATCH phrases, and how well each fits each concept."""
-    one, other = torch.randint(len(captions), (2, BATCH))
-    joined = torch.rand(BATCH) < JOINED_SHARE
-    pairs = zip(one.tolist(), other.tolist(), joined.tolist(), strict=True)
-    phrases = [
-        _pick(JOINED).format(captions[a], captions[b])
-        if both
-        else _pick(TEMPLATES).format(captions[a])
-        for a, b, both in pairs
-    ]
-    return phrases, torch.where(joined[:, None], (table[one] + table[other]) / 2, table[one])
+def rate_at(done: float, warm_up: float) -> float:
+    """A share of the greatest rate: up in a line, down by half a cosine."""
+    return min(1, done / warm_up + 0.01) * (0.51 + 0.49 * math.cos(math.pi * done))
 
 
-def _pick(templates: Sequence[str]) -> str:
-    return templates[int(torch.randint(len(templates), ()))]
+def spread(before: Tensor, after: Tensor, seen: Tensor) -> Tensor:
+    """The tokens' vectors, (vocabulary, width), those never seen moved as those that were.
+
+    By the linear map that carries the seen ones from where they were to where they are, least
+    squares with a ridge, so that a word never seen keeps its place among those alike to it.
+    """
+    x, y = before[seen], after[seen]
+    ridge = x.square().sum() / len(before[0]) * torch.eye(len(before[0]))
+    moved: Tensor = before @ torch.linalg.solve(x.T @ x + 0.1 * ridge, x.T @ y)
+    moved[seen] = y
+    return moved
+
+
+class Phrases:
+    """Draws captions, as tokens, and what they fit."""
+
+    def __init__(self, views: Views) -> None:
+        self._concepts, self._weights = views.concepts, views.weights
+        captions, self._table = fits(views.concepts)
+        self._rows = {caption: row for row, caption in enumerate(captions)}
+        self._tokenize = SimpleTokenizer(context_length=models.CONTEXT)
+
+    def tokens_seen(self) -> Tensor:
+        """The numbers of all tokens of all captions."""
+        return torch.tensor(sorted(set(self._tokenize(list(self._rows)).flatten().tolist())))
+
+    def draw(self) -> tuple[Tensor, Tensor]:
+        """(BATCH, CONTEXT) tokens, and how well each fits each concept: (BATCH, concepts)."""
+        both = torch.multinomial(self._weights, 2 * BATCH, replacement=True).view(2, -1)
+        ones, others = ([self._caption(n) for n in numbers] for numbers in both.tolist())
+        joined = torch.rand(BATCH) < JOINED_SHARE
+        written = [
+            _with_articles(_pick(JOINED if two else TEMPLATES).format(one, other))
+            for one, other, two in zip(ones, others, joined.tolist(), strict=True)
+        ]
+        first, second = (self._table[[self._rows[c] for c in cs]] for cs in (ones, others))
+        wanted = torch.where(joined[:, None], (first + second) / 2, first)
+        return self._tokenize(written), wanted
+
+    def _caption(self, number: int) -> str:
+        """A name, mostly."""
+        concept = self._concepts[number]
+        is_keyword = concept.keywords and float(torch.rand(())) < KEYWORD_WEIGHT
+        return _pick(concept.keywords if is_keyword else concept.names)
+
+
+def _with_articles(phrase: str) -> str:
+    return re.sub(r"\ba (?=[aeiou])", "an ", phrase)
+
+
+def _pick(choices: Sequence[str]) -> str:
+    return choices[int(torch.randint(len(choices), ()))]
