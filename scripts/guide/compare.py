@@ -1,8 +1,8 @@
 """Trained variants side by side: their figures as a table, their dreams as a picture.
 
-    python scripts/guide/compare.py FOLDER CLIPS SHEET.png NAME=GUIDE [NAME=GUIDE …]
+    python scripts/guide/compare.py FOLDER SHEET.png NAME=GUIDE [NAME=GUIDE …]
 
-FOLDER is the prepared data, CLIPS the folder of real clips. Each row of the sheet shows what one
+FOLDER is the prepared data. Each row of the sheet shows what one
 guide makes of the same grey noise, for the first eight prompts.
 """
 
@@ -12,28 +12,19 @@ import argparse
 from pathlib import Path
 
 import torch
-from evaluate import (
-    COLUMNS,
-    JUDGE,
-    dreams_from_grey,
-    gains_on_frames,
-    judged,
-    retrieval,
-    sheet,
-)
+from evaluate import COLUMNS, JUDGE, dreams_from_grey, judged, retrieval, sheet
 
 from dreamvid.dream.guide import load_clip
 from dreamvid.media.still import write_image
 
 HEAD = """\
-| variant | top-1 | top-5 | dreams first | frames risen | mean gain |
-|---|---|---|---|---|---|"""
+| variant | top-1 | top-5 | dreams ranked first |
+|---|---|---|---|"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("clips", type=Path)
     parser.add_argument("sheet", type=Path)
     parser.add_argument("variants", nargs="+", metavar="NAME=GUIDE")
     parser.add_argument("--judge", default=JUDGE)
@@ -46,12 +37,10 @@ def main() -> None:
         clip = load_clip(guide, cpu)
         found, dreams = retrieval(clip, given.folder), dreams_from_grey(clip)
         rows += dreams[:COLUMNS]
-        ranks, gains = judged(judge, dreams), gains_on_frames(clip, judge, given.clips)
-        each = [gain for gains in gains["frames_gains"].values() for gain in gains]
+        ranks = judged(judge, dreams)
         print(
             f"| {name} | {found['retrieval_top1']:.1%} | {found['retrieval_top5']:.1%} "
-            f"| {ranks['dreams_first']} of {ranks['dreams']} "
-            f"| {gains['frames_risen']} of {gains['frames']} | {sum(each) / len(each):.3f} |",
+            f"| {ranks['dreams_first']} of {ranks['dreams']} |",
             flush=True,
         )
     write_image(given.sheet, sheet(rows), overwrite=True)

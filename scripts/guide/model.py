@@ -95,6 +95,9 @@ def save(state: dict[str, Tensor], vision: str, text_width: int, folder: Path) -
     save_file(halves, folder / "open_clip_model.safetensors")
     facts = {
         "model_cfg": config(vision, text_width),
-        "preprocess_cfg": {"mean": MEAN, "std": STD, "interpolation": "bicubic"},
+        "preprocess_cfg": {
+            **{"mean": MEAN, "std": STD, "size": (SIDE, SIDE)},
+            **{"interpolation": "bilinear", "resize_mode": "squash"},
+        },
     }
     (folder / "open_clip_config.json").write_text(json.dumps(facts, indent=2) + "\n")

@@ -22,6 +22,8 @@ _BACKGROUNDS = 4096
 _TILED, _PLAIN = 0.12, 0.06
 """Shares of the views with many copies, and of those that show a scene or pattern alone."""
 
+_FAINT, _COARSE = 0.45, 0.3
+"""Shares of the views that show a thing faintly, and that show it without details."""
 _PLAIN_WEIGHT = 3.0
 """Of each such scene, colour or pattern, where one picture's is 1, when words are drawn."""
 _VENDOR_WEIGHTS = {"game-icons": 0.02, "openclipart": 0.2}
@@ -171,8 +173,8 @@ class Views:
         if is_simple.any():
             grid[is_simple] = _centred(int(is_simple.sum()), side)
             ground[is_simple] = _flat(int(is_simple.sum()))
-        placed = F.grid_sample(premultiplied, grid, align_corners=False)
-        return placed[:, :3] + (1 - placed[:, 3:]) * ground
+        placed = F.grid_sample(premultiplied, grid, align_corners=False) * _presence(len(picked))
+        return _some_coarse(placed[:, :3] + (1 - placed[:, 3:]) * ground)
 
     def left_out(self, side: int) -> tuple[Tensor, Tensor, Tensor]:
         """As `left_out`, the pictures (n, 3, side, side), and the concepts that are named."""
@@ -300,6 +302,23 @@ def _placements(count: int, side: int) -> Tensor:
     return torch.where(tiled.view(-1, 1, 1, 1), wrapped, grid)
 
 
+def _presence(count: int) -> Tensor:
+    """(count, 1, 1, 1): how much there is of a thing; of some little, as in a young dream."""
+    faint = torch.rand(count, 1, 1, 1) < _FAINT
+    return torch.where(faint, torch.empty(count, 1, 1, 1).uniform_(0.15, 1), 1.0)
+
+
+def _some_coarse(images: Tensor) -> Tensor:
+    """The images, some without their details, as the first octaves of a dream."""
+    side = images.shape[-1]
+    chosen = torch.rand(len(images)) < _COARSE
+    if chosen.any():
+        coarse = int(torch.randint(side // 5, side * 2 // 3, ()))
+        small = F.interpolate(images[chosen], size=(coarse, coarse), mode="area")
+        images[chosen] = F.interpolate(small, size=(side, side), mode="bilinear")
+    return images
+
+
 def _centred(count: int, side: int) -> Tensor:
     """Sampling grids: the whole thing, upright, about as large as the view."""
     theta = torch.zeros(count, 2, 3)
@@ -325,5 +344,5 @@ def _jittered(images: Tensor) -> Tensor:
     grey = images.mean(1, keepdim=True)
     images = grey + (images - grey) * uniform(0.7, 1.3)
     images = (images - 0.5) * uniform(0.7, 1.2) + 0.5 + uniform(-0.12, 0.12)
-    noise = torch.randn_like(images) * uniform(0, 0.06)
+    noise = torch.randn_like(images) * uniform(0, 0.1)
     return (images + noise).clamp(0, 1)

@@ -29,8 +29,11 @@ BATCH, RATE, TOKEN_RATE = 256, 2e-3, 1e-2
 WARM_UP = 0.05
 
 
-def fits(concepts: Sequence[Concept]) -> tuple[list[str], Tensor]:
-    """All captions, and how well each fits each concept: (captions, concepts), rows of sum 1."""
+def fits(concepts: Sequence[Concept], weights: Tensor) -> tuple[list[str], Tensor]:
+    """All captions, and how well each fits each concept: (captions, concepts), rows of sum 1.
+
+    Of two concepts of one name, the one that is spoken of more often (`weights`) fits better.
+    """
     known: dict[str, dict[int, float]] = defaultdict(dict)
     for number, concept in enumerate(concepts):
         for word in concept.keywords:
@@ -40,6 +43,7 @@ def fits(concepts: Sequence[Concept]) -> tuple[list[str], Tensor]:
     table = torch.zeros(len(known), len(concepts))
     for row, fitting in enumerate(known.values()):
         table[row, list(fitting)] = torch.tensor(list(fitting.values()))
+    table *= weights.float() + 1e-3
     return list(known), table / table.sum(1, keepdim=True)
 
 
@@ -102,7 +106,7 @@ class Phrases:
 
     def __init__(self, views: Views) -> None:
         self._concepts, self._weights = views.concepts, views.weights
-        captions, self._table = fits(views.concepts)
+        captions, self._table = fits(views.concepts, views.weights)
         self._rows = {caption: row for row, caption in enumerate(captions)}
         self._tokenize = SimpleTokenizer(context_length=models.CONTEXT)
 

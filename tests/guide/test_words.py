@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import model as models
+import pytest
 import torch
 import words
 from open_clip.tokenizer import SimpleTokenizer
@@ -17,11 +18,13 @@ MOONS = [
 
 
 def test_a_caption_fits_what_it_names_more_than_what_it_recalls():
-    captions, table = words.fits(MOONS)
+    captions, table = words.fits(MOONS, torch.tensor([1, 1, 1]))
     rows = dict(zip(captions, table.tolist(), strict=True))
     assert rows["full moon"] == [1, 0, 0]
     assert rows["moon"] == rows["night"] == [0.5, 0.5, 0]
     torch.testing.assert_close(torch.tensor(rows["banana"]), torch.tensor([0, 0.3, 1]) / 1.3)
+    _, table = words.fits(MOONS, torch.tensor([3, 1, 1]))
+    assert table[captions.index("moon")].tolist() == pytest.approx([0.75, 0.25, 0], abs=1e-3)
 
 
 def test_taught_captions_lie_where_their_concepts_do(prepared):
@@ -34,7 +37,7 @@ def test_taught_captions_lie_where_their_concepts_do(prepared):
     words.teach(model, vectors, views, steps=120, scale=16)
     tokenize = SimpleTokenizer(context_length=models.CONTEXT)
     with torch.no_grad():
-        texts = models.encode_text(model, tokenize(["tree", "a picture of an owl", "tree and owl"]))
+        texts = models.encode_text(model, tokenize(["tree", "an owl", "tree and owl"]))
     tree, owl, both = (texts @ vectors.T).tolist()
     assert tree[0] > 0.6 > 0.3 > max(tree[1:])
     assert owl[2] > 0.6 > 0.3 > max(owl[:2])

@@ -1,0 +1,53 @@
+"""The weights that are shipped: these, and no others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from dreamvid.config import PromptConfig
+from dreamvid.dream.guide import Clip, create_objective
+from dreamvid.dream.names import BUILT_IN
+from tests.conftest import JUDGE
+
+TEXT = "a photo of an octopus"
+
+
+def ramp() -> Tensor:
+    """(3, 64, 64): red to the right, green downwards, blue steady."""
+    axis = torch.linspace(0, 1, 64)
+    return torch.stack(
+        [axis.expand(64, 64), axis[:, None].expand(64, 64), torch.full((64, 64), 0.3)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "image"),
+    [
+        ("mini", [0, 0, 0, 0], [0, 0, 0, 0]),
+        ("judge", [0, 0, 0, 0], [0, 0, 0, 0]),
+    ],
+)
+def test_embeddings_stay_as_they_are(name, text, image, request):
+    clip: Clip = request.getfixturevalue(name)
+    found = torch.stack([clip.embed_texts([TEXT])[0, :4], clip.embed_images([ramp()])[0, :4]])
+    torch.testing.assert_close(found, torch.tensor([text, image]), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("folder", "most"), [(BUILT_IN["mini"], 24e6), (JUDGE, 16e6)])
+def test_they_are_small(folder: Path, most: float) -> None:
+    assert sum(file.stat().st_size for file in folder.glob("*.*")) <= most
+
+
+@pytest.mark.parametrize("name", ["mini", "judge"])
+def test_a_gradient_is_finite_and_reaches_every_part(name, request):
+    clip: Clip = request.getfixturevalue(name)
+    image = ramp()[None].requires_grad_()
+    objective = create_objective(clip, PromptConfig(prompt=[TEXT]))
+    (gradient,) = torch.autograd.grad(objective(image, None), image)
+    assert gradient.isfinite().all()
+    blocks = torch.nn.functional.avg_pool2d(gradient.abs(), 8)
+    assert (blocks > 0).all()
