@@ -332,7 +332,7 @@ def test_info_tells_of_pictures_too(dreamvid, picture):
 def test_guides_are_listed_with_what_is_built_in(dreamvid):
     found = {row["name"]: row for row in dreamvid("guides", "--json").json()}
     assert found["mini"]["where"] == "built in"
-    assert 30 < found["mini"]["megabytes"] < 45
+    assert 15 < found["mini"]["megabytes"] < 24
     assert found["hf-hub:chs20/fare4-clip"]["where"] in ("cached", "download")
     text = dreamvid("guides").out
     assert all(name in text for name in found)
