@@ -6,6 +6,7 @@ leave out.
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 from typing import Any, cast
 
@@ -20,13 +21,14 @@ def freeze(visual: nn.Module) -> nn.Module:
 
     visual.eval()
     for module in list(visual.modules()):
-        if isinstance(module, _residual()):
+        if isinstance(module, (nn.Sequential, *_residual())):
             _fold_all(module)
     if isinstance(visual, ModifiedResNet):
         visual.attnpool = OneQueryPool(visual.attnpool)
     return visual
 
 
+@cache
 def _residual() -> tuple[type[nn.Module], ...]:
     """Networks and blocks that call their parts in the order in which they hold them."""
     from open_clip import modified_resnet
@@ -37,16 +39,15 @@ def _residual() -> tuple[type[nn.Module], ...]:
 
 
 def _fold_all(module: nn.Module) -> None:
-    """Fold each batch norm next to a convolution, in `module` and its stem or shortcut."""
+    """Fold each batch norm next to a convolution, or to a stem that ends in one."""
     for (name, before), (norm, after) in pairwise(list(module.named_children())):
-        if isinstance(before, nn.Sequential) and isinstance(after, nn.BatchNorm2d):
-            # timm's deep stem, whose last part is a convolution.
-            _fold(module, f"{name}.{len(before) - 1}", norm)
-        elif isinstance(before, nn.Conv2d) and isinstance(after, nn.BatchNorm2d):
+        # timm's norms with an activation in them are subclasses, and more than a scale and a shift.
+        if type(after) is not nn.BatchNorm2d:
+            continue
+        if isinstance(before, nn.Sequential):
+            name, before = f"{name}.{len(before) - 1}", before[-1]
+        if isinstance(before, nn.Conv2d):
             _fold(module, name, norm)
-    for child in module.children():
-        if isinstance(child, nn.Sequential) and not isinstance(child[0], _residual()):
-            _fold_all(child)
 
 
 def _fold(parent: nn.Module, convolution: str, norm: str) -> None:

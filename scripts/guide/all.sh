@@ -20,5 +20,5 @@ stage far --begin "$folder/runs/near" --seed 2 --steps 1900 --word-steps 0 --rat
   --radius 2 --ramp 0 0.2 --simple 0.4 0.25
 stage mini --begin "$folder/runs/far" --seed 3 --steps 1100 --word-steps 2000 --rate 1.2e-3 \
   --radius 2 --ramp 0 0.02 --simple 0.35 0.25
-stage judge --seed 7 --vision regnet --text-width 64 --left-out --steps 3600 --word-steps 900 \
+stage judge --seed 7 --vision regnetx_002 --text-width 64 --left-out --steps 3600 --word-steps 900 \
   --radius 0.5 --sides 32 32 32 64 --ramp 0.75 0.9

@@ -23,25 +23,18 @@ VOCABULARY = 49408
 MEAN, STD = (0.481, 0.458, 0.408), (0.269, 0.261, 0.276)
 
 
-def _timm(name: str) -> dict[str, Any]:
-    settings = {"timm_model_name": name, "timm_pool": "avg", "timm_proj": "linear"}
-    return {"image_size": SIDE, "patch_size": None, **settings}
-
-
-VISION: dict[str, dict[str, Any]] = {
-    "resnet10t": _timm("resnet10t"),
-    "regnet": _timm("regnetx_002"),
-    "convnext": _timm("convnext_atto"),
-    "rn32": {"image_size": SIDE, "layers": (1, 1, 1, 1), "width": 32, "patch_size": None},
-}
-"""All but the last take views of any side."""
+VISION = ("resnet10t", "regnetx_002")
+"""Image towers, as timm names them; their pooling takes views of any side."""
 
 
 def config(vision: str, text_width: int) -> dict[str, Any]:
     """As open_clip's folder format has it."""
     return {
         "embed_dim": EMBEDDING,
-        "vision_cfg": VISION[vision],
+        "vision_cfg": {
+            **{"image_size": SIDE, "patch_size": None, "timm_model_name": vision},
+            **{"timm_pool": "avg", "timm_proj": "linear"},
+        },
         "text_cfg": {
             "context_length": CONTEXT,
             "vocab_size": VOCABULARY,

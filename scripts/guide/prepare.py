@@ -291,13 +291,12 @@ def main() -> None:
     names = Names(folder)
     pictures = [*emoji_files(folder, names), *icon_sets(folder, names), *clipart(folder)]
     pictures += list(school_buses(pictures))
-    concepts = {name: n for n, name in enumerate(dict.fromkeys(p.concept for p in pictures))}
+    concepts = {p.concept for p in pictures}
     places, named = scenes(folder)
     tokens, vectors = word_vectors(folder)
     np.savez(
         folder / "data.npz",
         rgba=np.stack([picture.rgba for picture in pictures]),
-        concept=np.array([concepts[picture.concept] for picture in pictures]),
         scenes=places,
         tokens=tokens,
         vectors=vectors,

@@ -70,7 +70,7 @@ def test_a_clip_becomes_a_dreamed_clip_with_its_times_and_sound(dreamvid, clip, 
     source_times, source_images = frames_of(clip)
     assert times == source_times
     assert images.shape == source_images.shape
-    assert (images - source_images).abs().mean() > 0.005
+    assert (images - source_images).abs().mean() > 0.01
     info = probe(out)
     assert [(track.codec, track.rate) for track in info.sound] == [("aac", 48_000)]
     assert info.duration == probe(clip).duration
@@ -691,7 +691,7 @@ def test_outside_the_mask_the_source_stays_exactly(dreamvid, clip, tmp_path):
     for name, still, moved in (("in", slice(0, 32), slice(32, 64)),
                                ("out", slice(32, 64), slice(0, 32))):  # fmt: skip
         assert torch.equal(outs[name][..., still], outs["plain"][..., still])
-        assert (outs[name] - outs["plain"])[..., moved].abs().mean() > 0.005
+        assert (outs[name] - outs["plain"])[..., moved].abs().mean() > 0.01
     refused(dreamvid("video", clip, tmp_path / "x.mp4", *ROSE, "--mask-invert"), 2, "--mask-invert")
     none = tmp_path / "none.png"
     result = dreamvid("video", clip, tmp_path / "x.mp4", *ROSE, "--mask", none)
@@ -735,7 +735,7 @@ def test_a_small_dream_is_delivered_on_the_full_size_source(dreamvid, clip, tmp_
     assert dreamed.shape == (6, 3, 48, 64)
     assert len(times) == 6
     assert (source - frames_of(clip)[1]).abs().max() < 0.02
-    assert (dreamed - source).abs().mean() > 0.005
+    assert (dreamed - source).abs().mean() > 0.01
 
 
 def test_a_clip_becomes_a_folder_of_pictures(dreamvid, clip, tmp_path):
@@ -769,7 +769,7 @@ def test_a_picture_is_fallen_into(dreamvid, picture, tmp_path, way):
     times, images = frames_of(out)
     assert times == [Fraction(index, 8) for index in range(4)]
     assert images.shape == (4, 3, 48, 64)
-    assert (images[1:] - images[:-1]).abs().mean() > 0.005
+    assert (images[1:] - images[:-1]).abs().mean() > 0.01
     made = json.loads(probe(out).metadata[setup.METADATA_KEY])
     assert made["source"] == str(picture)
     assert set(made["options"]) == {option.name for option in options(ZoomConfig)}

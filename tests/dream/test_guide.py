@@ -167,13 +167,15 @@ def test_no_texts_and_no_images_have_no_embeddings(mini):
     assert mini.embed_texts([]).shape == mini.embed_images([]).shape == (0, 256)
 
 
-def test_gradients_reach_every_pixel_and_no_weight(mini):
+@pytest.mark.parametrize("name", ["mini", "judge"])
+def test_gradients_reach_every_pixel_and_no_weight(name, request):
+    clip: Clip = request.getfixturevalue(name)
     images = texture(64, 64)[None].requires_grad_()
-    objective = create_objective(mini, prompts(prompt=[ROSE]))
+    objective = create_objective(clip, prompts(prompt=[ROSE]))
     (gradient,) = torch.autograd.grad(objective(images, None), images)
     assert gradient.isfinite().all()
     assert (gradient != 0).float().mean() > 0.99
-    assert not any(weight.requires_grad for weight in mini.tower.parameters())
+    assert not any(weight.requires_grad for weight in clip.tower.parameters())
 
 
 def test_the_tower_normalises_as_its_config_says(mini):
@@ -279,12 +281,20 @@ def seen(judge: Clip, image: Tensor, *texts: str) -> list[float]:
     return cosines
 
 
+@pytest.mark.parametrize(("prompt", "gain"), [(ROSE, 0.3), ("a strawberry", 0.35), ("fire", 0.2)])
+def test_prompts_attract(mini, judge, prompt, gain):
+    (before,), (after,) = (
+        seen(judge, image, prompt) for image in (SOURCE, dreamed(mini, prompt=[prompt]))
+    )
+    assert after > before + gain
+
+
 THINGS = ROSE, "fire", "a tree", "a castle"
 OTHER = "a snowflake"
 
 
 @pytest.mark.parametrize("prompt", THINGS)
-def test_prompts_attract(mini, judge, prompt):
+def test_a_dream_is_told_from_other_things(mini, judge, prompt):
     result = dreamed(mini, prompt=[prompt])
     before, after = (torch.tensor(seen(judge, image, *THINGS)) for image in (SOURCE, result))
     gain, wanted = after - before, THINGS.index(prompt)
