@@ -23,7 +23,7 @@ VOCABULARY = 49408
 MEAN, STD = (0.481, 0.458, 0.408), (0.269, 0.261, 0.276)
 
 
-VISION = ("resnet10t", "regnetx_002")
+VISION = ("resnet10t", "cs3darknet_focus_s")
 """Image towers, as timm names them; their pooling takes views of any side."""
 
 

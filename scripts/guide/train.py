@@ -53,6 +53,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sides", type=int, nargs="+", default=[64], help="of views, in turn")
     parser.add_argument("--ramp", type=float, nargs=2, default=(0.5, 0.7), help="of the radius")
     parser.add_argument("--simple", type=float, nargs=2, default=(0.6, 0.3), help="views, in turn")
+    parser.add_argument("--faint", type=float, nargs=2, default=(0.45, 0.45), help="alike")
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--left-out", nargs="*", default=[LEFT_OUT], help="vendors")
     parser.add_argument("--every", type=int, default=200, help="steps between states on disk")
@@ -74,13 +76,14 @@ class Tower(nn.Module):
         return SCALE * embedded @ F.normalize(self.vectors, dim=1).T
 
 
-def worst_within(tower: Tower, images: Tensor, labels: Tensor, radius: float) -> Tensor:
-    """The images, each moved by at most `radius` to where the loss is greatest, to first order."""
+def worst_within(tower: Tower, images: Tensor, labels: Tensor, radius: Tensor) -> Tensor:
+    """The images, moved to where the loss is greatest, to first order, within each one's radius."""
 
     def length(x: Tensor) -> Tensor:
         norms: Tensor = x.flatten(1).norm(dim=1)
         return norms.view(-1, 1, 1, 1)
 
+    radius = radius.view(-1, 1, 1, 1)
     delta = torch.randn_like(images)
     delta = delta / length(delta) * radius * torch.rand(len(images), 1, 1, 1)
     delta.requires_grad_(True)
@@ -152,12 +155,13 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = given.rate * words.rate_at(done, WARM_UP)
         side = self.side()
-        first, last = given.simple
-        images, labels = self.views.draw(given.batch, side, first + (last - first) * done)
+        simple, faint = (a + (b - a) * done for a, b in (given.simple, given.faint))
+        images, labels, presence = self.views.draw(given.batch, side, simple, faint)
         low, high = given.ramp
         radius = given.radius * min(1, max(0, (done - low) / (high - low))) * side / models.SIDE
         if radius:
-            images = worst_within(self.tower, images, labels, radius)
+            # Of a faint thing a small change leaves nothing.
+            images = worst_within(self.tower, images, labels, radius * presence)
         loss = F.cross_entropy(self.tower(images), labels, label_smoothing=SMOOTHING)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -198,7 +202,7 @@ class Training:
 
 def main() -> None:
     given = arguments()
-    torch.set_num_threads(2)
+    torch.set_num_threads(given.threads)
     training = Training(given)
     training.model.train()
     begin = time.monotonic() - training.seconds

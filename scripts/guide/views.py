@@ -22,11 +22,13 @@ _BACKGROUNDS = 4096
 _TILED, _PLAIN = 0.12, 0.06
 """Shares of the views with many copies, and of those that show a scene or pattern alone."""
 
-_FAINT, _COARSE = 0.45, 0.3
-"""Shares of the views that show a thing faintly, and that show it without details."""
+_COARSE = 0.7
+"""Views that show a thing without its details, for each that shows it faintly."""
 _PLAIN_WEIGHT = 3.0
 """Of each such scene, colour or pattern, where one picture's is 1, when words are drawn."""
 _VENDOR_WEIGHTS = {"game-icons": 0.02, "openclipart": 0.2}
+_DREAMED = ("eye", "skull", "brain", "alien", "ghost", "robot", "star", "cyclone")
+"""Concepts that are dreamed of more often than others of their categories."""
 _CATEGORY_WEIGHTS = {
     **{"People & Body": 0.06, "Smileys & Emotion": 0.12, "Symbols": 0.08, "Activities": 0.4},
 }
@@ -149,32 +151,46 @@ class Views:
         known.keywords += [word for word in keywords if word not in known.keywords]
         return number
 
-    def draw(self, count: int, side: int, simple: float) -> tuple[Tensor, Tensor]:
-        """So many views of `side` pixels, (count, 3, side, side) in [0, 1], and their concepts.
+    def draw(
+        self, count: int, side: int, simple: float, faint: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """So many views of `side` pixels, their concepts, and how much there is of each.
 
-        From torch's own random numbers; the share `simple` of them as on a page.
+        (count, 3, side, side) in [0, 1], (count,) numbers, (count,) in (0, 1].
+
+        From torch's own random numbers; the share `simple` of them as on a page, the share `faint`
+        as in a young dream.
         """
         plain = int((torch.rand(count) < _PLAIN).sum())
         picked = self._keep[torch.multinomial(self._weights, count - plain, replacement=True)]
         others = [self._plain(side) for _ in range(plain)]
-        shown = [self.show(picked, side, simple), *(image[None] for image, _ in others)]
+        presence = _presence(len(picked), faint)
+        shown = [self.show(picked, side, simple, presence), *(image[None] for image, _ in others)]
+        shown[0] = _some_coarse(shown[0], faint * _COARSE)
         labels = [self._labels[picked], torch.tensor([label for _, label in others]).long()]
-        return _jittered(torch.cat(shown)), torch.cat(labels)
+        all_presence = F.pad(presence, (0, plain), value=1.0)
+        return _jittered(torch.cat(shown)), torch.cat(labels), all_presence
 
-    def show(self, picked: Tensor, side: int, simple: float) -> Tensor:
+    def show(self, picked: Tensor, side: int, simple: float, presence: Tensor) -> Tensor:
         """Each of those pictures somewhere on a background; some whole and on flat ground."""
         rgba = self._rgba[picked].float() / 255
         silhouettes = [self._pictures[n]["vendor"] == "game-icons" for n in picked.tolist()]
         tint = torch.rand(len(picked), 3, 1, 1)
         rgb = torch.where(torch.tensor(silhouettes).view(-1, 1, 1, 1), tint, rgba[:, :3])
         premultiplied = torch.cat([rgb * rgba[:, 3:], rgba[:, 3:]], 1)
-        is_simple = torch.rand(len(picked)) < simple
-        grid, ground = _placements(len(picked), side), self._backgrounds(len(picked), side)
-        if is_simple.any():
-            grid[is_simple] = _centred(int(is_simple.sum()), side)
-            ground[is_simple] = _flat(int(is_simple.sum()))
-        placed = F.grid_sample(premultiplied, grid, align_corners=False) * _presence(len(picked))
-        return _some_coarse(placed[:, :3] + (1 - placed[:, 3:]) * ground)
+        on_pages = int((torch.rand(len(picked)) < simple).sum())
+        anywhere = len(picked) - on_pages
+        grids, grounds = [], []
+        if on_pages:
+            grids.append(_centred(on_pages, side))
+            grounds.append(_flat(on_pages).expand(-1, -1, side, side))
+        if anywhere:
+            grids.append(_placements(anywhere, side))
+            grounds.append(self._backgrounds(anywhere, side))
+        grid, ground = torch.cat(grids), torch.cat(grounds)
+        placed = F.grid_sample(premultiplied, grid, align_corners=False)
+        placed *= presence.view(-1, 1, 1, 1)
+        return placed[:, :3] + (1 - placed[:, 3:]) * ground
 
     def left_out(self, side: int) -> tuple[Tensor, Tensor, Tensor]:
         """As `left_out`, the pictures (n, 3, side, side), and the concepts that are named."""
@@ -208,8 +224,10 @@ class Views:
             torch.rand(count, 3, 2, 2), size=(side, side), mode="bilinear", align_corners=True
         )
         crops = self._crop(torch.randint(len(self._crops), (count,)), side)
-        plain = torch.where(kind == 0, flat, torch.where(kind <= 2, shaded, crops))
-        return torch.where((kind == 3) | (kind == 4), clouds(count, side), plain)
+        grounds = torch.where(kind == 0, flat, torch.where(kind <= 2, shaded, crops))
+        cloudy = ((kind == 3) | (kind == 4)).flatten()
+        grounds[cloudy] = clouds(int(cloudy.sum()), side)
+        return grounds
 
     def _crop(self, numbers: Tensor, side: int) -> Tensor:
         crops = self._crops[numbers].float() / 255
@@ -238,6 +256,8 @@ def _weight(picture: dict[str, Any]) -> float:
     dreams of.
     """
     vendor, category = picture["vendor"], picture["category"]
+    if picture["concept"] in _DREAMED:
+        category = ""
     return _VENDOR_WEIGHTS.get(vendor, 1.0) * _CATEGORY_WEIGHTS.get(category, 1.0)
 
 
@@ -302,16 +322,16 @@ def _placements(count: int, side: int) -> Tensor:
     return torch.where(tiled.view(-1, 1, 1, 1), wrapped, grid)
 
 
-def _presence(count: int) -> Tensor:
-    """(count, 1, 1, 1): how much there is of a thing; of some little, as in a young dream."""
-    faint = torch.rand(count, 1, 1, 1) < _FAINT
-    return torch.where(faint, torch.empty(count, 1, 1, 1).uniform_(0.15, 1), 1.0)
+def _presence(count: int, faint: float) -> Tensor:
+    """(count,): how much there is of a thing; of the share `faint` less than all."""
+    is_faint = torch.rand(count) < faint
+    return torch.where(is_faint, torch.empty(count).uniform_(0.15, 1), 1.0)
 
 
-def _some_coarse(images: Tensor) -> Tensor:
+def _some_coarse(images: Tensor, share: float) -> Tensor:
     """The images, some without their details, as the first octaves of a dream."""
     side = images.shape[-1]
-    chosen = torch.rand(len(images)) < _COARSE
+    chosen = torch.rand(len(images)) < share
     if chosen.any():
         coarse = int(torch.randint(side // 5, side * 2 // 3, ()))
         small = F.interpolate(images[chosen], size=(coarse, coarse), mode="area")

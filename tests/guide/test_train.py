@@ -23,7 +23,13 @@ def uncompiled(monkeypatch):
 
 def given(folder: Path, out: Path, **changes: object) -> argparse.Namespace:
     few = {"steps": 4, "word_steps": 3, "batch": 6, "sides": [32, 64], "vision": "resnet10t"}
-    ramp = {"ramp": (0.0, 0.5), "radius": 1.0, "rate": 1e-3, "simple": (0.6, 0.3)}
+    ramp = {
+        "ramp": (0.0, 0.5),
+        "radius": 1.0,
+        "rate": 1e-3,
+        "simple": (0.6, 0.3),
+        "faint": (0, 0.4),
+    }
     usual = {"text_width": 32, "seed": 0, "left_out": ["fluent"], "every": 2, "begin": None}
     return argparse.Namespace(folder=folder, out=out, **{**few, **ramp, **usual, **changes})
 
@@ -103,9 +109,10 @@ def test_the_worst_lies_within_the_radius_and_is_worse():
     torch.manual_seed(0)
     tower = train.Tower(Sum(), 5)
     images, labels = 0.2 + 0.6 * torch.rand(20, 3, 4, 4), torch.randint(5, (20,))
-    moved = train.worst_within(tower, images, labels, 0.3)
+    radius = torch.linspace(0.1, 0.3, 20)
+    moved = train.worst_within(tower, images, labels, radius)
     far = (moved - images).flatten(1).norm(dim=1)
-    assert (far <= 0.3 + 1e-6).all() and (far > 0.2).all()
+    assert (far <= radius + 1e-6).all() and (far > 0.7 * radius).all()
     assert moved.min() >= 0 and moved.max() <= 1 and not moved.requires_grad
     before, after = (
         F.cross_entropy(tower(x), labels, reduction="none").detach() for x in (images, moved)
