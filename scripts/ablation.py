@@ -5,8 +5,8 @@
 Dreams 4 prompts on 2 frames of the sample clip per row. Columns: how much the similarity to the
 prompt rose by the guide that was optimised, and by the judge, which was not; and the energy of
 the finest detail over the source's. A defence is worth its row's loss by the judge, or its rise
-in fine detail, where the guide alone would claim success. Two rows stand for choices rather than
-defences: the other optimiser, and what the total variation is taken of.
+in fine detail, where the guide alone would claim success. Some rows stand for choices rather than
+defences: the other optimiser, what the total variation is taken of, a second guide, the precision.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "momentum instead of Adam": {"optimizer": "momentum"},
 }
 TWO_GUIDES = "two guides instead of one"
+BFLOAT16 = "bfloat16 instead of float32"
 
 
 def main() -> None:
@@ -65,9 +66,13 @@ def main() -> None:
     cpu = torch.device("cpu")
     guide, judge = load_clip(arguments.guide, cpu), load_clip(arguments.judge, cpu)
     second = load_clip(arguments.second_guide, cpu)
+    other_guides = {
+        TWO_GUIDES: [guide, second],
+        BFLOAT16: [load_clip(arguments.guide, cpu, "bfloat16")],
+    }
     table = {}
-    for name, options in (ROWS | {TWO_GUIDES: {}}).items():
-        guides = [guide, second] if name == TWO_GUIDES else [guide]
+    for name in (*ROWS, *other_guides):
+        guides, options = other_guides.get(name, [guide]), ROWS.get(name, {})
         row = measure(guides, judge, {"steps": arguments.steps, **options})
         if name == TWO_GUIDES and arguments.second_guide == arguments.judge:
             row["judge"] = None  # it optimised the result: its word counts for nothing
