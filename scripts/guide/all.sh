@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Train the built-in guide and the tests' judge, from nothing, in FOLDER.
-# Needs npm, Debian's apt-get, and pip install -e ".[guide]"; an hour and a half on two cores.
+# Needs npm, Debian's apt-get, and pip install -e ".[guide]"; two hours on two cores.
 # Stopped, the same command goes on.
 set -euo pipefail
 folder=${1:?usage: scripts/guide/all.sh FOLDER}
