@@ -30,6 +30,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
 import open_clip
 import reference
 import torch
+from ablation import JUDGE, SAMPLE
 from torch import Tensor
 
 from dreamvid.config import DreamConfig, PromptConfig, VideoConfig
@@ -44,9 +45,6 @@ from dreamvid.motion.flow import create_flow
 from dreamvid.motion.shots import create_cut_detector
 from dreamvid.sequence import constant_plan, dream_frames
 
-ROOT = Path(__file__).parent.parent
-SAMPLE = ROOT / "samples" / "flight.mp4"
-JUDGE = f"local-dir:{ROOT / 'tests' / 'judge'}"
 PROMPTS = PromptConfig(prompt=["a coral reef"], negative=["text"])
 T = TypeVar("T")
 
