@@ -10,9 +10,8 @@ __all__ = ["main"]
 
 def main() -> None:
     """Entry point of the program `dreamvid`."""
-    # Idle OpenMP threads spin by default; beside any other busy program that makes a step
-    # many times slower. Read once, when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from dreamvid.cli.app import run
+    from dreamvid.device import torch_environment
 
+    os.environ.update(torch_environment())
     run(sys.argv[1:])

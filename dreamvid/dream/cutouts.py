@@ -181,8 +181,9 @@ class Filters:
 
     def sums(self, lines: Tensor) -> Sums:
         """As sums over numbered lines: `lines` (N, S, taps) says which line each pixel is."""
-        used = self.weight != 0
-        return Sums(lines[used], self.weight[used], used.sum(2).flatten())
+        used = self.weight != 0  # masked_select takes a fifth of the time of indexing by it
+        chosen = (each.masked_select(used) for each in (lines, self.weight))
+        return Sums(*chosen, used.sum(2).flatten())
 
 
 @dataclass(frozen=True)
@@ -230,28 +231,35 @@ class _Banded(torch.autograd.Function):
     """`resample` by sums of lines: columns of the frame first, then rows of what they give.
 
     A line holds all that moves together, so that each sum runs along contiguous memory: first a
-    column of all channels (W lines of 3·H), then a row of one window (H·N lines of S·3).
+    column of all channels (W lines of 3·H), then a row of one window (N·H lines of S·3). What is
+    transposed between them has three axes: at matrices torch is up to three times slower.
     """
 
     @staticmethod
     def forward(ctx: Any, image: Tensor, rows: Filters, columns: Filters) -> Tensor:
         (count, size, _), (_, height, width) = rows.index.shape, image.shape
         across = columns.sums(columns.index)
-        down = rows.sums(rows.index * count + torch.arange(count)[:, None, None])
+        down = rows.sums(rows.index + height * torch.arange(count)[:, None, None])
         ctx.across, ctx.down, ctx.shape = across, down, image.shape
-        narrow = across.of(_turned(image.reshape(3 * height, width)))  # (N·S, 3·H)
-        lines = _turned(narrow.view(count * size * 3, height)).view(height * count, size * 3)
+        turned = image.new_empty(width, 3, height)
+        _copy(turned.permute(1, 2, 0), image, dim=1)
+        narrow = across.of(turned.view(width, 3 * height))  # (N·S, 3·H)
+        lines = narrow.view(count, size * 3, height).mT.reshape(count * height, size * 3)
         return down.of(lines).view(count, size, size, 3).permute(0, 3, 1, 2)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (count, _, size, _), (_, height, width) = grads[0].shape, ctx.shape
         grad = grads[0].permute(0, 2, 3, 1).reshape(count * size, size * 3)
-        lines = ctx.down.transposed(height * count).of(grad)  # (H·N, S·3)
-        narrow = _turned(lines.view(height, count * size * 3)).view(count * size, 3 * height)
-        turned = ctx.across.transposed(width).of(narrow)  # (W, 3·H)
-        return _turned(turned).view(3, height, width), None, None
+        lines = ctx.down.transposed(count * height).of(grad)  # (N·H, S·3)
+        narrow = lines.view(count, height, size * 3).mT.reshape(count * size, 3 * height)
+        turned = ctx.across.transposed(width).of(narrow).view(width, 3, height)
+        gradient = turned.new_empty(3, height, width)
+        _copy(gradient, turned.permute(1, 2, 0), dim=2)
+        return gradient, None, None
 
 
-def _turned(matrix: Tensor) -> Tensor:
-    return matrix.t().contiguous()
+def _copy(target: Tensor, source: Tensor, dim: int) -> None:
+    """Into a tensor of another layout, in strips that the processor's cache holds."""
+    for there, here in zip(target.split(256, dim), source.split(256, dim), strict=True):
+        there.copy_(here)
