@@ -18,17 +18,11 @@ def torch_environment() -> dict[str, str]:
     OpenMP's idle threads spin for milliseconds by default, which beside another busy program makes
     a step many times slower. If they do not spin at all, each of a step's hundreds of short
     operations waits to wake them up, a fifth of its time. So they spin for a thousand turns, some
-    microseconds: GNU OpenMP's own number where threads outnumber processors. Who has set one of
-    the two is left in peace.
-
-    Large tensors lie on huge pages, where the system grants them: at 4K a step otherwise spends
-    most of its time on page faults.
+    microseconds: GNU OpenMP's own number where threads outnumber processors. Whoever has set one
+    of the two is left in peace.
     """
-    variables = {"THP_MEM_ALLOC_ENABLE": "1"}
     waiting = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
-    if not waiting.keys() & os.environ.keys():
-        variables |= waiting
-    return {name: value for name, value in variables.items() if name not in os.environ}
+    return {} if waiting.keys() & os.environ.keys() else waiting
 
 
 def choose_device(name: str) -> torch.device:

@@ -23,6 +23,7 @@ from dreamvid.dream.optimise import (
     frame_generator,
     guide_gradient,
     rate,
+    step_down,
     unit_rms,
 )
 from dreamvid.motion.camera import Camera
@@ -147,11 +148,11 @@ def _descend(
         shares = [(begin + (step + part / PHASES) * GOLDEN) % 1 for part in range(PHASES)]
         times = [Fraction(share) * octave.seconds for share in shares]
         gradient, loss = _guide_gradient(delta, octave, times, objectives_at, config, cutouts, step)
-        delta.grad = unit_rms(gradient) if config.normalize_gradient else gradient
+        if config.normalize_gradient:
+            gradient = unit_rms(gradient)
         if config.tv:
-            delta.grad += _variation_pull(delta, octave, config)
-        optimizer.param_groups[0]["lr"] = rate(config, step, steps)
-        optimizer.step()
+            gradient += _variation_pull(delta, octave, config)
+        step_down(optimizer, gradient, rate(config, step, steps))
         delta.copy_(constrain(octave.base + delta, octave.source, config.strength) - octave.base)
         yield loss
 

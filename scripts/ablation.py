@@ -19,7 +19,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
+from dreamvid.device import torch_environment
+
+os.environ.update(torch_environment())  # as the command line does
 
 import torch
 from torch import Tensor

@@ -25,7 +25,9 @@ from statistics import median
 from typing import Any, TypeVar
 from unittest.mock import patch
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
+from dreamvid.device import torch_environment
+
+os.environ.update(torch_environment())  # as the command line does
 
 import open_clip
 import reference

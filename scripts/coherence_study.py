@@ -37,7 +37,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
+from dreamvid.device import torch_environment
+
+os.environ.update(torch_environment())  # as the command line does
 
 import torch
 from side_by_side import side_by_side

@@ -9,7 +9,7 @@ import torch
 
 from dreamvid import device as device_module
 from dreamvid.config import check_device_name
-from dreamvid.device import choose_device, choose_precision
+from dreamvid.device import choose_device, choose_precision, torch_environment
 from dreamvid.errors import ConfigError, DeviceError
 
 
@@ -107,3 +107,17 @@ def test_a_card_gets_bfloat16_where_it_has_it(monkeypatch, supported, expected):
 
 def test_this_machine_can_be_asked():
     assert all(isinstance(unit, bool) for unit in device_module._bfloat16_units())
+
+
+def test_torch_is_told_how_its_threads_wait(monkeypatch):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    assert torch_environment() == {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
+
+
+@pytest.mark.parametrize("name", ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"])
+def test_whoever_has_said_it_is_left_in_peace(monkeypatch, name):
+    for other in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, "7")
+    assert torch_environment() == {}

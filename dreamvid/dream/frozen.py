@@ -1,8 +1,4 @@
-"""The same image tower with fewer operations, where its weights never change again.
-
-For ResNets, open_clip's and timm's, the built-in guide among them; other towers have nothing to
-leave out.
-"""
+"""The same image tower with fewer operations, as its weights never change again."""
 
 from __future__ import annotations
 
@@ -16,7 +12,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def freeze(visual: nn.Module) -> nn.Module:
-    """`visual`, changed in place so that it gives the same features sooner; in eval mode."""
+    """`visual`, changed in place so that it gives the same features sooner; in eval mode.
+
+    For ResNets, open_clip's and timm's, the built-in guide among them; other towers have nothing to
+    leave out.
+    """
     from open_clip.modified_resnet import ModifiedResNet
 
     visual.eval()
@@ -56,6 +56,18 @@ def _fold(parent: nn.Module, convolution: str, norm: str) -> None:
     after = cast("nn.BatchNorm2d", parent.get_submodule(norm))
     parent.set_submodule(convolution, fuse_conv_bn_eval(before, after))
     parent.set_submodule(norm, nn.Identity())
+
+
+def lower(visual: nn.Module, dtype: torch.dtype) -> None:
+    """Round the weights, in place, that autocast to `dtype` otherwise rounds in every pass."""
+    pools = [module for module in visual.modules() if isinstance(module, OneQueryPool)]
+    exact = {part for pool in pools for part in pool.modules()}
+    for module in visual.modules():
+        if (
+            isinstance(module, (nn.Conv2d, nn.Linear, nn.MultiheadAttention))
+            and module not in exact
+        ):
+            module.to(dtype)
 
 
 class OneQueryPool(nn.Module):

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from dreamvid.config import PromptConfig, TargetConfig, TimeConfig, split_scene, split_weight
 from dreamvid.device import choose_precision
 from dreamvid.dream.cutouts import cut
-from dreamvid.dream.frozen import freeze
+from dreamvid.dream.frozen import freeze, lower
 from dreamvid.dream.losses import spherical_distance
 from dreamvid.dream.names import GuideName, parse_guide
 from dreamvid.dream.replay import CudaRecording, Replayed
@@ -56,6 +56,8 @@ class ImageTower(nn.Module):
         self.register_buffer("mean", torch.tensor(preprocess["mean"]).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(preprocess["std"]).view(1, 3, 1, 1))
         self.eval().requires_grad_(False)
+        if dtype != torch.float32:
+            lower(self.visual, dtype)
         self._replayed = Replayed(self._see, CudaRecording)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -76,7 +78,7 @@ class ImageTower(nn.Module):
     def _lowered(self, device_type: str) -> AbstractContextManager[object]:
         if self.dtype == torch.float32:
             return nullcontext()
-        # A cache of lowered weights would outlive the graph that is being recorded.
+        # A cache of rounded weights would outlive the graph that is being recorded.
         return torch.autocast(device_type, self.dtype, cache_enabled=False)
 
 

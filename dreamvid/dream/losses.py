@@ -50,18 +50,18 @@ def masked_total_variation(image: Tensor, mask: Tensor) -> Tensor:
 
 def add_variation_pull(pull: Tensor, image: Tensor, mask: Tensor, weight: float) -> None:
     """Add that of `weight · mean(M · |∇I|²)`, the masked total variation, to `pull` in place."""
-    mask = 2 * weight * mask
-    down = (image[:, 1:] - image[:, :-1]).mul_(mask[:, :-1])
-    pull[:, 1:] += down
-    pull[:, :-1] -= down
-    across = (image[:, :, 1:] - image[:, :, :-1]).mul_(mask[:, :, :-1])
-    pull[:, :, 1:] += across
-    pull[:, :, :-1] -= across
+    for dim in (1, 2):
+        count = image.shape[dim] - 1
+        before, after = (dim, 0, count), (dim, 1, count)
+        slope = image.narrow(*after) - image.narrow(*before)
+        conductance = mask.narrow(*before)
+        pull.narrow(*after).addcmul_(slope, conductance, value=2 * weight)
+        pull.narrow(*before).addcmul_(slope, conductance, value=-2 * weight)
 
 
 def add_steady_pull(pull: Tensor, moved: Tensor, trust: Tensor, weight: float) -> None:
     """Add that of `weight · mean(C · (I − W)²)`, for how far I `moved` from its warm start W."""
-    pull += (2 * weight * trust) * moved
+    pull.addcmul_(moved, trust, value=2 * weight)
 
 
 def add_tint_pull(pull: Tensor, dreamed: Tensor, tint: Tensor, weight: float) -> None:

@@ -102,7 +102,7 @@ def dream_image(
         if count == 0:
             continue
         scene = _Scene.at(sizes[octave], source, start, image, trust, tint, config.hold)
-        small = scene.base.clone()
+        small = scene.base.clone(memory_format=torch.contiguous_format)
         turns = range(done, done + count)
         for loss in _descend(small, scene, objectives, config, cutouts, turns, pulse):
             if on_step is not None:
@@ -129,7 +129,7 @@ class _Pulse:
 
     def note(self, gradient: Tensor, losses: Tensor) -> None:
         """The gradient (3, h, w) and each guide's loss (G,) of one step."""
-        peak = gradient.abs().amax()
+        peak = torch.stack(gradient.aminmax()).abs().amax()
         self._is_finite &= peak.isfinite()
         self._is_alive |= peak > 0
         self._may_gain |= (losses > 0).any() | self._compares
@@ -150,12 +150,14 @@ def _add(image: Tensor, delta: Tensor, source: Tensor, config: DreamConfig) -> T
     return constrain(image + resize(delta, image.shape[1:]), source, config.strength)
 
 
-def constrain(image: Tensor, source: Tensor, strength: float) -> Tensor:
-    """Clamp to [0, 1], then draw back to within an RMS distance of `strength` from `source`."""
+def constrain(image: Tensor, source: Tensor, strength: float, out: Tensor | None = None) -> Tensor:
+    """Clamp to [0, 1], then draw back to within an RMS distance of `strength` from `source`.
+
+    `out` takes the result, where given; it may be `image`.
+    """
     difference = image.clamp(0, 1).sub_(source)
-    distance = difference.square().mean().sqrt()
-    share = (strength / distance.clamp(min=1e-12)).clamp(max=1)
-    return difference.mul_(share).add_(source)
+    share = (strength / rms(difference).clamp(min=1e-12)).clamp(max=1)
+    return torch.addcmul(source, difference, share, out=out)
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ class _Scene:
         hold: float,
     ) -> _Scene:
         small = resize(source, size)
-        trust = None if trust is None else resize(trust, size)
+        trust = None if trust is None else resize(trust, size).to(small.dtype)
         return cls(
             source=small,
             start=resize(start, size),
@@ -211,13 +213,11 @@ def _descend(
         gradient, losses = guide_gradient(image, scene.source, objectives, config, cutouts, step)
         pulse.note(gradient, losses)
         _add_look_pull(gradient, image, scene, config)
-        image.grad = gradient
-        before = image.clone()
-        optimizer.param_groups[0]["lr"] = rate(config, step - steps.start, len(steps))
-        optimizer.step()
+        before = image if scene.pace is None else image.clone()
+        step_down(optimizer, gradient, rate(config, step - steps.start, len(steps)))
         if scene.pace is not None:
-            image.sub_(before).mul_(scene.pace).add_(before)
-        image.copy_(constrain(image, scene.source, config.strength))
+            torch.lerp(before, image, scene.pace, out=image)
+        constrain(image, scene.source, config.strength, out=image)
         yield losses.sum()
 
 
@@ -226,17 +226,27 @@ FAINT = 1.0
 
 
 def create_optimizer(pixels: Tensor, config: DreamConfig) -> torch.optim.Optimizer:
-    """The rule of descent, at a rate that is yet to be set (`rate`).
+    """The rule of descent for contiguous `pixels`; see `step_down`.
 
     Adam moves every pixel by the same amount, however faint its gradient: what the guide does not
     care about gets as much grain as what it does. So its ε, which in Kingma and Ba (2015) only
-    keeps from dividing by zero, is a share of the whole gradient's RMS here. Not torch's fused
-    kernels, which take pixels and gradient to lie alike in memory, unasked.
+    keeps from dividing by zero, is a share of the whole gradient's RMS here.
     """
     if config.optimizer == "adam":
         epsilon = FAINT if config.normalize_gradient else 1e-8
-        return torch.optim.Adam([pixels], betas=(0.9, 0.99), eps=epsilon)
+        return torch.optim.Adam([pixels], betas=(0.9, 0.99), eps=epsilon, fused=True)
     return torch.optim.SGD([pixels], momentum=0.9, dampening=0.9)
+
+
+def step_down(optimizer: torch.optim.Optimizer, gradient: Tensor, rate: float) -> None:
+    """One step of the optimizer's pixels at this rate, in place.
+
+    Fused kernels take pixels and gradient to lie alike in memory, unasked.
+    """
+    (group,) = optimizer.param_groups
+    (pixels,) = group["params"]
+    pixels.grad, group["lr"] = gradient.contiguous(), rate
+    optimizer.step()
 
 
 def rate(config: DreamConfig, step: int, steps: int) -> float:
@@ -275,7 +285,9 @@ def guide_gradient(
         gradient = unit_rms(gradient) if config.normalize_gradient else gradient * image.numel()
         gradients.append(gradient)
         losses.append(loss.detach())
-    total = torch.stack(gradients).sum(0) if len(gradients) > 1 else gradients[0]
+    if len(gradients) == 1:
+        return gradients[0], losses[0][None]
+    total = torch.stack(gradients).sum(0)
     return unit_rms(total) if config.normalize_gradient else total, torch.stack(losses)
 
 
@@ -303,4 +315,10 @@ def _add_look_pull(pull: Tensor, image: Tensor, scene: _Scene, config: DreamConf
 
 def unit_rms(gradient: Tensor) -> Tensor:
     """Scaled to a root mean square of 1; an all-zero gradient stays zero."""
-    return gradient / gradient.square().mean().sqrt().clamp(min=1e-20)
+    return gradient / rms(gradient).clamp(min=1e-20)
+
+
+def rms(image: Tensor) -> Tensor:
+    """Root mean square, a scalar; row by row, since torch's one long sum loses digits at 4K."""
+    norm: Tensor = torch.linalg.vector_norm(torch.linalg.vector_norm(image, dim=-1))
+    return norm / math.sqrt(image.numel())

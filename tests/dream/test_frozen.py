@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dreamvid.dream.frozen import freeze
+from dreamvid.dream.frozen import freeze, lower
 
 SIDE = 64
 TEXT = {"context_length": 4, "vocab_size": 8, "width": 64, "heads": 1, "layers": 1}
@@ -34,10 +34,10 @@ def tower(vision: Mapping[str, object]) -> nn.Module:
     return visual
 
 
-def seen(visual: nn.Module) -> tuple[Tensor, Tensor]:
+def seen(visual: nn.Module, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
     """Features of two images, and a gradient."""
     images = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)).double()
-    images.requires_grad_()
+    images = images.to(dtype).requires_grad_()
     features: Tensor = visual(images)
     (gradient,) = torch.autograd.grad((features * torch.arange(16)).sum(), images)
     return features.detach(), gradient
@@ -63,3 +63,17 @@ def test_a_transformer_loses_nothing():
     visual = tower(TRANSFORMER)
     before = [type(module) for module in visual.modules()]
     assert [type(module) for module in freeze(visual).modules()] == before
+
+
+@pytest.mark.parametrize("vision", [RESNET, TIMM, TRANSFORMER])
+def test_lowered_weights_change_no_bit_of_what_autocast_gives(vision):
+    visual = freeze(tower(vision).float())
+    lowered = deepcopy(visual)
+    lower(lowered, torch.bfloat16)
+    large = [values for values in lowered.parameters() if values.ndim > 1]
+    assert sum(values.dtype == torch.bfloat16 for values in large) >= len(large) / 2
+    with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
+        for found, wanted in zip(
+            *(seen(each, torch.float32) for each in (lowered, visual)), strict=True
+        ):
+            assert torch.equal(found, wanted)
