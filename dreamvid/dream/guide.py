@@ -51,17 +51,19 @@ class ImageTower(nn.Module):
         self.size: int = sides.pop()
         self.dtype = dtype
         self.visual = visual.to(memory_format=torch.channels_last)
-        self.mean: Tensor
-        self.std: Tensor
-        self.register_buffer("mean", torch.tensor(preprocess["mean"]).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(preprocess["std"]).view(1, 3, 1, 1))
+        mean, std = (torch.tensor(preprocess[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
+        self.scale: Tensor
+        self.shift: Tensor
+        self.register_buffer("scale", 1 / std)
+        self.register_buffer("shift", -mean / std)
         self.eval().requires_grad_(False)
         if dtype != torch.float32:
             lower(self.visual, dtype)
         self._replayed = Replayed(self._see, CudaRecording)
 
     def forward(self, images: Tensor) -> Tensor:
-        normalised = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        normalised = torch.addcmul(self.shift, images, self.scale)
+        normalised = normalised.contiguous(memory_format=torch.channels_last)
         see = self._replayed if images.is_cuda else self._see
         unit: Tensor = F.normalize(see(normalised).to(images.dtype), dim=-1)
         return unit
@@ -208,7 +210,7 @@ class Clip:
     @torch.no_grad()
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """(P, D) of unit length; (0, D) for no texts."""
-        device = self.tower.mean.device
+        device = self.tower.scale.device
         features = self.model.encode_text(self.tokenizer(list(texts) or [""]).to(device))  # type: ignore[operator]
         unit: Tensor = F.normalize(features.float(), dim=-1)[: len(texts)]
         return unit
@@ -220,7 +222,7 @@ class Clip:
     @torch.no_grad()
     def embed_images(self, images: Sequence[Tensor]) -> Tensor:
         """(P, D) of unit length for P whole pictures (3, H, W)."""
-        device = self.tower.mean.device
+        device = self.tower.scale.device
         shown = [cut(image, _whole(image), self.tower.size) for image in images]
         empty = torch.zeros(0, 3, self.tower.size, self.tower.size)
         return self.tower(torch.cat([*shown, empty]).to(device)) if shown else self.embed_texts([])
@@ -282,7 +284,7 @@ def create_objective(
         direction_weights=torch.tensor(end_weights),
         scenes=clip.embed_texts([split_scene(text)[0] for _, text in scenes]),
     )
-    return ClipObjective(clip.tower, targets.to(clip.tower.mean.device))
+    return ClipObjective(clip.tower, targets.to(clip.tower.scale.device))
 
 
 def create_objectives(

@@ -97,7 +97,7 @@ def dream_image(
     cutouts = draw_cutouts(
         config, steps, sizes[-1], {objective.size for objective in objectives}, generator
     ).to(source.device)
-    image, done, pulse = start, 0, _Pulse(objectives, source.device)
+    image, done, pulse = start, 0, _Pulse(objectives)
     for octave, count in enumerate(split_steps(steps, len(sizes))):
         if count == 0:
             continue
@@ -121,26 +121,26 @@ class _Pulse:
     nothing to gain: a negative repels only until it is unrelated.
     """
 
-    def __init__(self, objectives: Sequence[Objective], device: torch.device) -> None:
+    def __init__(self, objectives: Sequence[Objective]) -> None:
         self._compares = any(objective.compares for objective in objectives)
-        self._is_finite = torch.ones((), dtype=torch.bool, device=device)
-        self._is_alive = torch.zeros((), dtype=torch.bool, device=device)
-        self._may_gain = torch.zeros((), dtype=torch.bool, device=device)
+        self._peaks: list[Tensor] = []
+        self._losses: list[Tensor] = []
 
     def note(self, gradient: Tensor, losses: Tensor) -> None:
         """The gradient (3, h, w) and each guide's loss (G,) of one step."""
-        peak = torch.stack(gradient.aminmax()).abs().amax()
-        self._is_finite &= peak.isfinite()
-        self._is_alive |= peak > 0
-        self._may_gain |= (losses > 0).any() | self._compares
+        self._peaks += gradient.aminmax()
+        self._losses.append(losses)
 
     def check(self) -> None:
         """Raise GradientError where they do not."""
-        found = torch.stack([self._is_finite, self._is_alive, ~self._may_gain])
-        is_finite, is_alive, is_content = found.tolist()
+        if not self._peaks:
+            return
+        peak, loss = torch.stack(self._peaks).abs().amax(), torch.cat(self._losses).amax()
+        facts = torch.stack([peak.isfinite(), peak > 0, loss > 0])
+        is_finite, is_alive, may_gain = facts.tolist()
         if not is_finite:
             raise GradientError("a guide's gradient is not finite; a smaller --lr may help")
-        if not is_alive and not is_content:
+        if not is_alive and (may_gain or self._compares):
             raise GradientError(
                 "the guides' gradient is zero at every step; another prompt or guide may help"
             )
