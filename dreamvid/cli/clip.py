@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from dreamvid.cli.report import Report
 from dreamvid.cli.schedule import schedule_of
-from dreamvid.cli.setup import camera_of, load_objectives, mean_similarity, metadata, run_of
+from dreamvid.cli.setup import camera_of, load_objectives, mean_similarities, metadata, run_of
 from dreamvid.cli.stopping import Stopped, Stopper, stopping
 from dreamvid.config import VideoConfig
 from dreamvid.errors import ConfigError, MediaError
@@ -315,8 +315,7 @@ def _dream(
         for dreamed in dreamed_frames:
             then = [cast("InParts", each).whole for each in dreamed.moment.objectives]
             guides = cast("list[ClipObjective]", then)
-            before = mean_similarity(guides, dreamed.source)
-            after = mean_similarity(guides, dreamed.frame.image)
+            before, after = mean_similarities(guides, [dreamed.source, dreamed.frame.image])
             report.count(before, after)
             report.tally.note_frame(dreamed)
             delivered = stage.delivery.finish(dreamed.frame, dreamed.source)

@@ -18,7 +18,7 @@ from dreamvid.cli.setup import (
     check_blank,
     check_dream,
     load_objectives,
-    mean_similarity,
+    mean_similarities,
     metadata,
 )
 from dreamvid.cli.stopping import stopping
@@ -69,7 +69,7 @@ def image(
             progress.advance(f"octave {step.octave + 1} of {step.octaves}")
 
         dream = dream_image(start, in_parts, config, on_step=on_step)
-    report.count(mean_similarity(objectives, start), mean_similarity(objectives, dream))
+    report.count(*mean_similarities(objectives, [start, dream]))
     write_image(out, dream, overwrite=overwrite, metadata=metadata(config, source))
     report.finish(out, guide=config.guide, device=str(device))
 

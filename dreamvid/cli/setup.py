@@ -183,6 +183,7 @@ def _other_inputs(config: VideoConfig) -> Iterator[tuple[str, Path]]:
             yield f"--guide {number}", Path(weights)
 
 
-def mean_similarity(objectives: Sequence[ClipObjective], image: Tensor) -> float:
-    """Of one frame (3, H, W) to the prompts, over all guides."""
-    return sum(float(objective.similarity(image)) for objective in objectives) / len(objectives)
+def mean_similarities(objectives: Sequence[ClipObjective], images: Sequence[Tensor]) -> list[float]:
+    """Of frames (3, H, W) to the prompts, over all guides."""
+    by_guide = [objective.similarities(images).tolist() for objective in objectives]
+    return [sum(each) / len(objectives) for each in zip(*by_guide, strict=True)]

@@ -25,7 +25,7 @@ from dreamvid.cli.setup import (
     check_music,
     check_pipe,
     load_objectives,
-    mean_similarity,
+    mean_similarities,
     metadata,
 )
 from dreamvid.config import ReadConfig, WriteConfig, ZoomConfig
@@ -89,7 +89,7 @@ def zoom(
             time = index / config.fps
             writer.write(Frame(after, time))
             then = film.objectives_at(time)
-            report.count(mean_similarity(then, before), mean_similarity(then, after))
+            report.count(*mean_similarities(then, [before, after]))
     report.finish(out, loop=config.loop, guide=config.guide, device=str(device))
 
 

@@ -167,27 +167,40 @@ class ClipObjective:
             loss = loss - progress.mean()
         return loss
 
-    @torch.no_grad()
     def embed(self, image: Tensor) -> Tensor:
         """The whole image (3, H, W) as the guide sees it: (D,), of unit length."""
-        features: Tensor = self.tower(cut(image, _whole(image), self.size))
-        return features[0]
+        return self._embed([image])[0]
 
     def similarity(self, image: Tensor) -> Tensor:
         """Weighted mean cosine of the whole image (3, H, W) to what attracts; a scalar.
 
         Where nothing attracts, minus that to the negatives.
         """
-        return self.agreement(self.embed(image))
+        return self.similarities([image])[0]
+
+    def similarities(self, images: Sequence[Tensor]) -> Tensor:
+        """Those of K images, seen in one pass: (K,)."""
+        return self.agreement(self._embed(images))
+
+    @torch.no_grad()
+    def _embed(self, images: Sequence[Tensor]) -> Tensor:
+        return _see_whole(self.tower, images)
 
     def agreement(self, features: Tensor) -> Tensor:
-        """The similarity of an image by what `embed` gave for it."""
+        """The similarity of images by their features (…, D), as `embed` gives them."""
         targets = self.targets
         wanted = torch.cat([targets.attract, targets.ends])
         weights = torch.cat([targets.attract_weights, targets.direction_weights])
         if not len(wanted):
             wanted, weights = -targets.repel, targets.repel_weights
         return features @ wanted.T @ weights / weights.sum().clamp(min=1e-6)
+
+
+def _see_whole(tower: ImageTower, images: Sequence[Tensor]) -> Tensor:
+    """The features (K, D) of K whole pictures (3, H, W), on any device."""
+    shown = [cut(image, _whole(image), tower.size) for image in images]
+    features: Tensor = tower(torch.cat(shown).to(tower.scale.device))
+    return features
 
 
 def _whole(image: Tensor) -> Tensor:
@@ -222,10 +235,7 @@ class Clip:
     @torch.no_grad()
     def embed_images(self, images: Sequence[Tensor]) -> Tensor:
         """(P, D) of unit length for P whole pictures (3, H, W)."""
-        device = self.tower.scale.device
-        shown = [cut(image, _whole(image), self.tower.size) for image in images]
-        empty = torch.zeros(0, 3, self.tower.size, self.tower.size)
-        return self.tower(torch.cat([*shown, empty]).to(device)) if shown else self.embed_texts([])
+        return _see_whole(self.tower, images) if images else self.embed_texts([])
 
 
 def load_clip(text: str, device: torch.device, precision: str = "float32") -> Clip:

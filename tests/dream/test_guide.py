@@ -263,6 +263,14 @@ def test_similarity_to_negatives_alone_is_minus_their_cosine(mini):
     assert unwanted.similarity(image).item() == pytest.approx(-wanted.similarity(image).item())
 
 
+def test_images_of_any_size_are_seen_in_one_pass(mini):
+    objective = create_objective(mini, prompts(prompt=[ROSE]))
+    generator = torch.Generator().manual_seed(0)
+    images = [torch.rand(3, *size, generator=generator) for size in ((40, 60), (90, 50))]
+    one_by_one = torch.stack([objective.similarity(image) for image in images])
+    torch.testing.assert_close(objective.similarities(images), one_by_one)
+
+
 # Dreams, as the second model sees them
 
 SOURCE = 0.5 + 0.3 * (texture(64, 96) - 0.5)
