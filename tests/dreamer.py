@@ -83,8 +83,9 @@ class SlowColour(TowardsColour):
             raise torch.OutOfMemoryError
         return loss * float("nan") if kind == "no number" else loss
 
-    def similarity(self, image: Tensor) -> Tensor:
-        return 1 - (image - self.colour).square().mean()
+    def similarities(self, images: Sequence[Tensor]) -> Tensor:
+        """How near to its colour each of `images` is."""
+        return torch.stack([1 - (image - self.colour).square().mean() for image in images])
 
 
 def _warm_up() -> None:

@@ -59,14 +59,15 @@ def _fold(parent: nn.Module, convolution: str, norm: str) -> None:
 
 
 def lower(visual: nn.Module, dtype: torch.dtype) -> None:
-    """Round the weights, in place, that autocast to `dtype` otherwise rounds in every pass."""
+    """Round the weights, in place, that autocast to `dtype` otherwise rounds in every pass.
+
+    Not those of subclasses, which may reckon with them before, nor of pools that stay in float32.
+    """
     pools = [module for module in visual.modules() if isinstance(module, OneQueryPool)]
     exact = {part for pool in pools for part in pool.modules()}
     for module in visual.modules():
-        if (
-            isinstance(module, (nn.Conv2d, nn.Linear, nn.MultiheadAttention))
-            and module not in exact
-        ):
+        kind = type(module)
+        if kind in (nn.Conv2d, nn.Linear, nn.MultiheadAttention) and module not in exact:
             module.to(dtype)
 
 
