@@ -76,10 +76,11 @@ def draw_cutouts(
     windows = draw_windows(config, steps, frame_size, generator)
     order = torch.rand(steps, count, generator=generator).argsort(1)
     scale = NOISE if config.augment else 0.0
-    noise = {
-        size: scale * torch.randn(count, 3, size, size, generator=generator)
-        for size in sorted(guide_sizes)
-    }
+    noise = {}
+    for size in sorted(guide_sizes):
+        field = scale * torch.randn(count, 3, size, size, generator=generator)
+        # As cutouts lie in memory: the sum takes half the time.
+        noise[size] = field.contiguous(memory_format=torch.channels_last)
     return Cutouts(windows, order, noise)
 
 
