@@ -79,7 +79,7 @@ def draw_cutouts(
     noise = {}
     for size in sorted(guide_sizes):
         field = scale * torch.randn(count, 3, size, size, generator=generator)
-        # As cutouts lie in memory: the sum takes half the time.
+        # As the CPU's cutouts lie in memory: the sum takes half the time.
         noise[size] = field.contiguous(memory_format=torch.channels_last)
     return Cutouts(windows, order, noise)
 
