@@ -8,4 +8,4 @@ cd "$(dirname "$0")/.."
 ruff format --check .
 ruff check .
 mypy
-OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=1000 python -m pytest --quiet --durations 5 "$@"
+python -m pytest --quiet --durations 5 "$@"

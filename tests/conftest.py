@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from dreamvid.device import torch_environment
+
+os.environ.update(torch_environment())  # as the command line does, for the processes of tests too
+
 import torch
 
 from dreamvid.dream.guide import Clip, load_clip

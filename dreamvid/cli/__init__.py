@@ -10,8 +10,9 @@ __all__ = ["main"]
 
 def main() -> None:
     """Entry point of the program `dreamvid`."""
-    from dreamvid.cli.app import run
     from dreamvid.device import torch_environment
 
     os.environ.update(torch_environment())
+    from dreamvid.cli.app import run
+
     run(sys.argv[1:])
