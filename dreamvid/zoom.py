@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from dreamvid.config import DreamConfig
 from dreamvid.dream.octaves import resize
-from dreamvid.dream.optimise import Objective, OnStep, dream_image, frame_generator
+from dreamvid.dream.optimise import Objective, OnStep, dream_image, frame_generator, rms
 from dreamvid.motion.camera import Camera, Similarity, resample, seen_in
 from dreamvid.types import Frame
 
@@ -230,7 +230,7 @@ class Look:
         """That of `image` (3, H, W)."""
         bands, rest = _split(image)
         colour = rest.mean((1, 2), keepdim=True)
-        return cls(tuple(_rms(band) for band in [*bands, rest - colour]), colour)
+        return cls(tuple(rms(band) for band in [*bands, rest - colour]), colour)
 
     def hold(self, image: Tensor) -> Tensor:
         """`image` (3, H, W) brought nearer to this look, in [0, 1]."""
@@ -238,7 +238,7 @@ class Look:
         colour = rest.mean((1, 2), keepdim=True)
         bands = [_cored(band) for band in bands]
         gains = [
-            (wanted / _rms(band).clamp(min=1e-4)).clamp(1 / MOST_GAIN, MOST_GAIN)
+            (wanted / rms(band).clamp(min=1e-4)).clamp(1 / MOST_GAIN, MOST_GAIN)
             for wanted, band in zip(self.bands, [*bands, rest - colour], strict=True)
         ]
         held = colour + COLOUR_HOLD * (self.colour - colour) + gains[-1] * (rest - colour)
@@ -270,9 +270,5 @@ def _cored(band: Tensor) -> Tensor:
     """
     energy = F.avg_pool2d(band.square().mean(0, keepdim=True), 5, 1, 2, count_include_pad=False)
     cored = band * (energy / (energy + energy.mean() / 2).clamp(min=1e-12))
-    cored = cored * (_rms(band) / _rms(cored).clamp(min=1e-6))
+    cored = cored * (rms(band) / rms(cored).clamp(min=1e-6))
     return torch.lerp(band, cored, CORING)
-
-
-def _rms(image: Tensor) -> Tensor:
-    return image.square().mean().sqrt()
