@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
@@ -86,11 +86,11 @@ FIGURES = {
 class Judge(Protocol):
     """A model with prompts that says how well a picture agrees with them."""
 
-    def embed(self, image: Tensor) -> Tensor:
-        """(3, H, W) in [0, 1] → its features (D,), of unit length."""
+    def embed(self, images: Sequence[Tensor]) -> Tensor:
+        """K images (3, H, W) in [0, 1] → their features (K, D), of unit length."""
 
     def agreement(self, features: Tensor) -> Tensor:
-        """The similarity to the prompts of the picture with these features, a scalar."""
+        """The similarity to the prompts of pictures with these features (K, D): (K,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +99,8 @@ class _Moment:
 
     source: Tensor
     result: Tensor
-    features: tuple[Tensor, Tensor] | None
-    """The judge's, of source and result."""
+    features: Tensor | None
+    """The judge's, of source and result: (2, D)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +174,7 @@ class Evaluation:
 
     def _seen(self, source: Tensor, result: Tensor) -> _Moment:
         judge = self._judge
-        features = None if judge is None else (judge.embed(source), judge.embed(result))
+        features = None if judge is None else judge.embed([source, result])
         return _Moment(source, result, features)
 
     # What one pair of frames says by itself.
@@ -201,8 +201,8 @@ class Evaluation:
     def _add_judgement(self, now: _Moment) -> None:
         if self._judge is None or now.features is None:
             return
-        for name, features in zip(("judge_before", "judge_after"), now.features, strict=True):
-            similarity = float(self._judge.agreement(features))
+        similarities = self._judge.agreement(now.features).tolist()
+        for name, similarity in zip(("judge_before", "judge_after"), similarities, strict=True):
             self.series[name].append(self._count(name, similarity))
 
     # What it says beside those before it.

@@ -38,11 +38,11 @@ class KnownMotion:
 class ColourJudge:
     """Features are the mean colour's direction; red is what is wanted."""
 
-    def embed(self, image: Tensor) -> Tensor:
-        return F.normalize(image.mean((1, 2)), dim=0)
+    def embed(self, images: Sequence[Tensor]) -> Tensor:
+        return F.normalize(torch.stack([image.mean((1, 2)) for image in images]), dim=1)
 
     def agreement(self, features: Tensor) -> Tensor:
-        return features[0]
+        return features[:, 0]
 
 
 def never(current: Tensor, previous: Tensor) -> bool:

@@ -167,9 +167,10 @@ class ClipObjective:
             loss = loss - progress.mean()
         return loss
 
-    def embed(self, image: Tensor) -> Tensor:
-        """The whole image (3, H, W) as the guide sees it: (D,), of unit length."""
-        return self._embed([image])[0]
+    @torch.no_grad()
+    def embed(self, images: Sequence[Tensor]) -> Tensor:
+        """K whole images (3, H, W) as the guide sees them, in one pass: (K, D), of unit length."""
+        return _see_whole(self.tower, images)
 
     def similarity(self, image: Tensor) -> Tensor:
         """Weighted mean cosine of the whole image (3, H, W) to what attracts; a scalar.
@@ -180,14 +181,10 @@ class ClipObjective:
 
     def similarities(self, images: Sequence[Tensor]) -> Tensor:
         """Those of K images, seen in one pass: (K,)."""
-        return self.agreement(self._embed(images))
-
-    @torch.no_grad()
-    def _embed(self, images: Sequence[Tensor]) -> Tensor:
-        return _see_whole(self.tower, images)
+        return self.agreement(self.embed(images))
 
     def agreement(self, features: Tensor) -> Tensor:
-        """The similarity of images by their features (…, D), as `embed` gives them."""
+        """The similarity of images by their features (K, D), as `embed` gives them: (K,)."""
         targets = self.targets
         wanted = torch.cat([targets.attract, targets.ends])
         weights = torch.cat([targets.attract_weights, targets.direction_weights])
