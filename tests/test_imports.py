@@ -53,7 +53,7 @@ MAY_IMPORT = {
 
 HOMES = {
     "av": {"media"},
-    "PIL": {"media/webp.py"},
+    "PIL": {"media/profiles.py", "media/webp.py"},
     "cv2": {"motion"},
     "scenedetect": {"motion"},
     "torchvision": {"motion"},

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import av
 
 from dreamvid.errors import MediaError
-from dreamvid.media.colour import Orientation, is_transparent, tags_of
+from dreamvid.media.colour import is_transparent, tags_of
 from dreamvid.media.files import check_input
 from dreamvid.media.info import VideoInfo
-from dreamvid.media.interlace import Picture
+from dreamvid.media.interlace import TimedFrame
 from dreamvid.media.reader import FrameReader
-from dreamvid.media.still import convert_alpha, convert_image
+from dreamvid.media.still import Still
 from dreamvid.media.webp import WEBP_CLOCK, decode_frames, read_durations
 
 if TYPE_CHECKING:
@@ -71,11 +71,11 @@ class AnimationReader(FrameReader):
             container="webp",
         )
 
-    def _timed(self) -> Iterator[Picture]:
+    def _timed(self) -> Iterator[TimedFrame]:
         time = Fraction(0)
         try:
             for frame, duration in zip(decode_frames(self._path), self._durations, strict=False):
-                yield Picture(frame, time, duration)
+                yield TimedFrame(frame, time, duration)
                 time += duration
         except MediaError as error:
             if not time:
@@ -83,10 +83,10 @@ class AnimationReader(FrameReader):
             self.is_cut_short = True
             self._warn(f"{error}; it is cut short at {float(time):.3f} s")
 
-    def _image(self, frame: av.VideoFrame) -> Tensor:
-        return convert_image(frame, self._path, Orientation(), (self.info.width, self.info.height))
+    def _image(self, picture: TimedFrame) -> Tensor:
+        return Still(self._path, picture.frame).to_tensor((self.info.width, self.info.height))
 
-    def _alpha(self, frame: av.VideoFrame) -> Tensor | None:
+    def _alpha(self, picture: TimedFrame) -> Tensor | None:
         if not self.info.alpha:
             return None
-        return convert_alpha(frame, Orientation(), (self.info.width, self.info.height))
+        return Still(self._path, picture.frame).to_alpha((self.info.width, self.info.height))

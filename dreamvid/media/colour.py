@@ -49,8 +49,9 @@ _LEFT_UNSAID = {
     *("utvideo", "v210", "vp9"),
 }
 """Of those, the ones whose decoders leave it open, which swscale takes for the middle."""
-_UNKNOWN_SIDE_DATA = range(28, 32)
-"""In FFmpeg's numbers: LCEVC, view, 3D displays and EXIF."""
+_DISPLAY_MATRIX = 6
+_SIDE_DATA_KINDS = range(48)
+"""FFmpeg's numbers of the kinds of side data, and some to spare."""
 _SCALING = (
     Interpolation.BICUBIC
     | Interpolation.ACCURATE_RND
@@ -374,30 +375,36 @@ def _view(frame: av.VideoFrame, index: int) -> NDArray[np.generic]:
 
 
 def orientation(frame: av.VideoFrame) -> Orientation:
-    """What the display matrix asks for, to the nearest quarter turn.
+    """What the display matrix of a film's frame asks for, to the nearest quarter turn.
 
     Once a stream, not for every picture: PyAV's side data and their frame hold each other, so
     that such frames pile up until the garbage collector comes by.
     """
-    matrix = _side_data(frame).get("DISPLAYMATRIX")
+    matrix = _display_matrix(frame)
     if matrix is None:
         return Orientation()
     # Rows (a, b, u), (c, d, v), (x, y, w): a pixel (p, q) is shown at (a·p + c·q, b·p + d·q).
-    a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].tolist()
+    a, b, _, c, d = np.frombuffer(matrix, dtype=np.int32)[:5].tolist()
     if abs(b) + abs(c) > abs(a) + abs(d):
         return Orientation(transposed=True, mirrored_x=c < 0, mirrored_y=b < 0)
     return Orientation(mirrored_x=a < 0, mirrored_y=d < 0)
 
 
-def _side_data(frame: av.VideoFrame) -> Any:
-    """PyAV's mapping; a kind that PyAV 18 does not know, as EXIF, would hide all the others."""
-    try:
-        return frame.side_data
-    except ValueError:
-        unknown = [("sidedata", f"mode=delete:type={number}") for number in _UNKNOWN_SIDE_DATA]
-        graph = filter_graph(frame, *unknown)
-        graph.vpush(frame)
-        return graph.vpull().side_data
+def _display_matrix(frame: av.VideoFrame) -> bytes | None:
+    """Its bytes, read off a copy that has no other side data.
+
+    PyAV 18 must not see those: it frees the metadata of side data twice, as a PNG picture's ICC
+    profile has them, and a kind that it does not know hides all the others.
+    """
+    others = [
+        ("sidedata", f"mode=delete:type={number}")
+        for number in _SIDE_DATA_KINDS
+        if number != _DISPLAY_MATRIX
+    ]
+    graph = filter_graph(frame, *others)
+    graph.vpush(frame)
+    matrix: Any = graph.vpull().side_data.get("DISPLAYMATRIX")
+    return None if matrix is None else bytes(matrix)
 
 
 def orient(image: Tensor, how: Orientation) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import re
 import warnings
@@ -11,21 +10,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import av
-
 from dreamvid.errors import MediaError
-from dreamvid.media.colour import is_transparent, orientation, tags_of
+from dreamvid.media.colour import is_transparent, tags_of
 from dreamvid.media.files import check_input, media_errors
 from dreamvid.media.info import VideoInfo
-from dreamvid.media.interlace import Picture
+from dreamvid.media.interlace import TimedFrame
 from dreamvid.media.reader import FrameReader
-from dreamvid.media.still import (
-    READABLE_SUFFIXES,
-    convert_alpha,
-    convert_image,
-    decode_image,
-    displayed_size,
-)
+from dreamvid.media.still import READABLE_SUFFIXES, Still
 from dreamvid.media.webp import is_animation
 
 if TYPE_CHECKING:
@@ -38,7 +29,7 @@ _WILD = set("*?[")
 
 
 class ImageReader(FrameReader):
-    """Picture files as a film of `rate` frames a second, in the order given.
+    """TimedFrame files as a film of `rate` frames a second, in the order given.
 
     With `seconds`, a single picture stays for so long. Each is turned as its EXIF data say; one
     of another size than the first is scaled to it, with a warning. `start`, `end`, `fps` and
@@ -76,10 +67,11 @@ class ImageReader(FrameReader):
                 f"'{paths[0]}': no frame from {float(self.origin):g} s on; "
                 f"allowed: times before {float(self._count / rate):g} s"
             )
-        self.info = self._delivered(self._described(self._first.frame), size)
+        self.info = self._delivered(self._described(self._first), size)
 
-    def _described(self, frame: av.VideoFrame) -> VideoInfo:
-        width, height = displayed_size(frame, orientation(frame))
+    def _described(self, first: TimedFrame) -> VideoInfo:
+        frame = first.frame
+        width, height = self._still(first).size
         return VideoInfo(
             width=width,
             height=height,
@@ -94,27 +86,27 @@ class ImageReader(FrameReader):
             container="pictures",
         )
 
-    def _timed(self) -> Iterator[Picture]:
+    def _timed(self) -> Iterator[TimedFrame]:
         step = 1 / self._image_rate
-        frame: av.VideoFrame | None = None
+        still: Still | None = None
         begin = math.floor((self._seek_to or 0) * self._image_rate)
         for index in range(max(0, begin - 1), self._count):
-            if frame is None or len(self._paths) > 1:
-                frame = decode_image(self._paths[min(index, len(self._paths) - 1)])
-            yield Picture(frame, index * step, step)
+            if still is None or len(self._paths) > 1:
+                still = Still.decode(self._paths[min(index, len(self._paths) - 1)])
+            yield TimedFrame(still.frame, index * step, step, still.tags)
 
-    def _image(self, frame: av.VideoFrame) -> Tensor:
-        turned = orientation(frame)
-        image = convert_image(frame, self._paths[0], turned, (self.info.width, self.info.height))
-        self._note_size(displayed_size(frame, turned))
-        # Side data and their frame hold each other; see `orientation`.
-        gc.collect(0)
-        return image
+    def _image(self, picture: TimedFrame) -> Tensor:
+        still = self._still(picture)
+        self._note_size(still.size)
+        return still.to_tensor((self.info.width, self.info.height))
 
-    def _alpha(self, frame: av.VideoFrame) -> Tensor | None:
+    def _alpha(self, picture: TimedFrame) -> Tensor | None:
         if not self.info.alpha:
             return None
-        return convert_alpha(frame, orientation(frame), (self.info.width, self.info.height))
+        return self._still(picture).to_alpha((self.info.width, self.info.height))
+
+    def _still(self, picture: TimedFrame) -> Still:
+        return Still(self._paths[0], picture.frame, picture.tags)
 
     def _note_size(self, size: tuple[int, int]) -> None:
         if self._shape not in (None, size) and not self._warned:

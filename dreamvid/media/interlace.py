@@ -13,22 +13,25 @@ from av.error import BlockingIOError as NothingYetError
 from av.filter import Graph
 
 from dreamvid.media.colour import filter_graph
+from dreamvid.media.profiles import PLAIN, PictureTags
 
 
 @dataclass(frozen=True)
-class Picture:
+class TimedFrame:
     """A decoded picture, when it is shown, and for how long (0 where nobody says)."""
 
     frame: av.VideoFrame
     time: Fraction
     duration: Fraction
+    tags: PictureTags = PLAIN
+    """Of the picture file that it comes from."""
 
     @property
     def end(self) -> Fraction:
         return self.time + self.duration
 
 
-def progressive(pictures: Iterator[Picture]) -> Iterator[Picture]:
+def progressive(pictures: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
     """The same pictures at the same times, each interlaced one made whole by FFmpeg's bwdif.
 
     The filter looks one picture back and one ahead, and holds no more. What is flagged as
@@ -55,22 +58,22 @@ class _Weave:
     def __init__(self, frame: av.VideoFrame) -> None:
         self._key = _key(frame)
         self._graph: Graph = filter_graph(frame, ("bwdif", "mode=send_frame:deint=interlaced"))
-        self._inside: deque[Picture] = deque()
+        self._inside: deque[TimedFrame] = deque()
 
     def takes(self, frame: av.VideoFrame) -> bool:
         return _key(frame) == self._key
 
-    def push(self, picture: Picture) -> Iterator[Picture]:
+    def push(self, picture: TimedFrame) -> Iterator[TimedFrame]:
         # The filter changes time stamps and durations, so they go round it.
         self._inside.append(picture)
         self._graph.vpush(picture.frame)
         return self._ready()
 
-    def finish(self) -> Iterator[Picture]:
+    def finish(self) -> Iterator[TimedFrame]:
         self._graph.vpush(None)
         return self._ready()
 
-    def _ready(self) -> Iterator[Picture]:
+    def _ready(self) -> Iterator[TimedFrame]:
         with suppress(NothingYetError, EOFError):
             while self._inside:
                 whole = self._graph.vpull()

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Condition, Thread
 
 from dreamvid.errors import MediaError
-from dreamvid.media.interlace import Picture
+from dreamvid.media.interlace import TimedFrame
 from dreamvid.media.reader import VideoReader
 from dreamvid.types import Frame
 
@@ -58,7 +58,7 @@ class LiveReader(VideoReader):
             if self._until is not None and time >= self._until:
                 return
             if time >= self._after:
-                image, alpha = self._image(picture.frame), self._alpha(picture.frame)
+                image, alpha = self._image(picture), self._alpha(picture)
                 yield Frame(image, time - self._after, picture.duration, alpha)
 
     def close(self) -> None:
@@ -74,16 +74,16 @@ class Newest:
     Raises MediaError where none comes for PATIENCE_S, and whatever the taking raises.
     """
 
-    def __init__(self, pictures: Iterator[Picture], name: str) -> None:
+    def __init__(self, pictures: Iterator[TimedFrame], name: str) -> None:
         self._pictures, self._name = pictures, name
         self._changed = Condition()
-        self._picture: Picture | None = None
+        self._picture: TimedFrame | None = None
         self._error: Exception | None = None
         self._is_over = False
         self._thread = Thread(target=self._take, name=f"newest of {name}", daemon=True)
         self._thread.start()
 
-    def __iter__(self) -> Iterator[Picture]:
+    def __iter__(self) -> Iterator[TimedFrame]:
         while True:
             with self._changed:
                 if not self._changed.wait_for(self._is_ready, PATIENCE_S):

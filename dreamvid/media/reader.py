@@ -33,7 +33,7 @@ from dreamvid.media.info import (
     picture_stream,
     zero_of,
 )
-from dreamvid.media.interlace import Picture, progressive
+from dreamvid.media.interlace import TimedFrame, progressive
 from dreamvid.types import Frame
 
 if TYPE_CHECKING:
@@ -59,25 +59,25 @@ class FrameReader(Closes):
     _end: Fraction | None = None
     _rate: Fraction | None = None
     _seek_to: Fraction | None = None
-    _first: Picture | None = None
-    _rest: Iterator[Picture] = iter(())
+    _first: TimedFrame | None = None
+    _rest: Iterator[TimedFrame] = iter(())
 
     @abstractmethod
-    def _timed(self) -> Iterator[Picture]:
+    def _timed(self) -> Iterator[TimedFrame]:
         """All pictures, each shown until the next one's time."""
 
     @abstractmethod
-    def _image(self, frame: av.VideoFrame) -> Tensor:
+    def _image(self, picture: TimedFrame) -> Tensor:
         """A decoded picture as float32 (3, H, W), of the size that `info` says."""
 
     @abstractmethod
-    def _alpha(self, frame: av.VideoFrame) -> Tensor | None:
+    def _alpha(self, picture: TimedFrame) -> Tensor | None:
         """Its alpha as float32 (1, H, W), where `info` says that there may be some."""
 
     def __iter__(self) -> Iterator[Frame]:
         while self._first is not None:
             picture = self._first
-            image, alpha = self._image(picture.frame), self._alpha(picture.frame)
+            image, alpha = self._image(picture), self._alpha(picture)
             self._first = next(self._rest, None)
             yield Frame(image, picture.time, picture.duration, alpha)
 
@@ -94,7 +94,7 @@ class FrameReader(Closes):
             self._seek_to = seek_to
             self._rest = self._selected()
             found = next((picture for picture in self._rest if picture.time >= time), None)
-            if found is not None and found.time == time and shows(self._image(found.frame)):
+            if found is not None and found.time == time and shows(self._image(found)):
                 self._first = next(self._rest, None)
                 return
         raise MediaError(
@@ -110,7 +110,7 @@ class FrameReader(Closes):
 
     # From the source to the frames delivered, each step a generator over the one before.
 
-    def _selected(self) -> Iterator[Picture]:
+    def _selected(self) -> Iterator[TimedFrame]:
         """The pictures to deliver, at their delivered times."""
         pictures = self._timed()
         first = next(pictures, None)
@@ -122,7 +122,7 @@ class FrameReader(Closes):
         for picture in self._at_rate(pictures) if self._rate else self._in_range(pictures):
             yield replace(picture, time=picture.time - self.origin)
 
-    def _in_range(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
+    def _in_range(self, pictures: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
         for picture in pictures:
             if self._end is not None and picture.time >= self._end:
                 return
@@ -133,7 +133,7 @@ class FrameReader(Closes):
             else:
                 yield picture
 
-    def _at_rate(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
+    def _at_rate(self, pictures: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
         """Each moment origin + k/rate, with what is shown then."""
         assert self._rate
         origin, step = self.origin, 1 / self._rate
@@ -143,7 +143,7 @@ class FrameReader(Closes):
                 index = max(0, math.ceil((picture.time - origin) * self._rate))
             until = picture.end if self._end is None else min(picture.end, self._end)
             while origin + index * step < until:
-                yield Picture(picture.frame, origin + index * step, step)
+                yield replace(picture, time=origin + index * step, duration=step)
                 index += 1
             if self._end is not None and picture.end >= self._end:
                 return
@@ -240,12 +240,15 @@ class VideoReader(FrameReader):
         width, height = self.info.width, self.info.height
         self._coded_size = (height, width) if turned.transposed else (width, height)
 
-    def _image(self, frame: av.VideoFrame) -> Tensor:
+    def _image(self, picture: TimedFrame) -> Tensor:
+        frame = picture.frame
         with media_errors(f"'{self._path}': {frame.format.name} cannot be converted"):
             return self._converter.to_tensor(frame, self._coded_size)
 
-    def _alpha(self, frame: av.VideoFrame) -> Tensor | None:
-        return self._converter.to_alpha(frame, self._coded_size) if self.info.alpha else None
+    def _alpha(self, picture: TimedFrame) -> Tensor | None:
+        if not self.info.alpha:
+            return None
+        return self._converter.to_alpha(picture.frame, self._coded_size)
 
     def close(self) -> None:
         """Let go of the file; no more frames come."""
@@ -255,9 +258,9 @@ class VideoReader(FrameReader):
         silence()  # the decoder's threads end here
         self._container.close()
 
-    def _timed(self) -> Iterator[Picture]:
+    def _timed(self) -> Iterator[TimedFrame]:
         """All pictures from the seek on, each shown until the next one's time."""
-        held: Picture | None = None
+        held: TimedFrame | None = None
         step = 1 / (self._stream.average_rate or Fraction(25))
         for picture in progressive(self._noting_sizes(self._increasing())):
             if held is not None:
@@ -267,7 +270,7 @@ class VideoReader(FrameReader):
         if held is not None:
             yield replace(held, duration=self._last_duration(held, step))
 
-    def _last_duration(self, picture: Picture, step: Fraction) -> Fraction:
+    def _last_duration(self, picture: TimedFrame, step: Fraction) -> Fraction:
         """From the stream's end where the file reaches it; else what the packet said."""
         claimed = self._claimed_end()
         if self._stream.duration and claimed is not None and not self._is_short():
@@ -276,7 +279,7 @@ class VideoReader(FrameReader):
                 return remaining
         return picture.duration or step
 
-    def _increasing(self) -> Iterator[Picture]:
+    def _increasing(self) -> Iterator[TimedFrame]:
         """Pictures with their times; one that is not after the picture before it is left out."""
         last: Fraction | None = None
         is_back = False
@@ -297,9 +300,9 @@ class VideoReader(FrameReader):
                 is_back = True
                 continue
             last, is_back = time, False
-            yield Picture(frame, time, frame.duration * self._time_base)
+            yield TimedFrame(frame, time, frame.duration * self._time_base)
 
-    def _noting_sizes(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
+    def _noting_sizes(self, pictures: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
         """The same, with a warning at the first that has another size than the one before."""
         size: tuple[int, int] | None = None
         warned = False

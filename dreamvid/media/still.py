@@ -20,14 +20,13 @@ from dreamvid.media.colour import (
     UNSPECIFIED,
     ColourTags,
     Converter,
-    Orientation,
-    orientation,
     refuse_hdr,
     tags_of,
 )
 from dreamvid.media.encoders import LAMBDA_PER_QUANTISER
 from dreamvid.media.files import check_input, check_output, media_errors, write_whole
 from dreamvid.media.info import VideoInfo, no_picture, parse_size
+from dreamvid.media.profiles import PLAIN, PictureTags, read_tags, to_srgb
 from dreamvid.media.webp import decode_frames, is_animation
 from dreamvid.types import check_image
 
@@ -74,52 +73,61 @@ READABLE_SUFFIXES = (*IMAGE_SUFFIXES, ".avif", ".jp2", ".ppm", ".tga")
 
 
 def read_image(path: Path, *, size: str = "source") -> Tensor:
-    """A picture file as float32 (3, H, W), R'G'B' as coded, in [0, 1].
+    """A picture file as float32 (3, H, W), sRGB R'G'B' in [0, 1].
 
-    Anything FFmpeg reads; of several pictures the first. It is turned as its EXIF data say, and
-    alpha is dropped. `size` is "source", "WIDTHxHEIGHT" or "WIDTH". Raises MediaError where the
-    file cannot be read or is HDR.
+    Anything FFmpeg reads; of several pictures the first. It is turned as its EXIF data say, its
+    colour profile counts, and alpha is dropped. `size` is "source", "WIDTHxHEIGHT" or "WIDTH".
+    Raises MediaError where the file cannot be read or is HDR.
     """
-    path = Path(path)
-    frame = decode_image(path)
-    turned = orientation(frame)
-    width, height = displayed_size(frame, turned)
+    still = Still.decode(Path(path))
+    width, height = still.size
     if size != "source":
         width, height = parse_size(size, VideoInfo(width, height))
-    return convert_image(frame, path, turned, (width, height))
+    return still.to_tensor((width, height))
 
 
-def convert_image(
-    frame: av.VideoFrame, path: Path, turned: Orientation, size: tuple[int, int]
-) -> Tensor:
-    """A picture file's pixels as float32 (3, H, W); `size` is (width, height) as displayed."""
-    # All kinds of picture file that subsample have their chroma in the middle, as JPEG does.
-    with media_errors(f"'{path}': {frame.format.name} cannot be converted"):
-        coded = size[::-1] if turned.transposed else size
-        return Converter("mjpeg", turned).to_tensor(frame, coded)
+@dataclass(frozen=True)
+class Still:
+    """One decoded picture of a file."""
 
+    path: Path
+    frame: av.VideoFrame
+    tags: PictureTags = PLAIN
 
-def convert_alpha(
-    frame: av.VideoFrame, turned: Orientation, size: tuple[int, int]
-) -> Tensor | None:
-    """Its alpha as float32 (1, H, W); None where it has none."""
-    return Converter("mjpeg", turned).to_alpha(frame, size[::-1] if turned.transposed else size)
+    @classmethod
+    def decode(cls, path: Path) -> Still:
+        """The first picture of a file. Raises MediaError where it cannot be read or is HDR."""
+        frame = _decode_first(path)
+        refuse_hdr(tags_of(frame), path)
+        if frame.colorspace == UNSPECIFIED:
+            frame.colorspace = BT601_MATRIX  # what JPEG and WebP mean by silence, at any size
+        return cls(path, frame, read_tags(path))
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) as displayed."""
+        return self._turned((self.frame.width, self.frame.height))
 
-def displayed_size(frame: av.VideoFrame, turned: Orientation) -> tuple[int, int]:
-    """(width, height) after it is turned."""
-    if turned.transposed:
-        return frame.height, frame.width
-    return frame.width, frame.height
+    def to_tensor(self, size: tuple[int, int]) -> Tensor:
+        """float32 (3, H, W), sRGB R'G'B' in [0, 1]; `size` is (width, height) as displayed.
 
+        Raises MediaError where its pixel format cannot be converted.
+        """
+        with media_errors(f"'{self.path}': {self.frame.format.name} cannot be converted"):
+            image = self._converter.to_tensor(self.frame, self._turned(size))
+        return to_srgb(image, self.tags.profile)
 
-def decode_image(path: Path) -> av.VideoFrame:
-    """The first picture of a file. Raises MediaError where it cannot be read or is HDR."""
-    frame = _decode_first(path)
-    refuse_hdr(tags_of(frame), path)
-    if frame.colorspace == UNSPECIFIED:
-        frame.colorspace = BT601_MATRIX  # what JPEG and WebP mean by silence, at any size
-    return frame
+    def to_alpha(self, size: tuple[int, int]) -> Tensor | None:
+        """Its alpha as float32 (1, H, W) in [0, 1]; None where it has none."""
+        return self._converter.to_alpha(self.frame, self._turned(size))
+
+    @property
+    def _converter(self) -> Converter:
+        # All kinds of picture file that subsample have their chroma in the middle, as JPEG does.
+        return Converter("mjpeg", self.tags.orientation)
+
+    def _turned(self, size: tuple[int, int]) -> tuple[int, int]:
+        return size[::-1] if self.tags.orientation.transposed else size
 
 
 def _decode_first(path: Path) -> av.VideoFrame:

@@ -14,7 +14,7 @@ import pytest
 from dreamvid.config import ReadConfig
 from dreamvid.errors import ConfigError, MediaError
 from dreamvid.media import live
-from dreamvid.media.interlace import Picture
+from dreamvid.media.interlace import TimedFrame
 from dreamvid.media.live import LiveReader, Newest
 from dreamvid.media.reader import FrameReader
 from dreamvid.media.source import can_resume, check_source, describe_source, open_frames, open_sound
@@ -109,10 +109,10 @@ def test_start_leaves_out_what_comes_first():
     assert frames[0].image.shape == (3, 24, 32)
 
 
-def pictures(count: int, wait_s: float = 0) -> Iterator[Picture]:
+def pictures(count: int, wait_s: float = 0) -> Iterator[TimedFrame]:
     for index in range(count):
         time.sleep(wait_s)
-        yield Picture(av.VideoFrame(16, 16), Fraction(index, 25), Fraction(1, 25))
+        yield TimedFrame(av.VideoFrame(16, 16), Fraction(index, 25), Fraction(1, 25))
 
 
 def test_the_last_picture_is_given_even_where_all_is_over():
@@ -122,7 +122,7 @@ def test_the_last_picture_is_given_even_where_all_is_over():
 
 
 def test_an_error_comes_after_the_last_picture():
-    def failing() -> Iterator[Picture]:
+    def failing() -> Iterator[TimedFrame]:
         yield from pictures(1)
         raise MediaError("unplugged")
 
@@ -136,7 +136,7 @@ def test_a_device_that_hangs_is_told_and_left_alone(monkeypatch):
     monkeypatch.setattr(live, "PATIENCE_S", 0.1)
     release = threading.Event()
 
-    def hanging() -> Iterator[Picture]:
+    def hanging() -> Iterator[TimedFrame]:
         yield from pictures(1)
         release.wait()
 

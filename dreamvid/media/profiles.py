@@ -1,0 +1,114 @@
+"""What picture files say of their pixels beside them: orientation (EXIF) and colour profile (ICC).
+
+Pillow reads both, from the headers alone. FFmpeg hands them out as side data of frames, which
+PyAV 18 frees twice where they have metadata of their own, as the profiles of PNG files do.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreamvid.media.colour import Orientation
+
+if TYPE_CHECKING:
+    from PIL.ImageCms import ImageCmsTransform
+    from torch import Tensor
+
+UPRIGHT = Orientation()
+_ORIENTATION_TAG = 0x0112
+_BY_EXIF = {
+    2: Orientation(mirrored_x=True),
+    3: Orientation(mirrored_x=True, mirrored_y=True),
+    4: Orientation(mirrored_y=True),
+    5: Orientation(transposed=True),
+    6: Orientation(transposed=True, mirrored_x=True),
+    7: Orientation(transposed=True, mirrored_x=True, mirrored_y=True),
+    8: Orientation(transposed=True, mirrored_y=True),
+}
+_SAME_WITHIN = 2
+"""Levels of 255 by which a profile's colours may differ from sRGB's and still be called sRGB."""
+
+
+@dataclass(frozen=True)
+class PictureTags:
+    """What a picture file says of its pixels."""
+
+    orientation: Orientation = UPRIGHT
+    profile: bytes | None = None
+    """An ICC profile; None where there is none, which means sRGB."""
+
+
+PLAIN = PictureTags()
+"""Upright, and sRGB."""
+
+
+def read_tags(path: Path) -> PictureTags:
+    """The tags of a picture file; the defaults where Pillow cannot read it or they are damaged."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():  # of size and of damaged EXIF data, which do no harm here
+            warnings.simplefilter("ignore")
+            with Image.open(path) as picture:
+                # Not the subclass's own: that of PNG decodes the whole picture first.
+                exif = Image.Image.getexif(picture)
+                turned = _BY_EXIF.get(exif.get(_ORIENTATION_TAG, 1), UPRIGHT)
+                return PictureTags(turned, picture.info.get("icc_profile"))
+    except Exception:  # Pillow's plugins raise all kinds for what is not of their format
+        return PLAIN
+
+
+def to_srgb(image: Tensor, profile: bytes | None) -> Tensor:
+    """float32 (3, H, W) in [0, 1], R'G'B' of `profile`, as sRGB; through 8 bits, where they differ.
+
+    Unchanged where the profile is sRGB's, is damaged, or is not one of R'G'B'.
+    """
+    transform = None if profile is None else _transform(profile)
+    if transform is None:
+        return image
+
+    import torch
+
+    levels = (image * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
+    converted = torch.from_numpy(_apply(transform, levels))
+    return converted.permute(2, 0, 1).float().div_(255).contiguous()
+
+
+@lru_cache(maxsize=4)
+def _transform(profile: bytes) -> ImageCmsTransform | None:
+    """From `profile` to sRGB, relative colorimetric; None where nothing is to be changed."""
+    from PIL import ImageCms
+
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if source.profile.xcolor_space.strip() != "RGB":
+            return None
+        transform = ImageCms.buildTransform(
+            source,
+            ImageCms.createProfile("sRGB"),
+            "RGB",
+            "RGB",
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except (ImageCms.PyCMSError, OSError):
+        return None
+    steps = np.linspace(0, 255, 9).round().astype(np.uint8)
+    colours = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(1, -1, 3)
+    change = np.abs(_apply(transform, colours).astype(int) - colours)
+    return transform if change.max() > _SAME_WITHIN else None
+
+
+def _apply(transform: ImageCmsTransform, levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W, 3) of 8 bits through `transform`."""
+    from PIL import Image
+
+    return np.array(transform.apply(Image.fromarray(levels)))
