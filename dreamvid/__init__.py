@@ -12,47 +12,47 @@ if TYPE_CHECKING:
     from dreamvid.control.clock import Clock
     from dreamvid.control.schedule import Schedule
     from dreamvid.device import choose_device
-    from dreamvid.dream.guide import create_objectives
-    from dreamvid.dream.optimise import dream_image
+    from dreamvid.dream.descent import dream_image
     from dreamvid.errors import DreamvidError
-    from dreamvid.evaluate import Evaluation
-    from dreamvid.loop import Loop, dream_loop, film_loop
+    from dreamvid.evaluate.figures import Evaluation
+    from dreamvid.film.sequence import FrameSettings, constant_settings, dream_frames
+    from dreamvid.film.settings import scheduled_settings
+    from dreamvid.guide.objective import create_objectives
     from dreamvid.media.reader import VideoReader
     from dreamvid.media.still import read_image, write_image
     from dreamvid.media.writer import VideoWriter
     from dreamvid.motion.camera import Camera
     from dreamvid.motion.flow import create_flow
     from dreamvid.motion.shots import create_cut_detector
-    from dreamvid.plan import create_plan
-    from dreamvid.sequence import Moment, constant_plan, dream_frames
     from dreamvid.types import Frame
-    from dreamvid.zoom import dream_zoom
+    from dreamvid.zoom.endless import dream_zoom
+    from dreamvid.zoom.loop import Loop, dream_loop, film_loop
 
 _HOMES = {
     "Camera": "motion.camera",
     "Clock": "control.clock",
     "DreamvidError": "errors",
-    "Evaluation": "evaluate",
+    "Evaluation": "evaluate.figures",
     "Frame": "types",
     "ImageConfig": "config",
-    "Loop": "loop",
-    "Moment": "sequence",
+    "Loop": "zoom.loop",
+    "FrameSettings": "film.sequence",
     "Schedule": "control.schedule",
     "VideoConfig": "config",
     "VideoReader": "media.reader",
     "VideoWriter": "media.writer",
     "ZoomConfig": "config",
     "choose_device": "device",
-    "constant_plan": "sequence",
+    "constant_settings": "film.sequence",
     "create_cut_detector": "motion.shots",
     "create_flow": "motion.flow",
-    "create_objectives": "dream.guide",
-    "create_plan": "plan",
-    "dream_frames": "sequence",
-    "dream_image": "dream.optimise",
-    "dream_loop": "loop",
-    "dream_zoom": "zoom",
-    "film_loop": "loop",
+    "create_objectives": "guide.objective",
+    "scheduled_settings": "film.settings",
+    "dream_frames": "film.sequence",
+    "dream_image": "dream.descent",
+    "dream_loop": "zoom.loop",
+    "dream_zoom": "zoom.endless",
+    "film_loop": "zoom.loop",
     "read_image": "media.still",
     "write_image": "media.still",
 }
@@ -63,26 +63,26 @@ __all__ = [
     "DreamvidError",
     "Evaluation",
     "Frame",
+    "FrameSettings",
     "ImageConfig",
     "Loop",
-    "Moment",
     "Schedule",
     "VideoConfig",
     "VideoReader",
     "VideoWriter",
     "ZoomConfig",
     "choose_device",
-    "constant_plan",
+    "constant_settings",
     "create_cut_detector",
     "create_flow",
     "create_objectives",
-    "create_plan",
     "dream_frames",
     "dream_image",
     "dream_loop",
     "dream_zoom",
     "film_loop",
     "read_image",
+    "scheduled_settings",
     "write_image",
 ]
 

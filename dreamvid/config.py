@@ -411,7 +411,7 @@ class DreamConfig(Section):
     hold: Annotated[float, Varies()] = Field(
         0.0, ge=0, le=1, description="Share of each step that trusted pixels do not take."
     )
-    tint: Annotated[float, Varies()] = Field(
+    colour_drift: Annotated[float, Varies()] = Field(
         30.0,
         ge=0,
         le=1000,

@@ -53,7 +53,7 @@ class Mix:
 
 
 @dataclass(frozen=True)
-class Meaning:
+class PromptWeights:
     """What of the prompts holds at one moment: weights from 0 on, in the order of the options."""
 
     prompt: tuple[float, ...] = ()

@@ -27,9 +27,10 @@ import torch
 from torch import Tensor
 
 from dreamvid.config import ImageConfig
-from dreamvid.dream.guide import Clip, create_objective, load_clip
+from dreamvid.dream.descent import dream_image
 from dreamvid.dream.octaves import resize
-from dreamvid.dream.optimise import dream_image
+from dreamvid.guide.loading import Clip, load_clip
+from dreamvid.guide.objective import create_objective
 from dreamvid.media.reader import VideoReader
 
 ROOT = Path(__file__).parent.parent

@@ -37,15 +37,17 @@ from torch import Tensor
 
 from dreamvid.config import DreamConfig, PromptConfig, VideoConfig
 from dreamvid.device import choose_precision
-from dreamvid.dream.guide import Clip, ClipObjective, ImageTower, create_objective, load_clip
-from dreamvid.dream.names import parse_guide
-from dreamvid.dream.optimise import dream_image, frame_generator
+from dreamvid.dream.descent import dream_image, frame_generator
+from dreamvid.film.sequence import constant_settings, dream_frames
+from dreamvid.guide.loading import Clip, load_clip
+from dreamvid.guide.names import parse_guide
+from dreamvid.guide.objective import ClipObjective, create_objective
+from dreamvid.guide.tower import ImageTower
 from dreamvid.media.reader import VideoReader
 from dreamvid.media.sound import SoundSource
 from dreamvid.media.writer import VideoWriter
 from dreamvid.motion.flow import create_flow
 from dreamvid.motion.shots import create_cut_detector
-from dreamvid.sequence import constant_plan, dream_frames
 
 PROMPTS = PromptConfig(prompt=["a coral reef"], negative=["text"])
 T = TypeVar("T")
@@ -140,8 +142,10 @@ def _dreaming(case: Case, objective: ClipObjective, device: torch.device) -> Cal
     source = torch.rand(3, case.height, case.width, device=device)
     start = (source + 0.05 * torch.randn_like(source)).clamp(0, 1)
     trust = torch.rand(1, case.height, case.width, device=device)
-    tint = torch.zeros(3, device=device)
-    return lambda: dream_image(source, [objective], config, start=start, trust=trust, tint=tint)
+    mean_colour = torch.zeros(3, device=device)
+    return lambda: dream_image(
+        source, [objective], config, start=start, trust=trust, mean_colour=mean_colour
+    )
 
 
 def reference_over_ours(rounds: int, device: torch.device) -> dict[str, float]:
@@ -155,7 +159,7 @@ def reference_over_ours(rounds: int, device: torch.device) -> dict[str, float]:
         before, now = (frame.image.to(device) for frame in islice(reader, 2))
     trust = torch.full((1, *now.shape[1:]), 0.95, device=device)
     frame = {"start": (now + 0.1 * (before - 0.5)).clamp(0, 1), "trust": trust}
-    frame["tint"] = torch.zeros(3, device=device)
+    frame["mean_colour"] = torch.zeros(3, device=device)
     exact, auto = (_objective("mini", device, precision) for precision in ("float32", "auto"))
 
     def dreaming(dream: Callable[..., Tensor], objective: ClipObjective) -> Callable[[], Tensor]:
@@ -186,8 +190,8 @@ def apart_after_four_frames(device: torch.device) -> dict[str, float]:
         frames = [frame.with_image(frame.image.to(device)) for frame in islice(reader, 4)]
 
     def last(dream: Callable[..., Tensor], objective: ClipObjective) -> Tensor:
-        with patch("dreamvid.sequence.dream_image", dream):
-            flow, plan = create_flow(config.flow, device), constant_plan([objective], config)
+        with patch("dreamvid.film.sequence.dream_image", dream):
+            flow, plan = create_flow(config.flow, device), constant_settings([objective], config)
             dreamed = dream_frames(frames, plan, flow=flow, is_cut=lambda now, before: False)
             return list(dreamed)[-1].frame.image
 
@@ -329,7 +333,7 @@ def dream_sample(
     flow = clock.timed("flow", create_flow(config.flow, device))
     started, frames, end = clock.now(), 0, config.end
     with (
-        patch("dreamvid.sequence.dream_image", clock.timed("steps", dream_image)),
+        patch("dreamvid.film.sequence.dream_image", clock.timed("steps", dream_image)),
         tempfile.TemporaryDirectory() as folder,
         VideoReader(SAMPLE, end=end, size="640x360") as reader,
         SoundSource(SAMPLE, end=end) as sound,
@@ -340,7 +344,7 @@ def dream_sample(
         on_device = (frame.with_image(frame.image.to(device)) for frame in source)
         for dreamed in dream_frames(
             on_device,
-            constant_plan([objective], config),
+            constant_settings([objective], config),
             flow=flow,
             is_cut=clock.timed("cuts", create_cut_detector(config.cut_threshold)),
             ahead=ahead,

@@ -47,15 +47,16 @@ from torch import Tensor
 
 from dreamvid.cli.plot import Line, Panel, write_plot
 from dreamvid.config import VideoConfig, WriteConfig
-from dreamvid.dream.guide import create_objective, load_clip
-from dreamvid.dream.optimise import Objective, constrain, dream_image, frame_generator
-from dreamvid.evaluate import Evaluation
-from dreamvid.inbetween import Way, chained
+from dreamvid.dream.descent import Objective, constrain, dream_image, frame_generator
+from dreamvid.evaluate.figures import Evaluation
+from dreamvid.film.inbetween import FlowField, chained
+from dreamvid.film.sequence import constant_settings, dream_frames
+from dreamvid.guide.loading import load_clip
+from dreamvid.guide.objective import create_objective
 from dreamvid.media.info import VideoInfo
 from dreamvid.media.reader import VideoReader
 from dreamvid.media.writer import VideoWriter
 from dreamvid.motion.flow import create_flow
-from dreamvid.sequence import constant_plan, dream_frames
 from dreamvid.types import FlowEstimator, Frame
 
 ROOT = Path(__file__).parent.parent
@@ -81,7 +82,7 @@ CLIPS = {
     "bikes": Stretch(1, Fraction(77, 10), "a coral reef"),
 }
 
-WayBack = Callable[[], Way]
+WayBack = Callable[[], FlowField]
 """To the frame before, estimated when asked for: not every mode pays for flow."""
 
 Begin = Callable[[Tensor, Tensor, Tensor, WayBack], tuple[Tensor, Tensor | None]]
@@ -95,7 +96,7 @@ def alone(source: Tensor, before: Tensor, dream: Tensor, way: WayBack) -> tuple[
 
 def disco(source: Tensor, before: Tensor, dream: Tensor, way: WayBack) -> tuple[Tensor, None]:
     """0.999 of the warped dream."""
-    return torch.lerp(source, way().bring(dream), 0.999), None
+    return torch.lerp(source, way().warp(dream), 0.999), None
 
 
 def deep_dream_video(
@@ -109,13 +110,13 @@ def deep_dream_anim(
     source: Tensor, before: Tensor, dream: Tensor, way: WayBack
 ) -> tuple[Tensor, None]:
     """What was added, warped, whether it can be trusted or not."""
-    return source + way().bring(dream - before), None
+    return source + way().warp(dream - before), None
 
 
 def ruder(source: Tensor, before: Tensor, dream: Tensor, way: WayBack) -> tuple[Tensor, Tensor]:
     """The warped dream where it can be trusted, held there by the temporal loss."""
     back = way()
-    return torch.lerp(source, back.bring(dream), back.trust), back.trust
+    return torch.lerp(source, back.warp(dream), back.trust), back.trust
 
 
 RIVALS: dict[str, tuple[Begin, dict[str, Any]]] = {
@@ -193,7 +194,7 @@ class Study:
         if mode not in OURS:
             yield from as_others(self.frames, RIVALS[mode][0], self.objectives, config, self.flow)
             return
-        plan = constant_plan(self.objectives, config)
+        plan = constant_settings(self.objectives, config)
         for result in dream_frames(
             self.frames, plan, flow=self.flow, is_cut=lambda now, then: False
         ):
@@ -245,7 +246,7 @@ def as_others(
         yield frame.with_image(dream)
 
 
-def _way_back(before: Tensor, source: Tensor, flow: FlowEstimator) -> Way:
+def _way_back(before: Tensor, source: Tensor, flow: FlowEstimator) -> FlowField:
     return chained(before, [source], flow).back[0]
 
 

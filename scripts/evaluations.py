@@ -31,9 +31,9 @@ from coherence_study import CLIPS, ERROR, JUDGE, Study
 from torch import Tensor
 
 from dreamvid.config import VideoConfig
-from dreamvid.dream.optimise import Objective, dream_image, frame_generator
-from dreamvid.evaluate import Evaluation
-from dreamvid.sequence import constant_plan, dream_frames
+from dreamvid.dream.descent import Objective, dream_image, frame_generator
+from dreamvid.evaluate.figures import Evaluation
+from dreamvid.film.sequence import constant_settings, dream_frames
 from dreamvid.types import Frame
 
 BRISK = {"lr": 0.05, "first_steps": 24, "steps": 4}
@@ -106,7 +106,7 @@ class Race(Study):
         counts: list[int] = []
         for dreamed in dream_frames(
             self.frames,
-            constant_plan([counted], config),
+            constant_settings([counted], config),
             flow=self.flow,
             is_cut=lambda now, then: False,
         ):

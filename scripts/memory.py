@@ -20,15 +20,16 @@ import torch
 from torch import Tensor
 
 from dreamvid.config import VideoConfig
-from dreamvid.dream.guide import create_objective, load_clip
-from dreamvid.dream.optimise import Objective
+from dreamvid.dream.descent import Objective
+from dreamvid.film.sequence import constant_settings, dream_frames
+from dreamvid.guide.loading import load_clip
+from dreamvid.guide.objective import create_objective
 from dreamvid.media.info import VideoInfo
 from dreamvid.media.reader import VideoReader
 from dreamvid.media.sound import SoundSource
 from dreamvid.media.writer import VideoWriter
 from dreamvid.motion.flow import create_flow
 from dreamvid.motion.shots import create_cut_detector
-from dreamvid.sequence import constant_plan, dream_frames
 from dreamvid.types import Frame
 
 CPU = torch.device("cpu")
@@ -96,7 +97,7 @@ def dream(source: Path, out: Path, guide: str | None, ahead: int) -> list[float]
     ):
         for dreamed in dream_frames(
             reader,
-            constant_plan([objective], config),
+            constant_settings([objective], config),
             flow=create_flow(config.flow, CPU, None),
             is_cut=create_cut_detector(config.cut_threshold),
             ahead=ahead,

@@ -18,11 +18,11 @@ from dreamvid.cli.report import Report
 from dreamvid.cli.schedule import schedule_of
 from dreamvid.config import VideoConfig, build_config
 from dreamvid.device import choose_device
-from dreamvid.dream.guide import create_objectives
+from dreamvid.film.sequence import dream_frames
+from dreamvid.film.settings import scheduled_settings
+from dreamvid.guide.objective import create_objectives
 from dreamvid.media import VideoReader, write_image
 from dreamvid.motion.flow import create_flow
-from dreamvid.plan import create_plan
-from dreamvid.sequence import dream_frames
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 FLIGHT, LOOP = SAMPLES / "flight.mp4", SAMPLES / "loop.m4a"
@@ -42,7 +42,7 @@ def row(preset: Path, size: str) -> Tensor:
     device = choose_device(config.device)
     with VideoReader(FLIGHT, end=config.end, rate=config.fps, size=size) as reader:
         schedule, _ = schedule_of(config, FLIGHT, reader, Report(quiet=True, as_json=False))
-        plan = create_plan(schedule, create_objectives(config, device))
+        plan = scheduled_settings(schedule, create_objectives(config, device))
         flow = create_flow(config.flow, device)
         frames = (frame.with_image(frame.image.to(device)) for frame in reader)
         dreamed = dream_frames(frames, plan, flow=flow, is_cut=lambda current, previous: False)

@@ -1,6 +1,6 @@
 """The first straightforward dream of a frame: autograd through everything, one cutout at a time.
 
-What `dreamvid.dream.optimise.dream_image` is measured against, in time by `scripts/bench.py` and in
+What `dreamvid.dream.descent.dream_image` is measured against, in time by `scripts/bench.py` and in
 pixels by a test: the same windows, noise, losses and steps, written as the formulas read.
 """
 
@@ -14,9 +14,9 @@ from torch import Generator, Tensor
 
 from dreamvid.config import DreamConfig
 from dreamvid.dream.cutouts import Cutouts, draw_cutouts
-from dreamvid.dream.losses import detail_mask, masked_total_variation
+from dreamvid.dream.descent import Objective, OnStep
 from dreamvid.dream.octaves import octave_sizes, resize, split_steps
-from dreamvid.dream.optimise import Objective, OnStep
+from dreamvid.dream.terms import detail_mask, masked_total_variation
 
 
 def dream_image(
@@ -27,7 +27,7 @@ def dream_image(
     generator: Generator,
     start: Tensor | None = None,
     trust: Tensor | None = None,
-    tint: Tensor | None = None,
+    mean_colour: Tensor | None = None,
     steps: int | None = None,
     on_step: OnStep | None = None,
 ) -> Tensor:
@@ -53,7 +53,9 @@ def dream_image(
             for objective in objectives:
                 loss = meaning_loss(leaf, small_source, objective, cutouts, done)
                 total += unit_rms(torch.autograd.grad(loss, leaf)[0])
-            loss = look_loss(leaf, small_source, small_start, mask, small_trust, tint, config)
+            loss = look_loss(
+                leaf, small_source, small_start, mask, small_trust, mean_colour, config
+            )
             delta.grad = unit_rms(total) + torch.autograd.grad(loss, leaf)[0] * leaf.numel()
             full = 2 * config.lr if config.optimizer == "adam" else config.lr  # as Adam's ε is 1
             rule.param_groups[0]["lr"] = full * 0.5 * (1 + math.cos(math.pi * turn / count))
@@ -118,7 +120,7 @@ def look_loss(
     start: Tensor,
     mask: Tensor,
     trust: Tensor | None,
-    tint: Tensor | None,
+    mean_colour: Tensor | None,
     config: DreamConfig,
 ) -> Tensor:
     """How it may look, and how it may move."""
@@ -126,9 +128,9 @@ def look_loss(
     loss = config.tv * masked_total_variation(smoothed, mask)
     if trust is not None:
         loss = loss + config.steady * (trust * (image - start).square()).mean()
-    if tint is not None:
-        change = (image - source).mean((1, 2)) - tint
-        loss = loss + config.tint * change.square().mean()
+    if mean_colour is not None:
+        change = (image - source).mean((1, 2)) - mean_colour
+        loss = loss + config.colour_drift * change.square().mean()
     return loss
 
 

@@ -14,7 +14,7 @@ os.environ.update(torch_environment())  # as the command line does, for the proc
 
 import torch
 
-from dreamvid.dream.guide import Clip, load_clip
+from dreamvid.guide.loading import Clip, load_clip
 
 JUDGE = Path(__file__).parent / "judge"
 CPU = torch.device("cpu")

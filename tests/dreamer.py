@@ -30,7 +30,7 @@ import dreamvid.cli.clip
 import dreamvid.cli.image
 import dreamvid.journal.writing
 from dreamvid.config import DreamConfig
-from dreamvid.dream.optimise import dream_image
+from dreamvid.dream.descent import dream_image
 from dreamvid.errors import MediaError
 from dreamvid.journal import State, folder_of, is_done, read_state
 from dreamvid.journal.viewing import mark_done

@@ -15,30 +15,24 @@ PACKAGE = Path(__file__).parents[1] / "dreamvid"
 MAY_IMPORT = {
     "errors": set(),
     "types": set(),
-    "config": {"errors"},
+    "config": {"config", "errors"},
     "device": {"config", "errors"},
     "media": {"media", "config", "errors", "types"},
     "motion": {"motion", "config", "errors", "types"},
-    "dream": {"dream", "device", "config", "errors", "types"},
+    "dream": {"dream", "config", "errors", "types"},
+    "guide": {"guide", "dream", "device", "config", "errors", "types"},
     "control": {"control", "config", "errors", "types"},
-    "prefetch": set(),
-    "inbetween": {"motion", "types"},
-    "sequence": {"inbetween", "prefetch", "dream", "motion", "config", "errors", "types"},
-    "journal": {"journal", "sequence", "media", "config", "errors", "types"},
-    "evaluate": {"dream", "motion", "types"},
-    "zoom": {"dream", "motion", "config", "errors", "types"},
-    "loop": {"zoom", "dream", "motion", "config", "errors", "types"},
-    "plan": {"sequence", "dream", "control", "config", "types"},
-    "delivery": {"dream", "types"},
+    "evaluate": {"evaluate", "dream", "motion", "types"},
+    "zoom": {"zoom", "dream", "motion", "config", "errors", "types"},
+    "film": {"film", "guide", "control", "dream", "motion", "config", "errors", "types"},
+    "journal": {"journal", "film", "media", "config", "errors", "types"},
     "cli": {
         "cli",
-        "delivery",
+        "film",
+        "zoom",
         "journal",
         "evaluate",
-        "plan",
-        "sequence",
-        "zoom",
-        "loop",
+        "guide",
         "control",
         "dream",
         "motion",
@@ -57,7 +51,7 @@ HOMES = {
     "cv2": {"motion"},
     "scenedetect": {"motion"},
     "torchvision": {"motion"},
-    "open_clip": {"dream/guide.py", "dream/frozen.py", "cli/guides.py"},
+    "open_clip": {"guide", "cli/guides.py"},
     "pydantic": {"config.py"},
     "librosa": {"control/sound.py"},
     "simpleeval": {"control/expressions.py"},
@@ -131,17 +125,21 @@ def test_the_package_keeps_its_borders(file):
 @pytest.mark.parametrize(
     ("file", "source", "complaint"),
     [
-        ("media/reader.py", "import dreamvid.sequence", "imports dreamvid.sequence"),
+        ("media/reader.py", "import dreamvid.film.sequence", "imports dreamvid.film.sequence"),
         ("media/reader.py", "from dreamvid import dream", "imports dreamvid.dream"),
         ("media/reader.py", "from dreamvid.motion import warp", "imports dreamvid.motion.warp"),
         ("dream/x.py", "from dreamvid.media import VideoReader", "imports dreamvid.media."),
         ("dream/x.py", "def f():\n    import dreamvid.motion.warp", "imports dreamvid.motion.warp"),
         ("motion/x.py", "from dreamvid.dream.octaves import resize", "imports dreamvid.dream."),
-        ("sequence.py", "if TYPE_CHECKING:\n    import dreamvid.cli", "imports dreamvid.cli"),
-        ("sequence.py", "from dreamvid.media.info import VideoInfo", "imports dreamvid.media."),
+        ("film/sequence.py", "if TYPE_CHECKING:\n    import dreamvid.cli", "imports dreamvid.cli"),
+        (
+            "film/sequence.py",
+            "from dreamvid.media.info import VideoInfo",
+            "imports dreamvid.media.",
+        ),
         ("journal/x.py", "import dreamvid.cli.report", "imports dreamvid.cli"),
-        ("sequence.py", "import dreamvid.journal", "imports dreamvid.journal"),
-        ("evaluate.py", "from dreamvid.media import VideoReader", "imports dreamvid.media."),
+        ("film/sequence.py", "import dreamvid.journal", "imports dreamvid.journal"),
+        ("evaluate/x.py", "from dreamvid.media import VideoReader", "imports dreamvid.media."),
         ("config.py", "import dreamvid.types", "imports dreamvid.types"),
         ("motion/x.py", "import av", "imports av"),
         ("media/x.py", "from cv2 import resize", "imports cv2"),
@@ -149,7 +147,7 @@ def test_the_package_keeps_its_borders(file):
         ("config.py", "import typer", "imports typer"),
         ("media/x.py", "print('hello')", "calls print"),
         ("dream/x.py", "def f():\n    sys.exit(1)", "calls sys.exit"),
-        ("sequence.py", "raise SystemExit", "calls SystemExit"),
+        ("film/sequence.py", "raise SystemExit", "calls SystemExit"),
     ],
 )
 def test_what_crosses_a_border_is_noticed(file, source, complaint):
@@ -160,7 +158,7 @@ def test_what_crosses_a_border_is_noticed(file, source, complaint):
 
 def test_what_is_allowed_is_not_complained_of():
     assert complaints("cli/x.py", "import typer, rich\nprint(1)\nraise SystemExit(2)") == []
-    assert complaints("dream/guide.py", "import open_clip, torch\nimport dreamvid.config") == []
+    assert complaints("guide/loading.py", "import open_clip, torch\nimport dreamvid.config") == []
     assert complaints("media/x.py", "from av.packet import Packet") == []
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import dreamvid
 from dreamvid.config import MODELS, options
-from dreamvid.dream.names import BUILT_IN, KNOWN
-from dreamvid.evaluate import FIGURES
+from dreamvid.evaluate.figures import FIGURES
+from dreamvid.guide.names import BUILT_IN, KNOWN
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 RUN_OPTIONS = {

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dreamvid.control.schedule import Schedule
-    from dreamvid.delivery import Delivery, Mask
-    from dreamvid.dream.guide import ClipObjective
-    from dreamvid.dream.parts import InParts
+    from dreamvid.film.delivery import Delivery, Mask
+    from dreamvid.film.sequence import Carry
+    from dreamvid.guide.microbatch import Microbatches
+    from dreamvid.guide.objective import ClipObjective
     from dreamvid.journal import Journal
     from dreamvid.media.frames import FrameWriter
     from dreamvid.media.info import VideoInfo
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from dreamvid.media.sound import SoundSource
     from dreamvid.media.writer import VideoWriter
     from dreamvid.motion.camera import Camera
-    from dreamvid.sequence import Carry
     from dreamvid.types import Frame
 
 AHEAD_PIXELS = 2**24
@@ -54,8 +54,8 @@ class Job:
 
 def dream_clip(job: Job, report: Report) -> None:
     """Dream a clip, or go on with one, and say what was made."""
-    from dreamvid.delivery import Delivery
     from dreamvid.device import choose_device
+    from dreamvid.film.delivery import Delivery
     from dreamvid.media.source import open_frames
 
     config = job.config
@@ -169,7 +169,7 @@ class View:
 
     def exposed(self, frame: Frame) -> Frame:
         """With the blur of the camera's own motion."""
-        from dreamvid.zoom import expose
+        from dreamvid.zoom.endless import expose
 
         if self.camera is None or not self.shutter:
             return frame
@@ -288,18 +288,18 @@ def _dream(
     stopper: Stopper,
 ) -> None:
     """Run the loop and write what it yields."""
+    from dreamvid.film.sequence import dream_frames
+    from dreamvid.film.settings import scheduled_settings, with_microbatches
     from dreamvid.media.source import is_device
     from dreamvid.motion.flow import create_flow
     from dreamvid.motion.shots import create_cut_detector
-    from dreamvid.plan import create_plan, in_parts
-    from dreamvid.sequence import dream_frames
 
     check = _checking_for_end(stopper) if is_device(config) else stopper.check
     flow = create_flow(config.flow, stage.device, config.flow_weights)
     objectives = load_objectives(config, stage.device, report)
     dreamed_frames = dream_frames(
         stage.delivery.prepare(_read(stage)),
-        in_parts(create_plan(schedule, objectives), report.note_halved),
+        with_microbatches(scheduled_settings(schedule, objectives), report.note_halved),
         flow=flow,
         is_cut=create_cut_detector(config.cut_threshold),
         carry=carry,
@@ -313,7 +313,7 @@ def _dream(
         _ending(report),
     ):
         for dreamed in dreamed_frames:
-            then = [cast("InParts", each).whole for each in dreamed.moment.objectives]
+            then = [cast("Microbatches", each).whole for each in dreamed.settings.objectives]
             guides = cast("list[ClipObjective]", then)
             before, after = mean_similarities(guides, [dreamed.source, dreamed.frame.image])
             report.count(before, after)

@@ -24,15 +24,15 @@ from dreamvid.config import (
     split_assignment,
     split_weight,
 )
-from dreamvid.dream.names import parse_guide
 from dreamvid.errors import ConfigError, GuideError, MediaError
+from dreamvid.guide.names import parse_guide
 
 if TYPE_CHECKING:
     import torch
 
     from dreamvid.cli.sheet import ContactSheet
-    from dreamvid.dream.guide import ClipObjective
-    from dreamvid.evaluate import Evaluation
+    from dreamvid.evaluate.figures import Evaluation
+    from dreamvid.guide.objective import ClipObjective
     from dreamvid.media.info import VideoInfo
     from dreamvid.media.reader import FrameReader
     from dreamvid.types import Frame
@@ -276,7 +276,8 @@ def _load_judge(
     device: torch.device,
     report: Report,
 ) -> ClipObjective | None:
-    from dreamvid.dream.guide import create_objective, load_clip
+    from dreamvid.guide.loading import load_clip
+    from dreamvid.guide.objective import create_objective
     from dreamvid.media.still import read_image
 
     if config.judge is None:
@@ -314,7 +315,7 @@ def _measure(
     report: Report,
 ) -> Evaluation:
     """Every frame that has a partner. Raises MediaError where none has."""
-    from dreamvid.evaluate import Evaluation, match_frames
+    from dreamvid.evaluate.figures import Evaluation, match_frames
     from dreamvid.motion.flow import create_flow
     from dreamvid.motion.shots import create_cut_detector
 
@@ -380,7 +381,7 @@ def _draw(path: Path, evaluation: Evaluation, overwrite: bool) -> None:
 
 def _tell(conditions: dict[str, Any], evaluation: Evaluation, report: Report) -> None:
     """One JSON object on standard output, or a line a figure."""
-    from dreamvid.evaluate import FIGURES
+    from dreamvid.evaluate.figures import FIGURES
 
     figures = {
         name: float(f"{value:.6g}") if isinstance(value, float) else value

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from dreamvid.cli.options import command
-from dreamvid.dream.names import BUILT_IN, KNOWN
+from dreamvid.guide.names import BUILT_IN, KNOWN
 
 
 @command()

@@ -27,7 +27,7 @@ from dreamvid.config import ImageConfig, WriteConfig
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dreamvid.dream.optimise import OnStep, Step
+    from dreamvid.dream.descent import OnStep, Step
 
 FILM_RATE = Fraction(24)
 
@@ -48,8 +48,8 @@ def image(
     _check(source, out, film, overwrite, config)
 
     from dreamvid.device import choose_device
-    from dreamvid.dream.optimise import dream_image
-    from dreamvid.dream.parts import InParts, Portion
+    from dreamvid.dream.descent import dream_image
+    from dreamvid.guide.microbatch import Microbatches, MicrobatchSize
     from dreamvid.media.still import write_image
 
     report = Report(quiet, as_json)
@@ -57,7 +57,9 @@ def image(
     device = choose_device(config.device)
     start = start.to(device)
     objectives = load_objectives(config, device, report)
-    in_parts = [InParts(each, Portion(report.note_halved)) for each in objectives]
+    with_microbatches = [
+        Microbatches(each, MicrobatchSize(report.note_halved)) for each in objectives
+    ]
     with (
         stopping(report),
         _filming(film, start, config, source, overwrite) as record,
@@ -68,7 +70,7 @@ def image(
             record(step)
             progress.advance(f"octave {step.octave + 1} of {step.octaves}")
 
-        dream = dream_image(start, in_parts, config, on_step=on_step)
+        dream = dream_image(start, with_microbatches, config, on_step=on_step)
     report.count(*mean_similarities(objectives, [start, dream]))
     write_image(out, dream, overwrite=overwrite, metadata=metadata(config, source))
     report.finish(out, guide=config.guide, device=str(device))

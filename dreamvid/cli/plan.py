@@ -49,7 +49,7 @@ class Outlook:
             for name in (self.settings[0].values if self.settings else {})
         }
         if self.config.at:
-            curves["at"] = [setting.meaning.mix_weight for setting in self.settings]
+            curves["at"] = [setting.prompts.mix_weight for setting in self.settings]
         return curves
 
     @property
@@ -57,8 +57,8 @@ class Outlook:
         """How much of each --at, in their order, holds at each frame, from 0 to 1."""
         shares = [[0.0] * len(self.settings) for _ in self.config.at]
         for frame, setting in enumerate(self.settings):
-            if setting.meaning.mix is not None:
-                mix = setting.meaning.mix
+            if setting.prompts.mix is not None:
+                mix = setting.prompts.mix
                 shares[mix.first][frame] += 1 - mix.share
                 shares[mix.second][frame] += mix.share
         return shares
@@ -158,12 +158,12 @@ def _time_steps(outlook: Outlook, reader: FrameReader, report: Report) -> Cost:
     import torch
 
     from dreamvid.device import choose_device
-    from dreamvid.dream.optimise import dream_image
+    from dreamvid.dream.descent import dream_image
 
     config = outlook.config
     device = choose_device(config.device)
     frame = next(iter(reader)).image.to(device)
-    everything = outlook.settings[0].meaning
+    everything = outlook.settings[0].prompts
     objectives = [each.at(everything) for each in load_objectives(config, device, report)]
     seconds = []
     for steps in (config.octaves, TIMED_STEPS * config.octaves):  # as many in each octave

@@ -8,7 +8,7 @@ import typer
 
 from dreamvid.errors import ConfigError
 
-BUILT_IN = Path(__file__).parents[1] / "presets"
+BUILT_IN = Path(__file__).parents[1] / "data" / "presets"
 
 
 def own_folder() -> Path:

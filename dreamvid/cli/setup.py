@@ -18,15 +18,15 @@ from dreamvid.config import (
     ZoomConfig,
     split_weight,
 )
-from dreamvid.dream.names import parse_guide
 from dreamvid.errors import ConfigError, MediaError
+from dreamvid.guide.names import parse_guide
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from dreamvid.control.schedule import Schedule
-    from dreamvid.dream.guide import ClipObjective
+    from dreamvid.guide.objective import ClipObjective
     from dreamvid.journal import Run
     from dreamvid.motion.camera import Camera, Course
 
@@ -47,7 +47,7 @@ def blank_image(source: str, size: str, seed: int) -> Tensor:
     """(3, H, W): grey, or grey with noise, of "WIDTHxHEIGHT"."""
     import torch
 
-    from dreamvid.dream.optimise import frame_generator
+    from dreamvid.dream.descent import frame_generator
 
     width, height = (int(side) for side in size.split("x"))
     blank = torch.full((3, height, width), 0.5)
@@ -130,7 +130,7 @@ def load_objectives(
     config: VideoConfig | ImageConfig | ZoomConfig, device: torch.device, report: Report
 ) -> list[ClipObjective]:
     """The prompts, pictures among them, as each guide sees them."""
-    from dreamvid.dream.guide import create_objectives
+    from dreamvid.guide.objective import create_objectives
     from dreamvid.media.still import read_image
 
     images = [read_image(Path(split_weight(text)[0])) for text in config.image_prompt]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dreamvid.control.schedule import Schedule, Setting
-    from dreamvid.dream.guide import ClipObjective
+    from dreamvid.guide.objective import ClipObjective
     from dreamvid.motion.camera import Camera
 
     Shot = tuple[Tensor, Tensor]
@@ -157,7 +157,7 @@ class Film:
 
     def objectives_at(self, time: Fraction) -> list[ClipObjective]:
         """What the prompts ask for."""
-        return [objective.at(self._setting(time).meaning) for objective in self.objectives]
+        return [objective.at(self._setting(time).prompts) for objective in self.objectives]
 
     def _setting(self, time: Fraction) -> Setting[ZoomConfig]:
         return _setting(self.schedule, time, math.floor(time * self.config.fps))
@@ -185,7 +185,7 @@ def _setting(schedule: Schedule[ZoomConfig], time: Fraction, index: int) -> Sett
 
 def _endless(picture: Tensor, film: Film, report: Report) -> Iterator[Shot]:
     """Frames as they begin and as they are dreamed."""
-    from dreamvid.zoom import dream_zoom, expose
+    from dreamvid.zoom.endless import dream_zoom, expose
 
     camera = film.camera
     zoomed = dream_zoom(
@@ -204,7 +204,7 @@ def _endless(picture: Tensor, film: Film, report: Report) -> Iterator[Shot]:
 
 def _loop(picture: Tensor, film: Film, report: Report) -> Iterator[Shot]:
     """Frames as they were before dreaming and after it."""
-    from dreamvid.loop import Loop, dream_loop, film_loop, find_start
+    from dreamvid.zoom.loop import Loop, dream_loop, film_loop, find_start
 
     config, camera, times = film.config, film.camera, film.times
     begun = Loop.plant(picture, camera, *film.size)

@@ -22,7 +22,7 @@ from dreamvid.control.expressions import Expression, Text
 from dreamvid.control.keyframes import Keyframes, Variables, is_keyframes
 from dreamvid.control.prompts import mix_at
 from dreamvid.errors import ConfigError
-from dreamvid.types import Meaning, Mix
+from dreamvid.types import Mix, PromptWeights
 
 FEATURES = ("rms", "bass", "mid", "high", "onset", "centroid")
 """What of a sound expressions may name; each also with `_smooth` behind it."""
@@ -46,7 +46,7 @@ class Setting(Generic[Scheduled]):
     """What the options come to for one frame."""
 
     config: Scheduled
-    meaning: Meaning
+    prompts: PromptWeights
     values: Mapping[str, float]
     """All that varies, by the names that --set has for it; whole numbers are rounded."""
 
@@ -81,7 +81,7 @@ class Schedule(Generic[Scheduled]):
             self._curve(Text(f"--at {time} {text}", split_scene(text)[1]))
             for time, text in config.at
         ]
-        self._constant = Meaning(
+        self._constant = PromptWeights(
             prompt=_weights(config.prompt),
             image_prompt=_weights(config.image_prompt),
             negative=_weights(config.negative),
@@ -205,14 +205,14 @@ class Schedule(Generic[Scheduled]):
 
     def _meaning(
         self, values: Mapping[str, float], time: float, index: int, variables: Variables
-    ) -> Meaning:
+    ) -> PromptWeights:
         def weights(option: str, constant: Sequence[float]) -> tuple[float, ...]:
             return tuple(
                 _not_negative(values.get(f"{option}{number}", weight), f"--set {option}{number}")
                 for number, weight in enumerate(constant, 1)
             )
 
-        meaning = Meaning(
+        meaning = PromptWeights(
             prompt=weights("prompt", self._constant.prompt),
             image_prompt=weights("image-prompt", self._constant.image_prompt),
             negative=weights("negative", self._constant.negative),

@@ -142,7 +142,7 @@ def _spread(steps: int, count: int, generator: Generator) -> Tensor:
     return (shift + torch.arange(count)[:, None] * alpha) % 1.0
 
 
-def cut(image: Tensor, windows: Tensor, size: int) -> Tensor:
+def crop(image: Tensor, windows: Tensor, size: int) -> Tensor:
     """Show `image` (3, H, W) through `windows` (N, 4; same device) as (N, 3, size, size).
 
     Differentiable in `image`. Off the CPU there is no host synchronisation, and all shapes

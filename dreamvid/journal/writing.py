@@ -35,7 +35,7 @@ from dreamvid.media.sound import SoundSource
 from dreamvid.media.writer import VideoWriter, check_whole
 
 if TYPE_CHECKING:
-    from dreamvid.sequence import Carry
+    from dreamvid.film.sequence import Carry
     from dreamvid.types import Frame
 
 SEGMENT_FRAMES = 48
@@ -104,7 +104,7 @@ class Journal:
 
     def carry(self) -> Carry | None:
         """What the loop goes on from, on the CPU; None at the beginning. Raises JournalError."""
-        from dreamvid.sequence import Carry
+        from dreamvid.film.sequence import Carry
 
         if not self.state.frames:
             return None

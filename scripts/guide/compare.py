@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from evaluate import COLUMNS, JUDGE, dreams_from_grey, judged, retrieval, sheet
 
-from dreamvid.dream.guide import load_clip
+from dreamvid.guide.loading import load_clip
 from dreamvid.media.still import write_image
 
 HEAD = """\

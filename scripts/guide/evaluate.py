@@ -23,8 +23,9 @@ from torch import Tensor
 from views import left_out
 
 from dreamvid.config import DreamConfig, PromptConfig
-from dreamvid.dream.guide import Clip, create_objective, load_clip
-from dreamvid.dream.optimise import dream_image
+from dreamvid.dream.descent import dream_image
+from dreamvid.guide.loading import Clip, load_clip
+from dreamvid.guide.objective import create_objective
 from dreamvid.media.reader import VideoReader
 from dreamvid.media.still import write_image
 

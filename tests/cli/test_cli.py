@@ -21,8 +21,9 @@ from dreamvid import config
 from dreamvid.cli import setup
 from dreamvid.cli.app import run
 from dreamvid.config import EvalConfig, ImageConfig, Section, VideoConfig, ZoomConfig, options
-from dreamvid.dream import guide, optimise
+from dreamvid.dream import descent
 from dreamvid.errors import DreamvidError, MediaError
+from dreamvid.guide import loading
 from dreamvid.media import ColourTags, VideoReader, probe, read_image, write_image
 from dreamvid.motion.camera import Camera, view
 from tests.cli.conftest import Result, refused
@@ -488,7 +489,7 @@ def test_a_prompt_that_is_no_picture_is_told(dreamvid, picture, tmp_path):
     ],
 )
 def test_a_guide_that_cannot_be_had_is_told(dreamvid, clip, tmp_path, monkeypatch, name, message):
-    monkeypatch.setattr(guide, "_hub_answers", lambda: False)
+    monkeypatch.setattr(loading, "_hub_answers", lambda: False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     refused(dreamvid("video", clip, tmp_path / "out.mp4", *ROSE, "-q", "-g", name), 1, message)
     assert list(tmp_path.iterdir()) == []
@@ -530,9 +531,9 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, frame: int, error: BaseException) -
     def dream_image(*arguments: Any, **options: Any) -> Tensor:
         if next(count) == frame:
             raise error
-        return optimise.dream_image(*arguments, **options)
+        return descent.dream_image(*arguments, **options)
 
-    monkeypatch.setattr("dreamvid.sequence.dream_image", dream_image)
+    monkeypatch.setattr("dreamvid.film.sequence.dream_image", dream_image)
 
 
 def test_ctrl_c_before_the_first_frame_leaves_nothing(dreamvid, clip, tmp_path, monkeypatch):
@@ -558,9 +559,9 @@ def signal_at(monkeypatch: pytest.MonkeyPatch, *frames: int) -> None:
     def dream_image(*arguments: Any, **options: Any) -> Tensor:
         for _ in range(frames.count(next(count))):
             signal.raise_signal(signal.SIGINT)
-        return optimise.dream_image(*arguments, **options)
+        return descent.dream_image(*arguments, **options)
 
-    monkeypatch.setattr("dreamvid.sequence.dream_image", dream_image)
+    monkeypatch.setattr("dreamvid.film.sequence.dream_image", dream_image)
 
 
 ENDLESS = ["testsrc=size=64x48:rate=25", "--input-format", "lavfi", *ROSE, *QUICK]
@@ -586,7 +587,7 @@ def test_ctrl_c_leaves_neither_picture_nor_film(dreamvid, picture, tmp_path, mon
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(optimise, "_add_look_pull", interrupt)
+    monkeypatch.setattr(descent, "_add_look_pull", interrupt)
     out, film = tmp_path / "out.png", tmp_path / "film.mp4"
     result = dreamvid("image", picture, out, *ROSE, *QUICK_IMAGE, "--film", film)
     refused(result, 130, "stopped; no result was written")

@@ -13,8 +13,8 @@ import torch
 
 from dreamvid.cli.setup import METADATA_KEY
 from dreamvid.config import WriteConfig
-from dreamvid.dream.names import BUILT_IN
-from dreamvid.evaluate import FIGURES
+from dreamvid.evaluate.figures import FIGURES
+from dreamvid.guide.names import BUILT_IN
 from dreamvid.media import VideoReader, VideoWriter, read_image
 from tests.cli.conftest import refused
 from tests.conftest import JUDGE

@@ -11,10 +11,10 @@ import pytest
 from dreamvid.cli.loop import tell_loop
 from dreamvid.config import WriteConfig
 from dreamvid.errors import MediaError
-from dreamvid.loop import Loop, film_loop, find_start
 from dreamvid.media import VideoInfo, VideoWriter
 from dreamvid.motion.camera import Camera
 from dreamvid.types import Frame
+from dreamvid.zoom.loop import Loop, film_loop, find_start
 from tests.cli.conftest import refused
 from tests.motion.scenes import texture
 

@@ -10,25 +10,25 @@ from dreamvid.cli.preset_files import BUILT_IN
 from dreamvid.config import VideoConfig, build_config
 from dreamvid.control.clock import Clock
 from dreamvid.control.schedule import Schedule
-from dreamvid.dream.guide import create_objective
-from dreamvid.inbetween import chained
-from dreamvid.plan import create_plan
-from dreamvid.sequence import dream_frames, warm_start
+from dreamvid.film.inbetween import chained
+from dreamvid.film.sequence import dream_frames, warm_start
+from dreamvid.film.settings import scheduled_settings
+from dreamvid.guide.objective import create_objective
 from dreamvid.types import Frame
 from tests.fakes import KnownFlow
-from tests.test_sequence import never, picture, rms
+from tests.film.test_sequence import never, picture, rms
 
 
 def test_each_frame_changes_against_its_warm_start_as_the_curve_says(mini):
     given = {"prompt": ["a coral reef"], "cutouts": 2, "octaves": 2, "first_steps": 8}
     config = build_config(VideoConfig, preset=BUILT_IN / "pulse.toml", given=given)
     schedule = Schedule(config, Clock(Fraction(24), 48, 120, (0.0, 0.5)))
-    plan = create_plan(schedule, [create_objective(mini, config)])
+    plan = scheduled_settings(schedule, [create_objective(mini, config)])
     frames = [Frame(picture(index), Fraction(index, 24)) for index in range(26)]
     flow, last = KnownFlow(2), None
     changes, strengths = [], []
     for dreamed in dream_frames(frames, plan, flow=flow, is_cut=never):
-        now = dreamed.moment.config
+        now = dreamed.settings.config
         if last is not None:
             back = chained(last.source, [dreamed.source], flow).back[0]
             start, _ = warm_start(dreamed.source, last, back, now)

@@ -12,7 +12,7 @@ from dreamvid.control.clock import Clock
 from dreamvid.control.prompts import mix_at
 from dreamvid.control.schedule import Schedule
 from dreamvid.errors import ConfigError
-from dreamvid.types import Meaning, Mix
+from dreamvid.types import Mix, PromptWeights
 
 BEATS = [0.25 + 0.5 * beat for beat in range(40)]
 
@@ -117,7 +117,7 @@ def test_a_schedule_mixes_texts_and_their_weights_in_the_order_of_time():
         prompt=["ice::2"], negative=["text"], at=[("4", "storm::3"), ("0", "calm sea")]
     )
     schedule = Schedule(config, Clock(Fraction(24)))
-    meaning = schedule(Fraction(4), 96).meaning
-    assert meaning == Meaning((2.0,), negative=(1.0,), mix=Mix(1, 0, 0.5), mix_weight=2.0)
-    assert schedule(Fraction(0), 0).meaning.mix_weight == 1
-    assert schedule(Fraction(9), 0).meaning.mix == Mix(0, 0, 0.0)
+    meaning = schedule(Fraction(4), 96).prompts
+    assert meaning == PromptWeights((2.0,), negative=(1.0,), mix=Mix(1, 0, 0.5), mix_weight=2.0)
+    assert schedule(Fraction(0), 0).prompts.mix_weight == 1
+    assert schedule(Fraction(9), 0).prompts.mix == Mix(0, 0, 0.0)

@@ -57,16 +57,16 @@ def test_weights_of_prompts_vary():
     made = schedule(
         "prompt2=bass", "to1=3", prompt=["a", "b::4", "c"], negative=["n"], from_=["x"], to=["y"]
     )
-    meaning = made(Fraction(1), 24).meaning
+    meaning = made(Fraction(1), 24).prompts
     assert list(meaning.prompt) == [1, 0.5, 1]
     assert [*meaning.negative, *meaning.to] == [1, 3]
 
 
 def test_weights_of_prompts_over_time_are_expressions():
     made = schedule(at=[("0", "a::bass"), ("1", "b::2")], transition="0.5")
-    assert made(Fraction(1, 2), 12).meaning.mix_weight == 0.25
-    assert made(Fraction(1), 24).meaning.mix_weight == pytest.approx((0.5 + 2) / 2)
-    assert made(Fraction(3, 2), 36).meaning.mix_weight == 2
+    assert made(Fraction(1, 2), 12).prompts.mix_weight == 0.25
+    assert made(Fraction(1), 24).prompts.mix_weight == pytest.approx((0.5 + 2) / 2)
+    assert made(Fraction(3, 2), 36).prompts.mix_weight == 2
 
 
 @pytest.mark.parametrize(

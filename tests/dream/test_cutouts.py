@@ -16,14 +16,14 @@ from dreamvid.dream.cutouts import (
     MIDDLE,
     Cutouts,
     Kind,
-    cut,
+    crop,
     draw_cutouts,
     draw_windows,
     resample,
     share_out,
     triangle_filters,
 )
-from dreamvid.dream.optimise import frame_generator
+from dreamvid.dream.descent import frame_generator
 
 HEIGHT, WIDTH = 54, 96
 WHOLE = torch.tensor([[0.0, 0.0, 1.0, 1.0]])
@@ -58,7 +58,7 @@ def test_crops_equal_the_dense_product_in_values_and_gradients(size):
     spots = windows(DreamConfig(cutouts=12))[0]
     pull = torch.randn(12, 3, size, size, generator=torch.Generator().manual_seed(1))
     found = []
-    for way in (cut, dense):
+    for way in (crop, dense):
         image = noise(HEIGHT, WIDTH).requires_grad_()
         shown = way(image, spots, size)
         (gradient,) = torch.autograd.grad((shown * pull).mean(), image)
@@ -70,13 +70,13 @@ def test_crops_equal_the_dense_product_in_values_and_gradients(size):
 def test_the_gradient_is_the_true_one():
     image = noise(9, 12).double().requires_grad_()
     spots = torch.tensor([[-0.2, 0.1, 0.7, 0.9], [1.1, -0.3, 0.2, 0.6]], dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda pixels: cut(pixels, spots, 5), [image])
+    assert torch.autograd.gradcheck(lambda pixels: crop(pixels, spots, 5), [image])
 
 
 @pytest.mark.parametrize("size", [7, 32, 200])
 def test_a_constant_image_gives_constant_cutouts(size):
     image = torch.tensor([0.2, 0.5, 0.9]).view(3, 1, 1).expand(3, HEIGHT, WIDTH)
-    shown = cut(image, windows(DreamConfig(cutouts=16))[0], size)
+    shown = crop(image, windows(DreamConfig(cutouts=16))[0], size)
     torch.testing.assert_close(shown, image[None, :, :1, :1].expand_as(shown), atol=1e-6, rtol=0)
 
 
@@ -87,36 +87,36 @@ def test_the_whole_image_is_resampled_like_the_usual_antialiased_bilinear(size):
     # At its border the usual one leaves out what is beyond, where ours reflects.
     rim = math.ceil(size / 48) + 1
     inner = (slice(None), slice(None), slice(rim, -rim), slice(rim, -rim))
-    torch.testing.assert_close(cut(image, WHOLE, size)[inner], usual[inner], atol=1e-5, rtol=0)
+    torch.testing.assert_close(crop(image, WHOLE, size)[inner], usual[inner], atol=1e-5, rtol=0)
 
 
 def test_a_fine_checkerboard_shrinks_to_grey():
     board = (torch.arange(64)[:, None] + torch.arange(64)) % 2
-    shown = cut(board.float().expand(3, 64, 64), WHOLE, 16)[:, :, 1:-1, 1:-1]  # the rim reflects
+    shown = crop(board.float().expand(3, 64, 64), WHOLE, 16)[:, :, 1:-1, 1:-1]  # the rim reflects
     torch.testing.assert_close(shown, torch.full_like(shown, 0.5), atol=1e-6, rtol=0)
 
 
 def test_a_window_of_the_same_size_is_exact():
     image = noise(32, 32)
-    assert torch.equal(cut(image, WHOLE, 32)[0], image)
+    assert torch.equal(crop(image, WHOLE, 32)[0], image)
     part = torch.tensor([[0.25, 0.5, 0.75, 1.0]])
-    assert torch.equal(cut(image, part, 16)[0], image[:, 16:32, 8:24])
+    assert torch.equal(crop(image, part, 16)[0], image[:, 16:32, 8:24])
 
 
 def test_a_mirrored_window_flips():
     image = noise(32, 32)
     mirrored = torch.tensor([[1.0, 0.0, 0.0, 1.0]])
-    assert torch.equal(cut(image, mirrored, 32)[0], image.flip(2))
+    assert torch.equal(crop(image, mirrored, 32)[0], image.flip(2))
     spot = torch.tensor([[0.1, -0.2, 0.8, 0.5], [0.8, -0.2, 0.1, 0.5]])
-    there, back = cut(image, spot, 20)
+    there, back = crop(image, spot, 20)
     torch.testing.assert_close(there, back.flip(2), atol=1e-5, rtol=0)
 
 
 def test_beyond_the_border_the_frame_is_reflected():
     image = noise(16, 16)
-    shown = cut(image, torch.tensor([[-0.5, 0.0, 0.5, 1.0]]), 16)[0]
+    shown = crop(image, torch.tensor([[-0.5, 0.0, 0.5, 1.0]]), 16)[0]
     assert torch.equal(shown, torch.cat([image[:, :, :8].flip(2), image[:, :, :8]], 2))
-    shown = cut(image, torch.tensor([[0.0, 0.5, 1.0, 1.5]]), 16)[0]
+    shown = crop(image, torch.tensor([[0.0, 0.5, 1.0, 1.5]]), 16)[0]
     assert torch.equal(shown, torch.cat([image[:, 8:], image[:, 8:].flip(1)], 1))
 
 
@@ -207,7 +207,7 @@ def coverage(config: DreamConfig) -> Tensor:
     """(H, W): how often each pixel is seen through windows, each of total weight 1."""
     spots = windows(config, steps=200).flatten(0, 1)
     seen = torch.zeros(3, HEIGHT, WIDTH, requires_grad=True)
-    (total,) = torch.autograd.grad(cut(seen, spots, 16).sum(), seen)
+    (total,) = torch.autograd.grad(crop(seen, spots, 16).sum(), seen)
     return total[0] / total[0].mean()
 
 
@@ -239,4 +239,4 @@ def test_without_augmentation_global_windows_are_all_the_same():
 
 def test_off_the_cpu_no_value_is_ever_asked_for():
     image, spots = torch.empty(3, 20, 30, device="meta"), torch.empty(4, 4, device="meta")
-    assert cut(image, spots, 8).shape == (4, 3, 8, 8)  # a meta tensor has none to give
+    assert crop(image, spots, 8).shape == (4, 3, 8, 8)  # a meta tensor has none to give

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from dreamvid.config import PromptConfig, SequenceConfig
-from dreamvid.dream.guide import ClipObjective, Targets, create_objective
-from dreamvid.dream.optimise import Objective, frame_generator
-from dreamvid.sequence import constant_plan, dream_frames
+from dreamvid.dream.descent import Objective, frame_generator
+from dreamvid.film.sequence import constant_settings, dream_frames
+from dreamvid.guide.objective import ClipObjective, Targets, create_objective
 from dreamvid.types import Frame
 from tests.fakes import KnownFlow, TowardsColour
 
@@ -35,11 +35,11 @@ def dreamed(objective: Objective, optimizer: str, dtype: torch.dtype) -> Tensor:
     """The film (4, 3, H, W), dreamed with all terms at work."""
     config = SequenceConfig.model_validate(
         {"steps": 3, "first_steps": 4, "octaves": 2, "cutouts": 6, "cuts": False}
-        | {"steady": 2, "tv": 8, "tint": 30, "hold": 0.5, "optimizer": optimizer}
+        | {"steady": 2, "tv": 8, "colour_drift": 30, "hold": 0.5, "optimizer": optimizer}
     )
     results = dream_frames(
         film(dtype),
-        constant_plan([objective], config),
+        constant_settings([objective], config),
         flow=KnownFlow(2),
         is_cut=lambda current, previous: False,
     )
@@ -50,7 +50,7 @@ def both_ways(
     objective: Objective, optimizer: str, dtype: torch.dtype = torch.float32
 ) -> tuple[Tensor, Tensor]:
     fast = dreamed(objective, optimizer, dtype)
-    with patch("dreamvid.sequence.dream_image", reference.dream_image):
+    with patch("dreamvid.film.sequence.dream_image", reference.dream_image):
         plain = dreamed(objective, optimizer, dtype)
     sources = torch.stack([frame.image for frame in film(dtype)])
     assert (fast - sources).square().mean((1, 2, 3)).sqrt().min() > 0.01  # they were dreamed

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from dreamvid.film.sequence import Carry
 from dreamvid.journal.record import from_bytes, to_bytes
-from dreamvid.sequence import Carry
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+from dreamvid.film.sequence import Carry
 from dreamvid.journal import folder_of, read_state
 from dreamvid.journal.record import from_bytes
 from dreamvid.media import VideoReader, probe, write_image
-from dreamvid.sequence import Carry
 from dreamvid.types import Frame
 from tests.cli.test_over_time import write_sound
 from tests.dreamer import (

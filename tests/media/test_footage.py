@@ -21,6 +21,7 @@ from torch import Tensor
 
 from dreamvid.config import VideoConfig
 from dreamvid.errors import MediaError
+from dreamvid.film.sequence import constant_settings, dream_frames
 from dreamvid.media import (
     ColourTags,
     SoundSource,
@@ -33,7 +34,6 @@ from dreamvid.media import (
 from dreamvid.media.colour import Converter, filter_graph
 from dreamvid.media.frames import FrameWriter
 from dreamvid.media.images import ImageReader
-from dreamvid.sequence import constant_plan, dream_frames
 from dreamvid.types import Frame
 from tests.fakes import KnownFlow, TowardsColour
 from tests.media.clips import (
@@ -73,7 +73,7 @@ def dream(source: Path, out: Path, **options: Any) -> list[str]:
         with VideoWriter(out, reader.info, config, sound=sound) as writer:
             for dreamed in dream_frames(
                 reader,
-                constant_plan([TowardsColour((1, 0, 0))], config),
+                constant_settings([TowardsColour((1, 0, 0))], config),
                 flow=KnownFlow(0),
                 is_cut=lambda current, previous: False,
             ):

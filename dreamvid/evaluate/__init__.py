@@ -1,0 +1,1 @@
+"""The figures of a result against its source."""

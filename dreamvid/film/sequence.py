@@ -1,0 +1,325 @@
+"""The loop over time: warm start, dream, hand on. Knows the seams, no library behind them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import islice
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from dreamvid.config import SequenceConfig
+from dreamvid.dream.descent import Objective, OnStep, constrain, dream_image, frame_generator
+from dreamvid.errors import GradientError
+from dreamvid.film.inbetween import FlowField, FlowFields, blend, chained, direct, fill_in
+from dreamvid.film.prefetch import Prefetch
+from dreamvid.types import CutDetector, FlowEstimator, Frame
+
+FLASH = 3
+"""What comes back within so many frames after it left is a flash, not a cut."""
+
+
+@dataclass(frozen=True, eq=False)
+class Carry:
+    """All that the loop remembers from one frame to the next.
+
+    Tensors, numbers, fractions, texts and None alone, so that it can be written down as it is.
+    """
+
+    index: int
+    """Of the last finished key frame, from 0."""
+    time: Fraction
+    """When it is shown, in seconds."""
+    source: Tensor
+    """Its source, (3, H, W)."""
+    dream: Tensor
+    """What was made of it, (3, H, W)."""
+    mean_colour: Tensor
+    """Mean over the shot's key frames so far of the mean colour of dream − source, (3,)."""
+    keys: int = 1
+    """How many those are."""
+    given: int = 0
+    """How many frames after it have been handed out."""
+
+    def to(self, device: torch.device) -> Carry:
+        """The same, its tensors on `device`."""
+        moved: dict[str, Any] = {
+            name: value.to(device)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
+        return replace(self, **moved)
+
+
+Outcome = Literal["dreamed", "retried", "kept"]
+"""Of a frame: as asked; at half the step size, after a gradient that led nowhere; or left at its
+warm start, where that failed too."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrameSettings:
+    """What holds for one frame."""
+
+    config: SequenceConfig
+    objectives: Sequence[Objective]
+
+
+SettingsAt = Callable[[Frame, int], FrameSettings]
+"""(source frame, its index from 0) → what holds for it, whatever was asked before."""
+
+
+def constant_settings(objectives: Sequence[Objective], config: SequenceConfig) -> SettingsAt:
+    """The same for every frame."""
+    moment = FrameSettings(config, objectives)
+    return lambda frame, index: moment
+
+
+@dataclass(frozen=True, eq=False)
+class DreamedFrame:
+    """One result of the loop."""
+
+    frame: Frame
+    source: Tensor
+    """(3, H, W), on the grid of `frame.image`."""
+    begins_shot: bool
+    carry: Carry
+    """Handed to `dream_frames`, goes on after this frame as if it had never stopped."""
+    settings: FrameSettings
+    """What held for it."""
+    outcome: Outcome = "dreamed"
+
+
+def dream_frames(
+    frames: Iterable[Frame],
+    plan: SettingsAt,
+    *,
+    flow: FlowEstimator,
+    is_cut: CutDetector,
+    carry: Carry | None = None,
+    on_step: OnStep | None = None,
+    ahead: int = 0,
+) -> Generator[DreamedFrame, None, None]:
+    """Dream `frames` in order, each key frame warm-started from the one before.
+
+    `plan` says what holds for each frame and is asked once for each, in order;
+    `constant_settings` is the simplest. Every `every`-th frame of a shot is a key frame, and so is
+    its last; those between are given what was added to the two keys around them (see `inbetween`).
+    Remembers one key, and looks ahead to the next and, at what may be a cut, FLASH frames further.
+
+    `carry` resumes: `frames` begin after frame `carry.index`, and those results that were handed
+    out before are not handed out again.
+
+    `ahead` key frames, and those before them, are read and their motion found while one is
+    dreamed: in another thread, which then calls `frames`, `plan`, `flow` and `is_cut`. It ends
+    with this iterator, which is to be closed where it is left early.
+    """
+    found = _with_ways(_spans(_asked(frames, plan, carry), is_cut, carry), carry, flow)
+    with Prefetch(found, ahead) if ahead else nullcontext(found) as spans:
+        for span in spans:
+            given = 0 if carry is None else carry.given
+            for result in _dream_span(span, carry, on_step):
+                carry = result.carry
+                if given:
+                    given -= 1
+                else:
+                    yield result
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """A frame and what the plan says of it."""
+
+    index: int
+    frame: Frame
+    settings: FrameSettings
+
+    @property
+    def image(self) -> Tensor:
+        return self.frame.image
+
+
+def _asked(frames: Iterable[Frame], plan: SettingsAt, carry: Carry | None) -> Iterator[_Asked]:
+    first = 0 if carry is None else carry.index + 1
+    for index, frame in enumerate(frames, first):
+        yield _Asked(index, frame, plan(frame, index))
+
+
+@dataclass(frozen=True, eq=False)
+class _Span:
+    """Neighbouring frames of one shot, of which the last is a key frame."""
+
+    frames: Sequence[_Asked]
+    begins_shot: bool = False
+    is_flash: bool = False
+    """Whether those before the last show no motion that flow could follow."""
+    ways: FlowFields | None = None
+    """To the keys around it; None where nothing is brought along them."""
+
+
+def _spans(frames: Iterator[_Asked], is_cut: CutDetector, carry: Carry | None) -> Iterator[_Span]:
+    """The film in spans of `every` frames, shorter where a shot or the film ends."""
+    last = None if carry is None else carry.source
+    coming: deque[_Asked] = deque()
+    waiting: list[_Asked] = []
+    while coming or (coming := deque(islice(frames, 1))):
+        now = coming.popleft()
+        config = now.settings.config
+        if last is None or (config.cuts and is_cut(now.image, last)):
+            if waiting:
+                yield _Span(waiting)
+                waiting = []
+            flash = [] if last is None else _rest_of_flash(now, coming, frames, last, is_cut)
+            yield _Span([now, *flash], begins_shot=not flash, is_flash=bool(flash))
+            last = flash[-1].image if flash else now.image
+            continue
+        last = now.image
+        waiting.append(now)
+        if len(waiting) >= config.every:
+            yield _Span(waiting)
+            waiting = []
+    if waiting:
+        yield _Span(waiting)
+
+
+def _rest_of_flash(
+    flash: _Asked,
+    coming: deque[_Asked],
+    frames: Iterator[_Asked],
+    before: Tensor,
+    is_cut: CutDetector,
+) -> list[_Asked]:
+    """Taken off `coming`: up to the first frame that is again as `before`; none where it is a cut.
+
+    It must differ from the flash as well: a new shot may happen to lie near the threshold.
+    """
+    coming.extend(islice(frames, FLASH - len(coming)))
+    for count, later in enumerate(coming, 1):
+        if not is_cut(later.image, before) and is_cut(later.image, flash.image):
+            return [coming.popleft() for _ in range(count)]
+    return []
+
+
+def _with_ways(spans: Iterable[_Span], carry: Carry | None, flow: FlowEstimator) -> Iterator[_Span]:
+    """The same, with the ways that their frames need."""
+    last = None if carry is None else carry.source
+    for span in spans:
+        *between, key = span.frames
+        is_carried = bool(between) or key.settings.config.carry != "none"
+        if last is None or span.begins_shot or not is_carried:
+            yield span
+        else:
+            find = direct if span.is_flash else chained
+            yield replace(span, ways=find(last, [each.image for each in span.frames], flow))
+        last = key.image
+
+
+def _dream_span(span: _Span, last: Carry | None, on_step: OnStep | None) -> Iterator[DreamedFrame]:
+    """The results of a span, in order; the last, which the others need, is dreamed first."""
+    *between, key = span.frames
+    carry, ways = None if span.begins_shot else last, span.ways
+    dream, outcome = _dream_or_keep(key, _begin(key, carry, ways), on_step)
+    if carry is not None and ways is not None:
+        before, after = carry.dream - carry.source, dream - key.image
+        for number, each in enumerate(between, 1):
+            share = number / len(span.frames)
+            delta = blend(ways.back[number - 1], ways.ahead[number - 1], before, after, share)
+            image = constrain(each.image + delta, each.image, each.settings.config.strength)
+            yield _result(each, image, replace(carry, given=number))
+    yield _result(key, dream, _remember(key, dream, carry), span.begins_shot, outcome)
+
+
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """From where a key frame is dreamed, and how far."""
+
+    image: Tensor
+    trust: Tensor | None
+    mean_colour: Tensor | None
+    steps: int
+
+
+def _begin(key: _Asked, carry: Carry | None, ways: FlowFields | None) -> _Start:
+    config = key.settings.config
+    if carry is None:
+        return _Start(key.image, None, None, config.first_steps)
+    if ways is None:
+        return _Start(key.image, None, carry.mean_colour, config.steps)
+    image, trust = warm_start(key.image, carry, ways.back[-1], config)
+    return _Start(image, trust, carry.mean_colour, _step_budget(config, trust))
+
+
+def _step_budget(config: SequenceConfig, trust: Tensor | None) -> int:
+    """Steps for a frame that follows another: more, the more of it begins from the bare source."""
+    if trust is None or not config.steps:
+        return config.steps
+    return config.steps + round(config.catch_up * config.first_steps * float(1 - trust.mean()))
+
+
+def _remember(key: _Asked, dream: Tensor, carry: Carry | None) -> Carry:
+    """What the next key frame of the shot, of which `carry` was the last so far, needs."""
+    keys = 1 if carry is None else carry.keys + 1
+    mean_colour = (dream - key.image).mean((1, 2))
+    if carry is not None:
+        mean_colour = torch.lerp(carry.mean_colour, mean_colour, 1 / keys)
+    return Carry(key.index, key.frame.time, key.image, dream, mean_colour, keys)
+
+
+def _result(
+    asked: _Asked,
+    dream: Tensor,
+    carry: Carry,
+    begins_shot: bool = False,
+    outcome: Outcome = "dreamed",
+) -> DreamedFrame:
+    frame = asked.frame.with_image(dream)
+    return DreamedFrame(frame, asked.image, begins_shot, carry, asked.settings, outcome)
+
+
+def _dream_or_keep(asked: _Asked, start: _Start, on_step: OnStep | None) -> tuple[Tensor, Outcome]:
+    """The dream of a frame; where its gradients lead nowhere twice, its warm start."""
+    config = asked.settings.config
+    gentle = config.model_copy(update={"lr": config.lr / 2})
+    attempts: list[tuple[Outcome, SequenceConfig]] = [("dreamed", config), ("retried", gentle)]
+    for outcome, attempt in attempts:
+        try:
+            dream = dream_image(
+                asked.image,
+                asked.settings.objectives,
+                attempt,
+                generator=frame_generator(config.seed, asked.index),
+                start=start.image,
+                trust=start.trust,
+                mean_colour=start.mean_colour,
+                steps=start.steps,
+                on_step=on_step,
+            )
+        except GradientError:
+            continue
+        return dream, outcome
+    return start.image, "kept"
+
+
+def warm_start(
+    source: Tensor, carry: Carry, back: FlowField, config: SequenceConfig
+) -> tuple[Tensor, Tensor | None]:
+    """Where the dream of `source` (3, H, W) starts, and how far that is to be trusted (1, H, W).
+
+    Along the way `back` to the last key frame, of trust C, `frame` carries the dreamed picture,
+    `W = C·warp(dream) + (1−C)·S`; `delta` carries what the dream added,
+    `W = S + decay·fill(C, warp(dream − its source))`, which keeps the source's own detail crisp
+    under any number of warps and takes what has come into view for more of its surroundings;
+    `none` starts at the source. W obeys `config.strength`.
+    """
+    if config.carry == "none":
+        return source, None
+    if config.carry == "frame":
+        start = source + back.trust * (back.warp(carry.dream) - source)
+    else:
+        added = fill_in(back.warp(carry.dream - carry.source), back.trust)
+        start = source + config.decay * added
+    return constrain(start, source, config.strength), back.trust

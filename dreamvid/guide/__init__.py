@@ -1,0 +1,1 @@
+"""CLIP: loading it, its image tower, and prompts as it sees them. The home of open_clip."""

@@ -1,0 +1,1 @@
+"""The endless zoom, and the loop that joins its own beginning."""

@@ -1,0 +1,538 @@
+"""The loop over time, with an objective, a flow and cuts of which everything is known."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Generator, Iterable, Iterator
+from fractions import Fraction
+from threading import Condition
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from dreamvid.config import SequenceConfig
+from dreamvid.dream.descent import Step
+from dreamvid.film.inbetween import FlowField, chained
+from dreamvid.film.sequence import (
+    Carry,
+    DreamedFrame,
+    FrameSettings,
+    constant_settings,
+    dream_frames,
+    warm_start,
+)
+from dreamvid.types import Frame
+from tests.fakes import KnownFlow, TowardsColour
+
+HEIGHT, WIDTH = 40, 56
+RED = (1.0, 0.0, 0.0)
+
+
+def options(**changes: Any) -> SequenceConfig:
+    plain = {
+        "steps": 2,
+        "first_steps": 3,
+        "catch_up": 0,
+        "octaves": 1,
+        "cutouts": 2,
+        "tv": 0,
+        "colour_drift": 0,
+        "strength": 1,
+    }
+    return SequenceConfig.model_validate(plain | changes)
+
+
+def picture(index: int) -> Tensor:
+    """Noise between 0.2 and 0.8 that moves left by 2 pixels a frame; its corner tells the index."""
+    generator = torch.Generator().manual_seed(0)
+    noise = 0.2 + 0.6 * torch.rand(3, HEIGHT, WIDTH, generator=generator)
+    image = noise.roll(-2 * index, 2)
+    image[:, 0, 0] = 0.01 * index
+    return image
+
+
+def clip(count: int, begin: int = 0) -> Iterator[Frame]:
+    """Frames of uneven times."""
+    for index in range(begin, count):
+        yield Frame(picture(index), Fraction(index**2 + 1, 30), Fraction(2 * index + 1, 30))
+
+
+def never(current: Tensor, previous: Tensor) -> bool:
+    return False
+
+
+def run(
+    frames: Iterable[Frame], config: SequenceConfig | None = None, **arguments: Any
+) -> Generator[DreamedFrame, None, None]:
+    seams: dict[str, Any] = {"flow": KnownFlow(2), "is_cut": never} | arguments
+    return dream_frames(
+        frames, constant_settings([TowardsColour(RED)], config or options()), **seams
+    )
+
+
+def rms(difference: Tensor) -> float:
+    return difference.square().mean().sqrt().item()
+
+
+def test_every_frame_gives_one_result_at_its_own_time():
+    results = list(run(clip(4)))
+    assert [(r.frame.time, r.frame.duration) for r in results] == [
+        (frame.time, frame.duration) for frame in clip(4)
+    ]
+    for index, result in enumerate(results):
+        assert torch.equal(result.source, picture(index))
+        assert result.frame.image.shape == (3, HEIGHT, WIDTH)
+        assert not torch.equal(result.frame.image, result.source)
+
+
+def test_no_frames_give_no_results():
+    assert list(run([])) == []
+
+
+def test_the_first_frame_begins_a_shot_and_has_its_own_number_of_steps():
+    steps: list[Step] = []
+    results = list(run(clip(3), on_step=steps.append))
+    assert [result.begins_shot for result in results] == [True, False, False]
+    assert [(step.index, step.count) for step in steps] == [
+        *((index, 3) for index in range(3)),
+        *((index, 2) for index in range(2)),
+        *((index, 2) for index in range(2)),
+    ]
+
+
+def cut_at(marked: int) -> Any:
+    """Says that a new shot begins with `picture(marked)`."""
+
+    def is_cut(current: Tensor, previous: Tensor) -> bool:
+        assert current[0, 0, 0] > previous[0, 0, 0]
+        return torch.equal(current, picture(marked))
+
+    return is_cut
+
+
+def test_a_cut_starts_afresh_at_the_source():
+    flow = KnownFlow(2)
+    config = options(first_steps=0, carry="frame", strength=0.3)
+    results = list(run(clip(4), config, flow=flow, is_cut=cut_at(2)))
+    assert [result.begins_shot for result in results] == [True, False, True, False]
+    assert torch.equal(results[0].frame.image, picture(0))
+    assert torch.equal(results[2].frame.image, picture(2))
+    assert not torch.equal(results[3].frame.image, picture(3))
+    assert flow.calls == 4  # there and back, for the frames within a shot
+
+
+def test_a_cut_takes_the_steps_of_a_first_frame():
+    steps: list[Step] = []
+    list(run(clip(3), is_cut=cut_at(1), on_step=steps.append))
+    assert [step.count for step in steps if step.index == 0] == [3, 3, 2]
+
+
+def test_cuts_can_be_ignored():
+    def fail(current: Tensor, previous: Tensor) -> bool:
+        raise AssertionError("nobody asked")
+
+    results = list(run(clip(3), options(cuts=False), is_cut=fail))
+    assert [result.begins_shot for result in results] == [True, False, False]
+
+
+@pytest.mark.parametrize(("speed", "catch_up", "expected"), [(0, 1, 4), (14, 1, 9), (14, 0.5, 7)])
+def test_steps_go_where_nothing_can_be_carried(speed, catch_up, expected):
+    # Of 56 columns 14 were out of the frame and the next is half trusted: 0.26 of the picture.
+    steps: list[Step] = []
+    config = options(steps=4, first_steps=20, catch_up=catch_up)
+    list(run(clip(2), config, flow=KnownFlow(speed), on_step=steps.append))
+    assert steps[-1].count == expected
+
+
+def mean_added(result: DreamedFrame) -> Tensor:
+    return (result.frame.image - result.source).mean((1, 2))
+
+
+def test_the_tint_is_the_mean_over_the_shot_and_begins_anew_with_the_next():
+    results = list(run(clip(5), options(every=2), is_cut=cut_at(4)))
+    keys = [result for result in results if not result.carry.given]
+    assert [(key.carry.index, key.carry.keys) for key in keys] == [(0, 1), (2, 2), (3, 3), (4, 1)]
+    added = [mean_added(key) for key in keys]
+    torch.testing.assert_close(keys[2].carry.mean_colour, (added[0] + added[1] + added[2]) / 3)
+    torch.testing.assert_close(keys[3].carry.mean_colour, added[3])
+
+
+def test_colours_drift_less_where_the_tint_is_kept():
+    drift = {}
+    for weight in (0, 100):
+        config = options(colour_drift=weight, hold=0, lr=0.02, first_steps=1, steps=3)
+        results = list(run(clip(6), config))
+        drift[weight] = rms(mean_added(results[-1]) - mean_added(results[0]))
+    assert drift[100] < drift[0] / 3
+
+
+def test_no_steps_are_no_steps_whatever_can_be_trusted():
+    steps: list[Step] = []
+    config = options(steps=0, first_steps=0, catch_up=1)
+    list(run(clip(2), config, flow=KnownFlow(14), on_step=steps.append))
+    assert steps == []
+
+
+# Warm starts by hand: the scene moves left by 2, so a pixel was 2 further right before
+
+
+def carried() -> Carry:
+    """A frame whose dream brightened every second row by 0.125."""
+    dream = picture(0).clone()
+    dream[:, ::2] += 0.125
+    return Carry(0, Fraction(0), picture(0), dream, mean_colour=torch.zeros(3))
+
+
+def way_back() -> FlowField:
+    return chained(picture(0), [picture(1)], KnownFlow(2)).back[0]
+
+
+def test_a_carried_frame_is_the_dream_moved_along():
+    start, trust = warm_start(picture(1), carried(), way_back(), options(carry="frame"))
+    assert trust is not None
+    assert trust.shape == (1, HEIGHT, WIDTH)
+    assert (trust[:, :, : WIDTH - 5] == 1).all()
+    assert (trust[:, :, WIDTH - 2 :] == 0).all()
+    seen = slice(0, WIDTH - 5)  # where trust is whole
+    moved = carried().dream[:, :, 2:]
+    torch.testing.assert_close(start[:, :, seen], moved[:, :, seen], atol=1e-6, rtol=0)
+    assert torch.equal(start[:, :, WIDTH - 2 :], picture(1)[:, :, WIDTH - 2 :])
+
+
+@pytest.mark.parametrize("decay", [1.0, 0.5, 0.0])
+def test_a_carried_delta_is_added_to_the_source_and_decays(decay):
+    config = options(carry="delta", decay=decay)
+    start, trust = warm_start(picture(1), carried(), way_back(), config)
+    assert trust is not None
+    seen = slice(0, WIDTH - 5)  # where trust is whole
+    expected = picture(1)
+    expected[:, ::2] += decay * 0.125
+    torch.testing.assert_close(start[:, :, seen], expected[:, :, seen], atol=1e-6, rtol=0)
+    filled = (start - picture(1))[:, :, WIDTH - 2 :]  # like its surroundings, 0.0625 on average
+    assert (filled - decay * 0.0625).abs().max() <= decay * 0.0625 + 1e-6
+
+
+def test_halfway_trusted_pixels_are_halfway_between_dream_and_source():
+    start, trust = warm_start(picture(1), carried(), way_back(), options(carry="frame"))
+    assert trust is not None
+    column = int(((trust[0, 20] > 0.1) & (trust[0, 20] < 0.9)).nonzero()[0])
+    share = trust[0, 20, column]
+    mixed = share * carried().dream[:, 20, column + 2] + (1 - share) * picture(1)[:, 20, column]
+    torch.testing.assert_close(start[:, 20, column], mixed, atol=1e-6, rtol=0)
+
+
+def test_nothing_carried_starts_at_the_source_and_asks_no_flow():
+    start, trust = warm_start(picture(1), carried(), way_back(), options(carry="none"))
+    assert torch.equal(start, picture(1))
+    assert trust is None
+    flow = KnownFlow(2)
+    list(run(clip(3), options(carry="none"), flow=flow))
+    assert flow.calls == 0
+
+
+@pytest.mark.parametrize("carry", ["frame", "delta"])
+def test_a_warm_start_obeys_the_strength(carry):
+    config = options(carry=carry, strength=0.05)
+    start, _ = warm_start(picture(1), carried(), way_back(), config)
+    assert rms(start - picture(1)) == pytest.approx(0.05, rel=1e-4)
+
+
+@pytest.mark.parametrize("carry", ["frame", "delta", "none"])
+def test_no_frame_of_a_run_exceeds_the_strength(carry):
+    config = options(carry=carry, strength=0.04, lr=0.2)
+    for result in run(clip(6), config):
+        assert 0.03 < rms(result.frame.image - result.source) <= 0.04 * (1 + 1e-5)
+
+
+def test_without_steps_the_result_is_the_warm_start():
+    config = options(steps=0, carry="frame")
+    first, second = run(clip(2), config)
+    start, _ = warm_start(picture(1), first.carry, way_back(), config)
+    assert torch.equal(second.frame.image, start)
+
+
+# Key frames and flashes
+
+
+def dreamed_at(on_steps: list[Step]) -> list[int]:
+    """The counts of steps of the frames that were dreamed, in order."""
+    return [step.count for step in on_steps if step.index == 0]
+
+
+def test_every_nth_frame_of_a_shot_is_dreamed_and_so_is_its_last():
+    steps: list[Step] = []
+    config = options(every=3, steps=2, first_steps=5)
+    results = list(run(clip(11), config, is_cut=cut_at(6), on_step=steps.append))
+    assert [result.carry.index + result.carry.given for result in results] == list(range(11))
+    keys = [result.carry.index for result in results if not result.carry.given]
+    assert keys == [0, 3, 5, 6, 9, 10]
+    assert dreamed_at(steps) == [5, 2, 2, 5, 2, 2]
+    assert [result.begins_shot for result in results] == [index in (0, 6) for index in range(11)]
+
+
+def test_between_two_keys_what_was_added_moves_with_the_world():
+    config = options(every=2, steps=0, first_steps=3)
+    first, between, last = run(clip(3), config)
+    added, halfway, carried_on = (each.frame.image - each.source for each in (first, between, last))
+    inside = slice(4, WIDTH - 7)  # where both ways are trusted all along
+    torch.testing.assert_close(
+        halfway[:, :, inside], added[:, :, 2:][:, :, inside], atol=1e-5, rtol=0
+    )
+    torch.testing.assert_close(
+        carried_on[:, :, inside], added[:, :, 4:][:, :, inside], atol=1e-5, rtol=0
+    )
+
+
+@pytest.mark.parametrize("given", range(7))
+def test_a_run_goes_on_between_keys_as_if_it_had_never_stopped(given):
+    config = options(every=3)
+    whole = list(run(clip(8), config))
+    carry = whole[given].carry
+    rest = list(run(clip(8, carry.index + 1), config, carry=carry))
+    assert len(rest) == 7 - given
+    for result, wanted in zip(rest, whole[given + 1 :], strict=True):
+        assert torch.equal(result.frame.image, wanted.frame.image)
+        assert result.frame.time == wanted.frame.time
+        assert (result.carry.index, result.carry.given) == (wanted.carry.index, wanted.carry.given)
+
+
+def lit(frames: Iterable[Frame], *flashes: int) -> Iterator[Frame]:
+    """`frames`, some of them nearly white."""
+    for index, frame in enumerate(frames):
+        white = frame.image * 0.1 + 0.9
+        white[:, 0, 0] = frame.image[:, 0, 0]
+        yield frame.with_image(white) if index in flashes else frame
+
+
+def jumps(current: Tensor, previous: Tensor) -> bool:
+    return abs(float(current.mean() - previous.mean())) > 0.2
+
+
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize(
+    ("flashes", "shots"),
+    [((2,), {0}), ((2, 3, 4), {0}), ((2, 3, 4, 5), {0, 2, 6}), ((6, 7), {0, 6})],
+)
+def test_what_comes_back_at_once_is_a_flash_and_no_cut(every, flashes, shots):
+    frames = list(lit(clip(8), *flashes))
+    results = list(run(frames, options(every=every), is_cut=jumps))
+    assert [result.frame.time for result in results] == [frame.time for frame in frames]
+    assert {index for index, result in enumerate(results) if result.begins_shot} == shots
+
+
+def test_after_a_flash_the_dream_goes_on_from_before_it():
+    config = options(steps=0, first_steps=3)
+    frames = list(lit(clip(5), 2))
+    results = list(run(frames, config, is_cut=jumps, flow=FlowByIndex()))
+    before, after = (results[k].frame.image - results[k].source for k in (1, 3))
+    inside = slice(1, WIDTH - 9)  # without the corner that tells the index
+    torch.testing.assert_close(
+        after[:, :, inside], before[:, :, 4:][:, :, inside], atol=1e-5, rtol=0
+    )
+
+
+class FlowByIndex(KnownFlow):
+    """Two pixels a frame, however many frames apart; the corners tell the index."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def __call__(self, current: Tensor, previous: Tensor) -> Tensor:
+        apart = float(current[0, 0, 0] - previous[0, 0, 0]) / 0.01
+        return super().__call__(current, previous) * 2 * abs(round(apart))
+
+
+# Gradients that lead nowhere
+
+
+class Broken(TowardsColour):
+    """Whose loss is no number in the calls named."""
+
+    def __init__(self, calls: range) -> None:
+        super().__init__(RED)
+        self.broken = calls
+
+    def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
+        loss = super().__call__(cutouts, source_cutouts)
+        return loss * float("nan") if self.calls - 1 in self.broken else loss
+
+
+def test_a_frame_whose_gradient_is_no_number_is_tried_again_at_half_the_step_size():
+    config = options(carry="none", first_steps=2)
+    results = list(
+        dream_frames(
+            clip(3),
+            constant_settings([Broken(range(2, 3))], config),
+            flow=KnownFlow(2),
+            is_cut=never,
+        )
+    )
+    assert [result.outcome for result in results] == ["dreamed", "retried", "dreamed"]
+    for gentle, lr in ((0, config.lr), (1, config.lr / 2), (2, config.lr)):
+        wanted = list(run(clip(3), config.model_copy(update={"lr": lr})))[gentle]
+        assert torch.equal(results[gentle].frame.image, wanted.frame.image)
+
+
+def test_where_that_fails_too_it_is_left_at_its_warm_start_and_the_next_one_goes_on():
+    config = options(carry="frame", first_steps=2)
+    plan = constant_settings([Broken(range(2, 6))], config)
+    first, kept, after = dream_frames(clip(3), plan, flow=KnownFlow(2), is_cut=never)
+    assert [result.outcome for result in (first, kept, after)] == ["dreamed", "kept", "dreamed"]
+    start, _ = warm_start(picture(1), first.carry, way_back(), config)
+    assert torch.equal(kept.frame.image, start)
+    assert after.frame.image.isfinite().all()
+
+
+def test_a_plan_says_what_holds_for_each_frame():
+    moments = {
+        frame.time: FrameSettings(
+            options(strength=0.02 * (index + 1), carry="none", lr=0.2), [objective]
+        )
+        for index, frame in enumerate(clip(3))
+        for objective in [TowardsColour(RED if index else (0.0, 0.0, 1.0))]
+    }
+    asked: list[int] = []
+
+    def plan(frame: Frame, index: int) -> FrameSettings:
+        asked.append(index)
+        return moments[frame.time]
+
+    results = list(dream_frames(clip(3), plan, flow=KnownFlow(2), is_cut=never))
+    assert asked == [0, 1, 2]
+    for index, result in enumerate(results):
+        change = result.frame.image - result.source
+        assert rms(change) == pytest.approx(0.02 * (index + 1), rel=1e-3)
+        red, blue = change[0].mean(), change[2].mean()
+        assert (red > blue) == (index > 0)
+        assert result.settings is moments[result.frame.time]
+
+
+def test_a_resumed_run_asks_its_plan_for_the_frames_that_are_left():
+    asked: list[int] = []
+
+    def plan(frame: Frame, index: int) -> FrameSettings:
+        asked.append(index)
+        return FrameSettings(options(), [TowardsColour(RED)])
+
+    seams: dict[str, Any] = {"flow": KnownFlow(2), "is_cut": never}
+    first = next(dream_frames(clip(3), plan, **seams))
+    list(dream_frames(clip(3, 1), plan, **seams, carry=first.carry))
+    assert asked == [0, 1, 2]
+
+
+# Memory
+
+
+def test_the_carry_is_the_frame_just_finished():
+    for index, result in enumerate(run(clip(3))):
+        assert result.carry.index == index
+        assert torch.equal(result.carry.source, picture(index))
+        assert torch.equal(result.carry.dream, result.frame.image)
+
+
+@pytest.mark.parametrize("carry", ["frame", "delta", "none"])
+@pytest.mark.parametrize("done", [1, 2, 4])
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(carry, done):
+    config = options(carry=carry)
+    whole = list(run(clip(5), config, is_cut=cut_at(3)))
+    rest = list(run(clip(5, done), config, is_cut=cut_at(3), carry=whole[done - 1].carry))
+    assert len(rest) == 5 - done
+    for one, other in zip(whole[done:], rest, strict=True):
+        assert torch.equal(one.frame.image, other.frame.image)
+        assert one.begins_shot == other.begins_shot
+        assert one.carry.index == other.carry.index
+
+
+def test_frames_have_cutouts_of_their_own():
+    still = [Frame(picture(0), Fraction(index)) for index in range(2)]
+    first, second = run(still, options(carry="none", first_steps=2))
+    assert not torch.equal(first.frame.image, second.frame.image)
+
+
+@pytest.mark.parametrize("carry", ["frame", "delta", "none"])
+def test_no_more_than_one_frame_is_remembered(carry):
+    sources: list[weakref.ref[Tensor]] = []
+    dreams: list[weakref.ref[Tensor]] = []
+
+    def frame(index: int) -> Frame:
+        made = Frame(picture(index), Fraction(index))
+        sources.append(weakref.ref(made.image))
+        return made
+
+    def watched() -> Iterator[Frame]:
+        for index in range(6):
+            gc.collect()
+            assert sum(ref() is not None for ref in sources) <= 1
+            assert sum(ref() is not None for ref in dreams) <= 1
+            yield frame(index)
+
+    for result in run(watched(), options(carry=carry)):
+        dreams.append(weakref.ref(result.frame.image))
+        del result
+    assert len(dreams) == 6
+
+
+def test_frames_are_read_only_when_asked_for():
+    read: list[int] = []
+
+    def counted() -> Iterator[Frame]:
+        for index, frame in enumerate(clip(4)):
+            read.append(index)
+            yield frame
+
+    results = run(counted())
+    assert read == []
+    next(results)
+    assert read == [0]
+    next(results)
+    assert read == [0, 1]
+
+
+@pytest.mark.parametrize("done", [0, 2, 5, 8])
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("ahead", [1, 2])
+def test_a_run_that_reads_ahead_is_the_same_bit_for_bit(ahead, every, done):
+    config = options(every=every)
+    whole = list(run(clip(11), config, is_cut=cut_at(6)))
+    carry = whole[done - 1].carry if done else None
+    rest = clip(11, carry.index + 1 if carry else 0)
+    results = list(run(rest, config, is_cut=cut_at(6), carry=carry, ahead=ahead))
+    assert len(results) == 11 - done
+    for one, other in zip(whole[done:], results, strict=True):
+        assert torch.equal(one.frame.image, other.frame.image)
+        assert (one.frame.time, one.begins_shot) == (other.frame.time, other.begins_shot)
+        assert one.carry.index == other.carry.index
+
+
+@pytest.mark.parametrize("ahead", [1, 2])
+def test_it_reads_ahead_no_further_than_it_may_and_no_more_when_closed(ahead):
+    read: list[int] = []
+    reached = Condition()
+
+    def watched() -> Iterator[Frame]:
+        for index, frame in enumerate(clip(20)):
+            with reached:
+                read.append(index)
+                reached.notify_all()
+            yield frame
+
+    results = run(watched(), options(every=3), ahead=ahead)
+    next(results)  # a first frame is a span by itself
+    with reached:
+        assert reached.wait_for(lambda: len(read) >= 1 + 3 * ahead, timeout=10)
+    results.close()
+    assert read == list(range(1 + 3 * ahead))
+
+
+def test_an_error_of_a_source_that_is_read_ahead_comes_after_the_frames_before_it():
+    def broken() -> Iterator[Frame]:
+        yield from clip(3)
+        raise OSError("gone")
+
+    results = run(broken(), ahead=2)
+    assert [next(results).carry.index for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(OSError, match="gone"):
+        next(results)

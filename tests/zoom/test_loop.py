@@ -1,0 +1,135 @@
+"""A loop is dreamed as one picture, and its film joins its beginning."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+
+import pytest
+import torch
+
+from dreamvid.config import DreamConfig
+from dreamvid.motion.camera import Camera
+from dreamvid.zoom.loop import Loop, dream_loop, film_loop, find_start
+from tests.fakes import AwayFromSource, TowardsColour
+from tests.motion.scenes import texture
+
+RED = (0.9, 0.1, 0.1)
+CAMERA = Camera(zoom=2.0, rotate=15, seconds=Fraction(2))
+TIMES = [Fraction(index, 6) for index in range(12)]
+CONFIG = DreamConfig(cutouts=4, octaves=2, strength=0.2, tv=1)
+
+
+def planted() -> Loop:
+    return Loop.plant(texture(96, 96), CAMERA, 48, 64)
+
+
+def test_the_film_goes_on_where_it_began():
+    loop = planted()
+    around = list(loop.frames([*TIMES, Fraction(2), Fraction(2) + TIMES[5]]))
+    assert all(frame.shape == (3, 48, 64) for frame in around)
+    assert torch.allclose(around[0], around[12], atol=1e-3)
+    assert torch.allclose(around[5], around[13], atol=1e-3)
+
+
+def test_every_moment_is_dreamed_of_and_strength_is_kept():
+    begun = planted()
+    told = []
+    dreamed = dream_loop(
+        begun,
+        lambda time: [TowardsColour(RED)],
+        CONFIG,
+        steps=20,
+        on_step=lambda index, loss: told.append((index, float(loss))),
+    )
+    assert [index for index, _ in told] == list(range(20))
+    assert told[-1][1] < 0.7 * told[0][1]
+    colour = torch.tensor(RED).view(3, 1, 1)
+    for before, after in zip(begun.frames(TIMES), dreamed.frames(TIMES), strict=True):
+        assert (after - colour).square().mean() < 0.7 * (before - colour).square().mean()
+    away = (dreamed.canvas - begun.canvas).square().mean().sqrt()
+    assert 0.1 < away <= 0.2 + 1e-6
+    assert 0 <= dreamed.canvas.min() <= dreamed.canvas.max() <= 1
+
+
+def test_a_seed_gives_one_dream_and_another_another():
+    canvases = [
+        dream_loop(
+            planted(),
+            lambda time: [TowardsColour(RED)],
+            CONFIG.model_copy(update={"seed": seed}),
+            steps=3,
+        ).canvas
+        for seed in (1, 1, 2)
+    ]
+    assert torch.equal(canvases[0], canvases[1])
+    assert not torch.equal(canvases[0], canvases[2])
+
+
+def test_no_steps_leave_the_picture_alone():
+    begun = planted()
+    dreamed = dream_loop(begun, lambda time: [TowardsColour(RED)], CONFIG, steps=0)
+    assert torch.equal(dreamed.canvas, begun.canvas)
+
+
+def test_the_moments_asked_for_are_spread_over_the_round():
+    asked = []
+
+    def objectives_at(time):
+        asked.append(time)
+        return [TowardsColour(RED)]
+
+    dream_loop(planted(), objectives_at, CONFIG.model_copy(update={"octaves": 1}), steps=24)
+    phases = sorted(float(time / 2) for time in asked[1:])
+    assert phases[0] >= 0
+    assert phases[-1] < 1
+    assert max(b - a for a, b in pairwise(phases)) < 0.06
+
+
+def test_objectives_that_compare_are_shown_the_same_moment_of_the_source():
+    objective = AwayFromSource()
+    config = CONFIG.model_copy(update={"octaves": 1, "augment": False})
+    dream_loop(planted(), lambda time: [objective], config, steps=2)
+    assert objective.differences[0].abs().max() < 1e-5
+    assert objective.differences[-1].mean() > 0
+
+
+def test_fewer_cutouts_than_moments_do():
+    config = CONFIG.model_copy(update={"cutouts": 1})
+    dreamed = dream_loop(planted(), lambda time: [TowardsColour(RED)], config, steps=2)
+    assert not torch.equal(dreamed.canvas, planted().canvas)
+
+
+def test_the_film_begins_where_the_join_is_a_small_step():
+    loop = planted()
+    first = find_start(loop, TIMES)
+    frames = list(loop.frames([*TIMES[first:], *TIMES[:first]]))
+    steps = [
+        float((one - other).abs().mean())
+        for one, other in zip(frames, frames[1:] + frames[:1], strict=True)
+    ]
+    assert steps[-1] == pytest.approx(min(steps), rel=1e-3)
+    assert max(steps) > 1.02 * min(steps)
+    assert find_start(loop, TIMES, 1) == 0
+    assert find_start(loop, TIMES * 20) % 3 == 0  # of 240 every third is looked at
+
+
+def test_an_open_shutter_blurs_along_the_motion_and_keeps_the_mean():
+    loop = Loop.plant(texture(96, 96), Camera(zoom=4.0, seconds=Fraction(1)), 64, 64)
+    (sharp,) = film_loop(loop, [Fraction(1, 4)])
+    (blurred,) = film_loop(loop, [Fraction(1, 4)], Fraction(1, 8))
+    assert torch.equal(sharp, next(loop.frames([Fraction(1, 4)])))
+
+    def detail(frame: torch.Tensor) -> torch.Tensor:
+        return (frame[:, 1:] - frame[:, :-1]).square().mean()
+
+    assert detail(blurred) < 0.8 * detail(sharp)
+    assert blurred.mean() == pytest.approx(float(sharp.mean()), abs=0.02)
+    (corner_sharp, corner), (core_sharp, core) = (
+        (sharp[area], blurred[area])
+        for area in (
+            (slice(None), slice(0, 16), slice(0, 16)),
+            (slice(None), slice(24, 40), slice(24, 40)),
+        )
+    )
+    assert detail(corner) / detail(corner_sharp) < detail(core) / detail(core_sharp)
