@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, Literal
 
 from dreamvid.config import ReadConfig, SoundConfig, WriteConfig
 from dreamvid.errors import ConfigError, MediaError
@@ -27,6 +29,117 @@ from dreamvid.media.webp import is_animation
 from dreamvid.media.writer import VideoWriter
 
 RESUMABLE_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
+OnWarning = Callable[[str], None]
+
+
+Kind = Literal["video", "pictures", "animation", "pipe", "device"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a user names as IN, looked at once: what it is, and how it is opened."""
+
+    path: Path
+    """As it was named; of a device, its name."""
+    kind: Kind
+    files: tuple[Path, ...]
+    """All files that are read, in order; none of a pipe or a device."""
+    config: ReadConfig
+
+    @classmethod
+    def find(cls, path: Path, config: ReadConfig | None = None) -> Source:
+        """Look at `path`, without decoding anything.
+
+        Raises MediaError where it is not there or holds no picture, ConfigError where an option
+        of `config` is of no use to it.
+        """
+        config = config or ReadConfig()
+        if config.input_format is not None:
+            _check_format(path, config.input_format)
+        if config.input_format in DEVICES:  # only opening it tells whether it is there
+            return cls(path, "device", (), config)
+        if names_images(path):
+            return cls(path, "pictures", tuple(find_images(path)), config)
+        check_input(path)
+        if config.seconds is not None:
+            raise ConfigError(
+                f"--seconds {float(config.seconds):g} is for a single picture, which '{path}' is "
+                "not; allowed here: --end"
+            )
+        if path == STANDARD:
+            return cls(path, "pipe", (), config)
+        return cls(path, "animation" if is_animation(path) else "video", (path,), config)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether its frames can be read again; those of pipes and devices come once."""
+        return self.kind == "pictures" or any(path.is_file() for path in self.files)
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether it may have no end but the user's: a camera, a screen, a generator."""
+        return self.kind == "device"
+
+    @property
+    def is_still(self) -> bool:
+        """Whether it is one picture, which is shown at any time."""
+        return self.kind == "pictures" and self.files == (self.path,)
+
+    def describe(self) -> VideoInfo:
+        """What the reader sees in it. Raises MediaError where it cannot be read."""
+        if self.kind in ("video", "pipe"):
+            return probe(self.path, self.config.input_format)
+        with self.open(lambda message: None) as reader:
+            return reader.info
+
+    def open(self, on_warning: OnWarning, **changes: Any) -> FrameReader:
+        """Its frames, read as `config` says but for `changes`. Raises MediaError."""
+        config = self.config.model_copy(update=changes) if changes else self.config
+        if self.kind == "pictures":
+            return ImageReader(
+                self.files,
+                rate=config.rate,
+                seconds=config.seconds,
+                start=config.start,
+                end=config.end,
+                fps=config.fps,
+                size=config.size,
+                on_warning=on_warning,
+            )
+        span: dict[str, Any] = {
+            "start": config.start,
+            "end": _end_of(config),
+            "rate": config.fps,
+            "size": config.size,
+            "on_warning": on_warning,
+        }
+        if self.kind == "animation":
+            return AnimationReader(self.path, **span)
+        if config.input_format in DEVICES and config.input_format != GENERATOR:
+            return LiveReader(self.path, input_format=str(config.input_format), **span)
+        return VideoReader(self.path, input_format=config.input_format, beside=True, **span)
+
+    def open_sound(self, reader: FrameReader, on_warning: OnWarning) -> SoundSource | None:
+        """The sound and subtitles beside the frames of `reader`; None where there can be none."""
+        if not isinstance(reader, VideoReader) or isinstance(reader, LiveReader):
+            return None
+        return SoundSource(
+            self.path,
+            self.config.start,
+            _end_of(self.config),
+            origin=reader.origin,
+            pipe=reader if reader.beside is not None else None,
+            on_warning=on_warning,
+        )
+
+
+def _check_format(path: Path, input_format: str) -> None:
+    if path != STANDARD and input_format not in DEVICES:
+        raise ConfigError(
+            f"--input-format {input_format} is no device's, and '{path}' is not "
+            f"standard input; allowed: {', '.join(DEVICES)}, or any format with - as IN"
+        )
+    find_format(input_format, "--input-format")
 
 
 def is_device(config: ReadConfig) -> bool:
