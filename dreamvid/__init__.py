@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from dreamvid.control.clock import Clock
     from dreamvid.control.schedule import Schedule
     from dreamvid.device import choose_device
-    from dreamvid.dream.descent import dream_image
+    from dreamvid.dream.descent import descend
     from dreamvid.errors import DreamvidError
-    from dreamvid.evaluate.figures import Evaluation
+    from dreamvid.evaluation.figures import Evaluation
     from dreamvid.film.sequence import FrameSettings, constant_settings, dream_frames
     from dreamvid.film.settings import scheduled_settings
     from dreamvid.guide.objective import create_objectives
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from dreamvid.motion.flow import create_flow
     from dreamvid.motion.shots import create_cut_detector
     from dreamvid.types import Frame
-    from dreamvid.zoom.endless import dream_zoom
-    from dreamvid.zoom.loop import Loop, dream_loop, film_loop
+    from dreamvid.zooms.endless import dream_zoom
+    from dreamvid.zooms.loop import Loop, dream_loop, film_loop
 
 _HOMES = {
     "Camera": "motion.camera",
     "Clock": "control.clock",
     "DreamvidError": "errors",
-    "Evaluation": "evaluate.figures",
+    "Evaluation": "evaluation.figures",
     "Frame": "types",
     "ImageConfig": "config",
-    "Loop": "zoom.loop",
+    "Loop": "zooms.loop",
     "FrameSettings": "film.sequence",
     "Schedule": "control.schedule",
     "VideoConfig": "config",
@@ -49,10 +49,10 @@ _HOMES = {
     "create_objectives": "guide.objective",
     "scheduled_settings": "film.settings",
     "dream_frames": "film.sequence",
-    "dream_image": "dream.descent",
-    "dream_loop": "zoom.loop",
-    "dream_zoom": "zoom.endless",
-    "film_loop": "zoom.loop",
+    "descend": "dream.descent",
+    "dream_loop": "zooms.loop",
+    "dream_zoom": "zooms.endless",
+    "film_loop": "zooms.loop",
     "read_image": "media.still",
     "write_image": "media.still",
 }
@@ -76,8 +76,8 @@ __all__ = [
     "create_cut_detector",
     "create_flow",
     "create_objectives",
+    "descend",
     "dream_frames",
-    "dream_image",
     "dream_loop",
     "dream_zoom",
     "film_loop",

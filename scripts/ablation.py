@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from dreamvid.config import ImageConfig
-from dreamvid.dream.descent import dream_image
+from dreamvid.dream.descent import descend
 from dreamvid.dream.octaves import resize
 from dreamvid.guide.loading import Clip, load_clip
 from dreamvid.guide.objective import create_objective
@@ -94,7 +94,7 @@ def measure(guides: list[Clip], judge: Clip, options: dict[str, Any]) -> dict[st
             config = ImageConfig(prompt=[prompt], strength=STRENGTH, **options)
             objectives = [create_objective(clip, config) for clip in guides]
             held_out = create_objective(judge, config)
-            dream = dream_image(frame, objectives, config)
+            dream = descend(frame, objectives, config)
             gains.append(float(objectives[0].similarity(dream) - objectives[0].similarity(frame)))
             judged.append(float(held_out.similarity(dream) - held_out.similarity(frame)))
             detail.append(fine_energy(dream) / fine_energy(frame))

@@ -37,7 +37,7 @@ from torch import Tensor
 
 from dreamvid.config import DreamConfig, PromptConfig, VideoConfig
 from dreamvid.device import choose_precision
-from dreamvid.dream.descent import dream_image, frame_generator
+from dreamvid.dream.descent import descend, frame_generator
 from dreamvid.film.sequence import constant_settings, dream_frames
 from dreamvid.guide.loading import Clip, load_clip
 from dreamvid.guide.names import parse_guide
@@ -143,7 +143,7 @@ def _dreaming(case: Case, objective: ClipObjective, device: torch.device) -> Cal
     start = (source + 0.05 * torch.randn_like(source)).clamp(0, 1)
     trust = torch.rand(1, case.height, case.width, device=device)
     mean_colour = torch.zeros(3, device=device)
-    return lambda: dream_image(
+    return lambda: descend(
         source, [objective], config, start=start, trust=trust, mean_colour=mean_colour
     )
 
@@ -165,8 +165,8 @@ def reference_over_ours(rounds: int, device: torch.device) -> dict[str, float]:
     def dreaming(dream: Callable[..., Tensor], objective: ClipObjective) -> Callable[[], Tensor]:
         return lambda: dream(now, [objective], config, generator=frame_generator(0, 1), **frame)
 
-    jobs = [dreaming(reference.dream_image, _plain_objective(device))]
-    jobs += [dreaming(dream_image, objective) for objective in (exact, auto)]
+    jobs = [dreaming(reference.descend, _plain_objective(device))]
+    jobs += [dreaming(descend, objective) for objective in (exact, auto)]
     plain_s, exact_s, auto_s = _interleaved(jobs, rounds, device)
     return {
         "float32": round(median(p / o for p, o in zip(plain_s, exact_s, strict=True)), 3),
@@ -190,12 +190,12 @@ def apart_after_four_frames(device: torch.device) -> dict[str, float]:
         frames = [frame.with_image(frame.image.to(device)) for frame in islice(reader, 4)]
 
     def last(dream: Callable[..., Tensor], objective: ClipObjective) -> Tensor:
-        with patch("dreamvid.film.sequence.dream_image", dream):
+        with patch("dreamvid.film.sequence.descend", dream):
             flow, plan = create_flow(config.flow, device), constant_settings([objective], config)
             dreamed = dream_frames(frames, plan, flow=flow, is_cut=lambda now, before: False)
             return list(dreamed)[-1].frame.image
 
-    ours, theirs = last(dream_image, objective), last(reference.dream_image, plain)
+    ours, theirs = last(descend, objective), last(reference.descend, plain)
     before, *after = (float(judge.similarity(x)) for x in (frames[-1].image, ours, theirs))
     return {
         "apart": float(f"{(ours - theirs).square().mean().sqrt():.2g}"),
@@ -333,7 +333,7 @@ def dream_sample(
     flow = clock.timed("flow", create_flow(config.flow, device))
     started, frames, end = clock.now(), 0, config.end
     with (
-        patch("dreamvid.film.sequence.dream_image", clock.timed("steps", dream_image)),
+        patch("dreamvid.film.sequence.descend", clock.timed("steps", descend)),
         tempfile.TemporaryDirectory() as folder,
         VideoReader(SAMPLE, end=end, size="640x360") as reader,
         SoundSource(SAMPLE, end=end) as sound,

@@ -47,8 +47,8 @@ from torch import Tensor
 
 from dreamvid.cli.plot import Line, Panel, write_plot
 from dreamvid.config import VideoConfig, WriteConfig
-from dreamvid.dream.descent import Objective, constrain, dream_image, frame_generator
-from dreamvid.evaluate.figures import Evaluation
+from dreamvid.dream.descent import Objective, constrain, descend, frame_generator
+from dreamvid.evaluation.figures import Evaluation
 from dreamvid.film.inbetween import FlowField, chained
 from dreamvid.film.sequence import constant_settings, dream_frames
 from dreamvid.guide.loading import load_clip
@@ -234,7 +234,7 @@ def as_others(
             before = frames[index - 1].image
             back = partial(_way_back, before, source, flow)
             start, trust = begin(source, before, dream, back)
-        dream = dream_image(
+        dream = descend(
             source,
             objectives,
             config,

@@ -31,8 +31,8 @@ from coherence_study import CLIPS, ERROR, JUDGE, Study
 from torch import Tensor
 
 from dreamvid.config import VideoConfig
-from dreamvid.dream.descent import Objective, dream_image, frame_generator
-from dreamvid.evaluate.figures import Evaluation
+from dreamvid.dream.descent import Objective, descend, frame_generator
+from dreamvid.evaluation.figures import Evaluation
 from dreamvid.film.sequence import constant_settings, dream_frames
 from dreamvid.types import Frame
 
@@ -139,7 +139,7 @@ class Race(Study):
         )
         results = {
             k: self.frames[k].with_image(
-                dream_image(
+                descend(
                     self.frames[k].image,
                     self.objectives,
                     config,

@@ -1,6 +1,6 @@
 """The first straightforward dream of a frame: autograd through everything, one cutout at a time.
 
-What `dreamvid.dream.descent.dream_image` is measured against, in time by `scripts/bench.py` and in
+What `dreamvid.dream.descent.descend` is measured against, in time by `scripts/bench.py` and in
 pixels by a test: the same windows, noise, losses and steps, written as the formulas read.
 """
 
@@ -19,7 +19,7 @@ from dreamvid.dream.octaves import octave_sizes, resize, split_steps
 from dreamvid.dream.terms import detail_mask, masked_total_variation
 
 
-def dream_image(
+def descend(
     source: Tensor,
     objectives: Sequence[Objective],
     config: DreamConfig,

@@ -30,7 +30,7 @@ import dreamvid.cli.clip
 import dreamvid.cli.image
 import dreamvid.journal.writing
 from dreamvid.config import DreamConfig
-from dreamvid.dream.descent import dream_image
+from dreamvid.dream.descent import descend
 from dreamvid.errors import MediaError
 from dreamvid.journal import State, folder_of, is_done, read_state
 from dreamvid.journal.viewing import mark_done
@@ -94,7 +94,7 @@ def _warm_up() -> None:
     cv2.setNumThreads(1)
     create_cut_detector(27.0)
     config = DreamConfig(steps=1, cutouts=1)
-    dream_image(torch.rand(3, 32, 32), [TowardsColour((1.0, 0.0, 0.0))], config)
+    descend(torch.rand(3, 32, 32), [TowardsColour((1.0, 0.0, 0.0))], config)
 
 
 def _full_disk(fault: Fault) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dreamvid
 from dreamvid.config import MODELS, options
-from dreamvid.evaluate.figures import FIGURES
+from dreamvid.evaluation.figures import FIGURES
 from dreamvid.guide.names import BUILT_IN, KNOWN
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")

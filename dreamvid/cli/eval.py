@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import torch
 
     from dreamvid.cli.sheet import ContactSheet
-    from dreamvid.evaluate.figures import Evaluation
+    from dreamvid.evaluation.figures import Evaluation
     from dreamvid.guide.objective import ClipObjective
     from dreamvid.media.info import VideoInfo
     from dreamvid.media.reader import FrameReader
@@ -315,7 +315,7 @@ def _measure(
     report: Report,
 ) -> Evaluation:
     """Every frame that has a partner. Raises MediaError where none has."""
-    from dreamvid.evaluate.figures import Evaluation, match_frames
+    from dreamvid.evaluation.figures import Evaluation, match_frames
     from dreamvid.motion.flow import create_flow
     from dreamvid.motion.shots import create_cut_detector
 
@@ -381,7 +381,7 @@ def _draw(path: Path, evaluation: Evaluation, overwrite: bool) -> None:
 
 def _tell(conditions: dict[str, Any], evaluation: Evaluation, report: Report) -> None:
     """One JSON object on standard output, or a line a figure."""
-    from dreamvid.evaluate.figures import FIGURES
+    from dreamvid.evaluation.figures import FIGURES
 
     figures = {
         name: float(f"{value:.6g}") if isinstance(value, float) else value

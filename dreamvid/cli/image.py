@@ -48,7 +48,7 @@ def image(
     _check(source, out, film, overwrite, config)
 
     from dreamvid.device import choose_device
-    from dreamvid.dream.descent import dream_image
+    from dreamvid.dream.descent import descend
     from dreamvid.guide.microbatch import Microbatches, MicrobatchSize
     from dreamvid.media.still import write_image
 
@@ -70,7 +70,7 @@ def image(
             record(step)
             progress.advance(f"octave {step.octave + 1} of {step.octaves}")
 
-        dream = dream_image(start, with_microbatches, config, on_step=on_step)
+        dream = descend(start, with_microbatches, config, on_step=on_step)
     report.count(*mean_similarities(objectives, [start, dream]))
     write_image(out, dream, overwrite=overwrite, metadata=metadata(config, source))
     report.finish(out, guide=config.guide, device=str(device))

@@ -158,7 +158,7 @@ def _time_steps(outlook: Outlook, reader: FrameReader, report: Report) -> Cost:
     import torch
 
     from dreamvid.device import choose_device
-    from dreamvid.dream.descent import dream_image
+    from dreamvid.dream.descent import descend
 
     config = outlook.config
     device = choose_device(config.device)
@@ -168,7 +168,7 @@ def _time_steps(outlook: Outlook, reader: FrameReader, report: Report) -> Cost:
     seconds = []
     for steps in (config.octaves, TIMED_STEPS * config.octaves):  # as many in each octave
         started = time.perf_counter()
-        dream_image(frame, objectives, config, steps=steps)
+        descend(frame, objectives, config, steps=steps)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append((time.perf_counter() - started) / steps)

@@ -185,7 +185,7 @@ def _setting(schedule: Schedule[ZoomConfig], time: Fraction, index: int) -> Sett
 
 def _endless(picture: Tensor, film: Film, report: Report) -> Iterator[Shot]:
     """Frames as they begin and as they are dreamed."""
-    from dreamvid.zoom.endless import dream_zoom, expose
+    from dreamvid.zooms.endless import dream_zoom, expose
 
     camera = film.camera
     zoomed = dream_zoom(
@@ -204,7 +204,7 @@ def _endless(picture: Tensor, film: Film, report: Report) -> Iterator[Shot]:
 
 def _loop(picture: Tensor, film: Film, report: Report) -> Iterator[Shot]:
     """Frames as they were before dreaming and after it."""
-    from dreamvid.zoom.loop import Loop, dream_loop, film_loop, find_start
+    from dreamvid.zooms.loop import Loop, dream_loop, film_loop, find_start
 
     config, camera, times = film.config, film.camera, film.times
     begun = Loop.plant(picture, camera, *film.size)

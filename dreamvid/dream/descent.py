@@ -67,7 +67,7 @@ def frame_generator(seed: int, index: int) -> Generator:
     return Generator("cpu").manual_seed(int(state) >> 1)
 
 
-def dream_image(
+def descend(
     source: Tensor,
     objectives: Sequence[Objective],
     config: DreamConfig,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dreamvid.config import SequenceConfig
-from dreamvid.dream.descent import Objective, OnStep, constrain, dream_image, frame_generator
+from dreamvid.dream.descent import Objective, OnStep, constrain, descend, frame_generator
 from dreamvid.errors import GradientError
 from dreamvid.film.inbetween import FlowField, FlowFields, blend, chained, direct, fill_in
 from dreamvid.film.prefetch import Prefetch
@@ -287,7 +287,7 @@ def _dream_or_keep(asked: _Asked, start: _Start, on_step: OnStep | None) -> tupl
     attempts: list[tuple[Outcome, SequenceConfig]] = [("dreamed", config), ("retried", gentle)]
     for outcome, attempt in attempts:
         try:
-            dream = dream_image(
+            dream = descend(
                 asked.image,
                 asked.settings.objectives,
                 attempt,

@@ -23,7 +23,7 @@ from torch import Tensor
 from views import left_out
 
 from dreamvid.config import DreamConfig, PromptConfig
-from dreamvid.dream.descent import dream_image
+from dreamvid.dream.descent import descend
 from dreamvid.guide.loading import Clip, load_clip
 from dreamvid.guide.objective import create_objective
 from dreamvid.media.reader import VideoReader
@@ -66,7 +66,7 @@ def retrieval(clip: Clip, folder: Path) -> dict[str, float]:
 def dream(clip: Clip, start: Tensor, prompt: str, config: DreamConfig) -> Tensor:
     """(3, H, W): `start`, dreamed on."""
     objective = create_objective(clip, PromptConfig(prompt=[prompt]))
-    return dream_image(start, [objective], config)
+    return descend(start, [objective], config)
 
 
 def grey_noise(seed: int) -> Tensor:

@@ -528,12 +528,12 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, frame: int, error: BaseException) -
     """Let the loop over time raise `error` at its `frame`-th frame."""
     count = iter(range(99))
 
-    def dream_image(*arguments: Any, **options: Any) -> Tensor:
+    def descend(*arguments: Any, **options: Any) -> Tensor:
         if next(count) == frame:
             raise error
-        return descent.dream_image(*arguments, **options)
+        return descent.descend(*arguments, **options)
 
-    monkeypatch.setattr("dreamvid.film.sequence.dream_image", dream_image)
+    monkeypatch.setattr("dreamvid.film.sequence.descend", descend)
 
 
 def test_ctrl_c_before_the_first_frame_leaves_nothing(dreamvid, clip, tmp_path, monkeypatch):
@@ -556,12 +556,12 @@ def signal_at(monkeypatch: pytest.MonkeyPatch, *frames: int) -> None:
     """Let the user press Ctrl-C while these frames are dreamed, as often as each is named."""
     count = iter(range(99))
 
-    def dream_image(*arguments: Any, **options: Any) -> Tensor:
+    def descend(*arguments: Any, **options: Any) -> Tensor:
         for _ in range(frames.count(next(count))):
             signal.raise_signal(signal.SIGINT)
-        return descent.dream_image(*arguments, **options)
+        return descent.descend(*arguments, **options)
 
-    monkeypatch.setattr("dreamvid.film.sequence.dream_image", dream_image)
+    monkeypatch.setattr("dreamvid.film.sequence.descend", descend)
 
 
 ENDLESS = ["testsrc=size=64x48:rate=25", "--input-format", "lavfi", *ROSE, *QUICK]

@@ -13,7 +13,7 @@ import torch
 
 from dreamvid.cli.setup import METADATA_KEY
 from dreamvid.config import WriteConfig
-from dreamvid.evaluate.figures import FIGURES
+from dreamvid.evaluation.figures import FIGURES
 from dreamvid.guide.names import BUILT_IN
 from dreamvid.media import VideoReader, VideoWriter, read_image
 from tests.cli.conftest import refused

@@ -14,7 +14,7 @@ from dreamvid.errors import MediaError
 from dreamvid.media import VideoInfo, VideoWriter
 from dreamvid.motion.camera import Camera
 from dreamvid.types import Frame
-from dreamvid.zoom.loop import Loop, film_loop, find_start
+from dreamvid.zooms.loop import Loop, film_loop, find_start
 from tests.cli.conftest import refused
 from tests.motion.scenes import texture
 

@@ -15,7 +15,7 @@ from dreamvid.dream.descent import (
     constrain,
     cosine,
     create_optimizer,
-    dream_image,
+    descend,
     frame_generator,
     rate,
     unit_rms,
@@ -44,13 +44,11 @@ def options(**changes: Any) -> DreamConfig:
 def dream(
     source: Tensor, objectives: list[Objective] | None = None, seed: int = 0, **arguments: Any
 ) -> Tensor:
-    """`dream_image` towards red, with the options among `arguments`."""
+    """`descend` towards red, with the options among `arguments`."""
     own = {name: arguments.pop(name) for name in ("start", "trust", "on_step") if name in arguments}
     config = options(**arguments)
     generator = frame_generator(seed, 0)
-    return dream_image(
-        source, objectives or [TowardsColour(RED)], config, generator=generator, **own
-    )
+    return descend(source, objectives or [TowardsColour(RED)], config, generator=generator, **own)
 
 
 def rms(difference: Tensor) -> float:
@@ -85,13 +83,13 @@ def test_without_steps_the_result_is_the_warm_start_bit_for_bit():
 
 def test_steps_given_override_those_of_the_options():
     source, objective = texture(), TowardsColour(RED)
-    dream_image(source, [objective], options(steps=9), generator=frame_generator(0, 0), steps=3)
+    descend(source, [objective], options(steps=9), generator=frame_generator(0, 0), steps=3)
     assert objective.calls == 3
 
 
 def test_no_generator_is_that_of_the_seed_and_the_first_frame():
     config = options(seed=4)
-    alone = dream_image(texture(), [TowardsColour(RED)], config)
+    alone = descend(texture(), [TowardsColour(RED)], config)
     assert torch.equal(alone, dream(texture(), seed=4))
 
 

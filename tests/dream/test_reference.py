@@ -50,7 +50,7 @@ def both_ways(
     objective: Objective, optimizer: str, dtype: torch.dtype = torch.float32
 ) -> tuple[Tensor, Tensor]:
     fast = dreamed(objective, optimizer, dtype)
-    with patch("dreamvid.film.sequence.dream_image", reference.dream_image):
+    with patch("dreamvid.film.sequence.descend", reference.descend):
         plain = dreamed(objective, optimizer, dtype)
     sources = torch.stack([frame.image for frame in film(dtype)])
     assert (fast - sources).square().mean((1, 2, 3)).sqrt().min() > 0.01  # they were dreamed

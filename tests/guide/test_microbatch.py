@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dreamvid.config import DreamConfig
-from dreamvid.dream.descent import Objective, dream_image
+from dreamvid.dream.descent import Objective, descend
 from dreamvid.guide.microbatch import Microbatches, MicrobatchSize
 from tests.fakes import AwayFromSource, TowardsColour
 
@@ -59,28 +59,28 @@ def test_what_memory_takes_is_remembered_from_frame_to_frame():
     parts = Microbatches(cramped, MicrobatchSize())
     config = DreamConfig(steps=4, octaves=2, cutouts=8)
     source = torch.rand(3, 40, 48)
-    first = dream_image(source, [parts], config)
+    first = descend(source, [parts], config)
     assert parts.portion.most == 2
     cramped.shown.clear()
-    again = dream_image(source, [parts], config)
+    again = descend(source, [parts], config)
     assert set(cramped.shown) == {2}
     assert torch.equal(first, again)
-    whole = dream_image(source, [TowardsColour(RED)], config)
+    whole = descend(source, [TowardsColour(RED)], config)
     torch.testing.assert_close(again, whole, atol=1e-4, rtol=0)
 
 
 def test_while_memory_suffices_nothing_changes():
     source, config = torch.rand(3, 40, 48), DreamConfig(steps=4, octaves=2, cutouts=8)
     for objective in (TowardsColour(RED), AwayFromSource()):
-        whole = dream_image(source, [objective], config)
+        whole = descend(source, [objective], config)
         assert torch.equal(
-            dream_image(source, [Microbatches(objective, MicrobatchSize())], config), whole
+            descend(source, [Microbatches(objective, MicrobatchSize())], config), whole
         )
 
 
 def test_where_one_cutout_is_too_much_that_is_told():
     with pytest.raises(torch.OutOfMemoryError):
-        dream_image(
+        descend(
             torch.rand(3, 40, 48),
             [Microbatches(Cramped(0, TowardsColour(RED)), MicrobatchSize())],
             DreamConfig(),

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dreamvid.config import DreamConfig, PromptConfig, VideoConfig
-from dreamvid.dream.descent import dream_image, frame_generator
+from dreamvid.dream.descent import descend, frame_generator
 from dreamvid.errors import GuideError
 from dreamvid.guide import loading
 from dreamvid.guide.loading import Clip, _is_convolutional, load_clip
@@ -282,7 +282,7 @@ def dreamed(
     """Two dozen steps from `source`."""
     config = DreamConfig(steps=24, cutouts=8, octaves=2, tv=1, strength=0.25, lr=0.05)
     objective = create_objective(clip, prompts(**given), images)
-    return dream_image(source, [objective], config, generator=frame_generator(0, 0))
+    return descend(source, [objective], config, generator=frame_generator(0, 0))
 
 
 def seen(judge: Clip, image: Tensor, *texts: str) -> list[float]:

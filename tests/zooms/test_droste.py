@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dreamvid.motion.camera import Camera, resample
-from dreamvid.zoom.droste import Droste, DrosteView, halved, resized, wrap
+from dreamvid.zooms.droste import Droste, DrosteView, halved, resized, wrap
 from tests.motion.scenes import texture
 
 FALL = Camera(zoom=2.0, seconds=Fraction(2))

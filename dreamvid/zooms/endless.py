@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dreamvid.config import DreamConfig
-from dreamvid.dream.descent import Objective, OnStep, dream_image, frame_generator, rms
+from dreamvid.dream.descent import Objective, OnStep, descend, frame_generator, rms
 from dreamvid.dream.octaves import resize
 from dreamvid.motion.camera import Camera, Similarity, resample, seen_in
 from dreamvid.types import Frame
@@ -93,7 +93,7 @@ def dream_zoom(
             back = camera.back(now, times[index - 1], height, width)
             sheet = sheet.moved(view.inverse().after(back).after(view))
         seen = sheet.seen()
-        dream = dream_image(
+        dream = descend(
             seen.clamp(0, 1) if look is None else look.hold(seen),
             objectives_at(now),
             config if look is None else _onwards(config),

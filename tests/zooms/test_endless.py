@@ -15,7 +15,7 @@ from dreamvid.motion import create_flow
 from dreamvid.motion.camera import Camera, Course, resample
 from dreamvid.motion.measure import fit_similarity
 from dreamvid.types import Frame
-from dreamvid.zoom.endless import Look, ObjectivesAt, ZoomedFrame, dream_zoom, expose
+from dreamvid.zooms.endless import Look, ObjectivesAt, ZoomedFrame, dream_zoom, expose
 from tests.fakes import TowardsColour
 from tests.motion.scenes import texture
 

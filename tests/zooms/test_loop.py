@@ -10,7 +10,7 @@ import torch
 
 from dreamvid.config import DreamConfig
 from dreamvid.motion.camera import Camera
-from dreamvid.zoom.loop import Loop, dream_loop, film_loop, find_start
+from dreamvid.zooms.loop import Loop, dream_loop, film_loop, find_start
 from tests.fakes import AwayFromSource, TowardsColour
 from tests.motion.scenes import texture
 

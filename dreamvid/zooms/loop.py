@@ -27,8 +27,8 @@ from dreamvid.dream.descent import (
 from dreamvid.dream.octaves import octave_sizes, split_steps
 from dreamvid.dream.terms import add_variation_gradient, detail_mask
 from dreamvid.motion.camera import Camera
-from dreamvid.zoom.droste import Droste, DrosteView, halved, resized, wrap
-from dreamvid.zoom.endless import ObjectivesAt
+from dreamvid.zooms.droste import Droste, DrosteView, halved, resized, wrap
+from dreamvid.zooms.endless import ObjectivesAt
 
 PHASES = 2
 """Moments of the round at which a step looks, the cutouts being shared out among them."""
