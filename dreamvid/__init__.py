@@ -1,22 +1,36 @@
 """Dreams video: gradient descent on the pixels until every frame means the prompt.
 
-The names below are the library; each is loaded when it is first used, so that importing the
-package costs nothing.
+A whole film is one call, `dream_video("in.mp4", "out.mp4", prompt="a coral reef")`. The names below
+are the library; each is loaded when it is first used, so that importing the package costs nothing.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dreamvid.config import ImageConfig, VideoConfig, ZoomConfig
+    from dreamvid.config import EvalConfig, ImageConfig, VideoConfig, ZoomConfig
     from dreamvid.control.clock import Clock
     from dreamvid.control.schedule import Schedule
     from dreamvid.device import choose_device
     from dreamvid.dream.descent import descend
     from dreamvid.errors import DreamvidError
     from dreamvid.evaluation.figures import Evaluation
+    from dreamvid.events import (
+        Event,
+        Finished,
+        FrameDone,
+        Listener,
+        Message,
+        Progress,
+        StepDone,
+        Warned,
+    )
+    from dreamvid.film.image import dream_image
+    from dreamvid.film.outlook import Outlook, plan
+    from dreamvid.film.report import Summary
     from dreamvid.film.sequence import FrameSettings, constant_settings, dream_frames
     from dreamvid.film.settings import scheduled_settings
+    from dreamvid.film.video import dream_video, peek, resume
     from dreamvid.guide.objective import create_objectives
     from dreamvid.media.reader import VideoReader
     from dreamvid.media.still import read_image, write_image
@@ -26,34 +40,55 @@ if TYPE_CHECKING:
     from dreamvid.motion.shots import create_cut_detector
     from dreamvid.types import Frame
     from dreamvid.zooms.endless import dream_zoom
+    from dreamvid.zooms.film import zoom
     from dreamvid.zooms.loop import Loop, dream_loop, film_loop
 
 _HOMES = {
+    # Whole results, from file to file.
+    "dream_image": "film.image",
+    "dream_video": "film.video",
+    "peek": "film.video",
+    "plan": "film.outlook",
+    "resume": "film.video",
+    "zoom": "zooms.film",
+    # What they take and give.
+    "DreamvidError": "errors",
+    "EvalConfig": "config",
+    "Event": "events",
+    "Finished": "events",
+    "FrameDone": "events",
+    "ImageConfig": "config",
+    "Listener": "events",
+    "Message": "events",
+    "Outlook": "film.outlook",
+    "Progress": "events",
+    "StepDone": "events",
+    "Summary": "film.report",
+    "VideoConfig": "config",
+    "Warned": "events",
+    "ZoomConfig": "config",
+    # The parts, to be put together otherwise.
     "Camera": "motion.camera",
     "Clock": "control.clock",
-    "DreamvidError": "errors",
     "Evaluation": "evaluation.figures",
     "Frame": "types",
-    "ImageConfig": "config",
-    "Loop": "zooms.loop",
     "FrameSettings": "film.sequence",
+    "Loop": "zooms.loop",
     "Schedule": "control.schedule",
-    "VideoConfig": "config",
     "VideoReader": "media.reader",
     "VideoWriter": "media.writer",
-    "ZoomConfig": "config",
     "choose_device": "device",
     "constant_settings": "film.sequence",
     "create_cut_detector": "motion.shots",
     "create_flow": "motion.flow",
     "create_objectives": "guide.objective",
-    "scheduled_settings": "film.settings",
-    "dream_frames": "film.sequence",
     "descend": "dream.descent",
+    "dream_frames": "film.sequence",
     "dream_loop": "zooms.loop",
     "dream_zoom": "zooms.endless",
     "film_loop": "zooms.loop",
     "read_image": "media.still",
+    "scheduled_settings": "film.settings",
     "write_image": "media.still",
 }
 
@@ -61,15 +96,26 @@ __all__ = [
     "Camera",
     "Clock",
     "DreamvidError",
+    "EvalConfig",
     "Evaluation",
+    "Event",
+    "Finished",
     "Frame",
+    "FrameDone",
     "FrameSettings",
     "ImageConfig",
+    "Listener",
     "Loop",
+    "Message",
+    "Outlook",
+    "Progress",
     "Schedule",
+    "StepDone",
+    "Summary",
     "VideoConfig",
     "VideoReader",
     "VideoWriter",
+    "Warned",
     "ZoomConfig",
     "choose_device",
     "constant_settings",
@@ -78,12 +124,18 @@ __all__ = [
     "create_objectives",
     "descend",
     "dream_frames",
+    "dream_image",
     "dream_loop",
+    "dream_video",
     "dream_zoom",
     "film_loop",
+    "peek",
+    "plan",
     "read_image",
+    "resume",
     "scheduled_settings",
     "write_image",
+    "zoom",
 ]
 
 

@@ -1,18 +1,21 @@
 """What a running pipeline tells its listener: progress bars, pages and notebooks alike.
 
-A listener is called in the thread that runs the pipeline. What it raises ends the run as Ctrl-C
-does: what is finished is kept.
+A listener is called in the thread that runs the pipeline, between steps. What it raises ends the
+run: what is finished is kept, ready to be resumed. A KeyboardInterrupt raised while a camera or
+another source without an end is dreamed ends the film there, and the result is whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from dreamvid.dream.descent import Step
+    from dreamvid.film.report import Summary
     from dreamvid.types import Frame
 
 
@@ -59,16 +62,22 @@ class FrameDone:
     """Of the dream."""
 
 
+@dataclass(frozen=True, eq=False)
+class StepDone:
+    """One gradient step on an image is done."""
+
+    step: Step
+    """Its index, octave and loss; its image is made when first asked for."""
+
+
 @dataclass(frozen=True)
 class Finished:
     """The result is whole and under its name."""
 
-    output: str
-    summary: Mapping[str, Any] = field(default_factory=dict)
-    """Frames, seconds, similarities and digest, as `--json` prints them."""
+    summary: Summary
 
 
-Event = Message | Warned | Progress | FrameDone | Finished
+Event = Message | Warned | Progress | StepDone | FrameDone | Finished
 Listener = Callable[[Event], None]
 
 

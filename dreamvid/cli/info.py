@@ -29,9 +29,9 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Tell what the reader sees: size, rate, times, colour, sound, subtitles, chapters."""
-    from dreamvid.media.source import describe_source
+    from dreamvid.media.source import Source
 
-    seen = _described(describe_source(source, ReadConfig(input_format=input_format)))
+    seen = _described(Source.find(source, ReadConfig(input_format=input_format)).describe())
     if as_json:
         print(json.dumps(seen, ensure_ascii=False))
         return

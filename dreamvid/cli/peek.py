@@ -1,4 +1,4 @@
-"""`dreamvid peek`: what is done so far of a clip, to look at."""
+"""`dreamvid peek`: a look at what is done so far of a clip."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from dreamvid.cli.display import AsJson, Display, Overwrite, Quiet
 from dreamvid.cli.options import command
-from dreamvid.cli.report import AsJson, Overwrite, Quiet, Report
 from dreamvid.cli.stopping import stopping
 
 
@@ -27,17 +27,14 @@ def peek(
     as_json: AsJson = False,
 ) -> None:
     """Make a file of the frames done so far, also while the run goes on."""
-    from dreamvid.journal import peek as make_peek
-    from dreamvid.media.files import check_output
+    from dreamvid.film.video import peek as make_peek
 
-    target = to or out.with_name(f"{out.stem}.peek{out.suffix}")
-    check_output(target, out, overwrite or to is None)
-    report = Report(quiet, as_json=False)
-    with stopping(report):
-        state = make_peek(out, target, overwrite=overwrite or to is None, on_warning=report.warn)
-    seconds = float(state.duration)
+    display = Display(quiet)
+    with stopping(display) as listener:
+        seen = make_peek(out, to, overwrite=overwrite, listener=listener)
     if as_json:
-        print(json.dumps({"output": str(target), "frames": state.frames, "seconds": seconds}))
+        facts = {"output": str(seen.output), "frames": seen.frames, "seconds": seen.seconds}
+        print(json.dumps(facts))
     else:
-        plural = "" if state.frames == 1 else "s"
-        report.say(f"{target}: {state.frames} frame{plural}, up to {seconds:.3f} s")
+        plural = "" if seen.frames == 1 else "s"
+        display.say(f"{seen.output}: {seen.frames} frame{plural}, up to {seen.seconds:.3f} s")

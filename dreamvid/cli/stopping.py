@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: once, and what is at hand is finished; twice, and it ends at once."""
+"""Ctrl-C and SIGTERM: the first finishes the step at hand, the second ends at once."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from dreamvid.cli.report import Report
+from dreamvid.cli.display import Display
+from dreamvid.events import Event, Listener, Progress
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(KeyboardInterrupt):
-    """The user, or the system, wants an end. `exit_code` is as shells have it."""
+    """A signal to end; `exit_code` is the one that shells give it."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -21,33 +22,38 @@ class Stopped(KeyboardInterrupt):
 
 
 class Stopper:
-    """What has been asked for. Until `is_patient`, the first signal ends at once, too."""
+    """A listener that passes events on, and raises Stopped where a signal has come.
 
-    def __init__(self, report: Report) -> None:
-        self.is_patient = False
-        self._report = report
+    Before the first progress of any work, a signal ends at once.
+    """
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+        self._is_patient = False
         self._asked: int | None = None
 
-    def check(self, *_: object) -> None:
-        """Raise Stopped where a signal has come."""
+    def __call__(self, event: Event) -> None:
+        self._display(event)
+        self._is_patient = self._is_patient or isinstance(event, Progress)
         if self._asked is not None:
             raise Stopped(self._asked)
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Take a signal."""
-        if not self.is_patient or self._asked is not None:
+        if not self._is_patient or self._asked is not None:
             raise Stopped(number)
         self._asked = number
-        self._report.say("stopping after this step; once more stops at once")
+        self._display.say("stopping after this step; once more stops at once")
 
 
 @contextmanager
-def stopping(report: Report) -> Iterator[Stopper]:
-    """Take signals within the block, which asks `check` between its steps."""
-    stopper = Stopper(report)
+def stopping(display: Display) -> Iterator[Listener]:
+    """Take signals within the block, which gives its events to the listener."""
+    stopper = Stopper(display)
     before = {number: signal.signal(number, stopper.handle) for number in _SIGNALS}
     try:
         yield stopper
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        display.close()

@@ -1,40 +1,78 @@
-"""What holds for each frame: the numbers of a schedule, and its prompts as the guides see them."""
+"""The settings of each frame: a schedule's numbers, and its prompts as the guides see them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
-from dreamvid.config import VideoConfig
+from dreamvid.config import ImageConfig, VideoConfig, ZoomConfig, split_weight
 from dreamvid.control.schedule import Schedule
+from dreamvid.dream.descent import Objective
 from dreamvid.film.sequence import FrameSettings, SettingsAt
 from dreamvid.guide.microbatch import Microbatches, MicrobatchSize
-from dreamvid.guide.objective import ClipObjective
+from dreamvid.guide.objective import ClipObjective, create_objectives
+from dreamvid.media.still import read_image
 from dreamvid.types import Frame
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from dreamvid.film.report import Reporter
+
+
+def load_objectives(
+    config: VideoConfig | ImageConfig | ZoomConfig,
+    device: torch.device,
+    reporter: Reporter,
+    own: Sequence[Objective] | None = None,
+) -> Sequence[ClipObjective]:
+    """The prompts, pictures among them, as each guide sees them; `own` instead, where given.
+
+    Raises GuideError, MediaError.
+    """
+    if own is not None:
+        return cast("Sequence[ClipObjective]", own)
+    images = [read_image(Path(split_weight(text)[0])) for text in config.image_prompt]
+    objectives = create_objectives(config, device, images, reporter.warn)
+    reporter.say(f"dreaming on {device} with {', '.join(config.guide)}")
+    return objectives
 
 
 def scheduled_settings(
     schedule: Schedule[VideoConfig], objectives: Sequence[ClipObjective]
 ) -> SettingsAt:
-    """The plan for `dream_frames` that follows `schedule`, by each frame's own time."""
+    """Settings for `dream_frames` that follow `schedule`, by each frame's own time."""
 
-    def moment(frame: Frame, index: int) -> FrameSettings:
+    def settings_at(frame: Frame, index: int) -> FrameSettings:
         setting = schedule(frame.time, index, frame.duration)
         return FrameSettings(setting.config, [each.at(setting.prompts) for each in objectives])
 
-    return moment
+    return settings_at
 
 
-def with_microbatches(plan: SettingsAt, on_halved: Callable[[int], None]) -> SettingsAt:
-    """The same plan, its cutouts shown to each guide in as many parts as memory asks for."""
-    portions: defaultdict[int, MicrobatchSize] = defaultdict(lambda: MicrobatchSize(on_halved))
+def with_microbatches(settings_at: SettingsAt, on_halved: Callable[[int], None]) -> SettingsAt:
+    """The same settings, each guide shown as many cutouts at once as the memory holds.
 
-    def moment(frame: Frame, index: int) -> FrameSettings:
-        planned = plan(frame, index)
-        parts = [
-            Microbatches(each, portions[place]) for place, each in enumerate(planned.objectives)
+    `on_halved` is told each smaller number.
+    """
+    sizes: defaultdict[int, MicrobatchSize] = defaultdict(lambda: MicrobatchSize(on_halved))
+
+    def microbatched(frame: Frame, index: int) -> FrameSettings:
+        settings = settings_at(frame, index)
+        objectives = [
+            Microbatches(each, sizes[place]) for place, each in enumerate(settings.objectives)
         ]
-        return replace(planned, objectives=parts)
+        return replace(settings, objectives=objectives)
 
-    return moment
+    return microbatched
+
+
+def mean_similarities(objectives: Sequence[Objective], images: Sequence[Tensor]) -> list[float]:
+    """The similarity of images (3, H, W) to the prompts, the mean over all objectives."""
+    whole = [cast("ClipObjective", getattr(each, "whole", each)) for each in objectives]
+    by_guide = [objective.similarities(images).tolist() for objective in whole]
+    return [sum(each) / len(whole) for each in zip(*by_guide, strict=True)]

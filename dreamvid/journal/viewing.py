@@ -15,11 +15,10 @@ from dreamvid.errors import DreamvidError, JournalError, MediaError
 from dreamvid.journal.segments import check_encoder, read_open, read_packets_of
 from dreamvid.journal.state import State, folder_of, read_state
 from dreamvid.media.files import write_durably
-from dreamvid.media.images import names_images
 from dreamvid.media.info import moved_chapters
 from dreamvid.media.pictures import Picture, SegmentEncoder
 from dreamvid.media.sound import SoundSource
-from dreamvid.media.webp import is_animation
+from dreamvid.media.source import Source
 from dreamvid.media.writer import VideoWriter
 
 _GLANCES, _GLANCE_S = 20, 0.05
@@ -147,10 +146,10 @@ def _sound_of(state: State, on_warning: Callable[[str], None]) -> SoundSource | 
     config, music = state.run.config, state.run.inputs.get("--music")
     path = Path((music or state.run.source).path)
     start, origin = (config.start, state.origin) if music is None else (config.music_start, None)
-    if music is None and (names_images(path) or is_animation(path)):
-        return None
     end = (start or 0) + state.duration
     try:
+        if music is None and Source.find(path, config).kind != "video":
+            return None
         return SoundSource(path, start, end, origin=origin, on_warning=on_warning)
     except MediaError as error:
         on_warning(f"without sound, as {error}")

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from dreamvid.errors import JournalError, MediaError
-from dreamvid.journal.record import from_bytes, to_bytes
+from dreamvid.journal.record import Record, from_bytes, to_bytes
 from dreamvid.journal.run import FileMark, Run
 from dreamvid.journal.segments import OpenSegment, open_path, read_packets_of
 from dreamvid.journal.state import (
@@ -27,7 +27,6 @@ from dreamvid.journal.state import (
 )
 from dreamvid.journal.viewing import mark_done, remove_folder
 from dreamvid.media.files import media_errors, sync_folder, write_durably
-from dreamvid.media.images import names_images
 from dreamvid.media.info import VideoInfo
 from dreamvid.media.lock import FileLock
 from dreamvid.media.pictures import PictureMaker
@@ -35,7 +34,6 @@ from dreamvid.media.sound import SoundSource
 from dreamvid.media.writer import VideoWriter, check_whole
 
 if TYPE_CHECKING:
-    from dreamvid.film.sequence import Carry
     from dreamvid.types import Frame
 
 SEGMENT_FRAMES = 48
@@ -48,7 +46,8 @@ class Journal:
 
     Takes the place of a `VideoWriter`: `write` for each frame, then `finish`. Left without that,
     the folder stays, ready to go on; or goes, where no frame has been finished. `state` tells
-    how far the run is; `origin` is the reader's.
+    how far the run is; `origin` is the reader's; `watches` says whether the source is one file,
+    which must stay as it is until the end.
 
     Raises JournalError, before any frame, where another process is at work on `out`, where an
     unfinished run is in the way, or where what is there does not fit (named; `force` goes on
@@ -62,13 +61,14 @@ class Journal:
         info: VideoInfo,
         *,
         origin: Fraction = Fraction(0),
+        watches: bool = True,
         sound: SoundSource | None = None,
         metadata: Mapping[str, str] | None = None,
         overwrite: bool = False,
         resume: bool = False,
         force: bool = False,
     ) -> None:
-        self._out, self._folder = out, folder_of(out)
+        self._out, self._folder, self._watches = out, folder_of(out), watches
         self.state = State(
             run=run,
             info=info,
@@ -102,18 +102,19 @@ class Journal:
         """What a summary tells of it."""
         return {"digest": self.state.digest}
 
-    def carry(self) -> Carry | None:
-        """What the loop goes on from, on the CPU; None at the beginning. Raises JournalError."""
-        from dreamvid.film.sequence import Carry
+    def carry(self, kind: type[Record]) -> Record | None:
+        """What the loop goes on from, a dataclass of tensors on the CPU; None at the beginning.
 
+        Raises JournalError where what was kept is no `kind`.
+        """
         if not self.state.frames:
             return None
         try:
-            return from_bytes(Carry, self.state.carry)
+            return from_bytes(kind, self.state.carry)
         except ValueError as error:
             raise JournalError(f"'{self._folder}' is of another version: {error}; {ANEW}") from None
 
-    def write(self, frame: Frame, carry: Carry, tally: Mapping[str, Any] | None = None) -> None:
+    def write(self, frame: Frame, carry: Any, tally: Mapping[str, Any] | None = None) -> None:
         """Add a frame; when this returns, no kill can lose it.
 
         `frame` is what is delivered, `carry` what the loop goes on from. Raises MediaError where
@@ -244,7 +245,7 @@ class Journal:
         """
         mark = self.state.run.source
         path = Path(mark.path)
-        if names_images(path):  # a missing one has ended the run
+        if not self._watches:
             return
         if path.is_file() and FileMark.of(path, [path]).is_same(mark):
             return

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dreamvid.config import ReadConfig
 from dreamvid.media.closing import Closes
-from dreamvid.media.images import names_images
-from dreamvid.media.source import open_frames
+from dreamvid.media.source import Source
 from dreamvid.types import Frame
 
 if TYPE_CHECKING:
@@ -22,29 +19,24 @@ _TICK = Fraction(1, 1000)
 class MaskReader(Closes):
     """Masks (1, H, W) in [0, 1], for rising times: white 1, black 0, colours by their mean.
 
-    Of a film, what it shows at the time asked for, and after its end its last picture. `config`
-    gives where it starts, `size` is (width, height) to scale to. Raises MediaError where it cannot
-    be read.
+    A film gives what it shows at the time asked for, and after its end its last picture. `start`
+    is the clip's first moment in it, in seconds, `size` is (width, height) to scale to. Raises
+    MediaError where it is not readable.
     """
 
     def __init__(
         self,
-        path: Path,
+        source: Source,
         size: tuple[int, int],
-        config: ReadConfig,
         *,
+        start: Fraction | None,
         invert: bool,
         on_warning: Callable[[str], None],
     ) -> None:
-        # A picture has but one moment, and stays from wherever the clip starts.
-        is_still = path.is_file() and names_images(path)
-        asked = {
-            "start": None if is_still else config.start,
-            "size": f"{size[0]}x{size[1]}",
-            **dict.fromkeys(("end", "fps", "seconds", "input_format")),
-        }
+        # A picture has one moment alone, and stays from wherever the clip starts.
+        begin = None if source.is_still else start
         self._invert = invert
-        self._reader = open_frames(path, config.model_copy(update=asked), on_warning)
+        self._reader = source.open(on_warning, start=begin, size=f"{size[0]}x{size[1]}")
         self._frames: Iterator[Frame] = iter(self._reader)
         self._next = next(self._frames, None)
         self._mask: Tensor | None = None

@@ -142,95 +142,6 @@ def _check_format(path: Path, input_format: str) -> None:
     find_format(input_format, "--input-format")
 
 
-def is_device(config: ReadConfig) -> bool:
-    """Whether the source is a camera, a screen or a generator, which may have no end."""
-    return config.input_format in DEVICES
-
-
-def check_source(source: Path, config: ReadConfig) -> None:
-    """Raise MediaError or ConfigError unless `source` may be opened; quick."""
-    if config.input_format is not None:
-        if source != STANDARD and not is_device(config):
-            raise ConfigError(
-                f"--input-format {config.input_format} is no device's, and '{source}' is not "
-                f"standard input; allowed: {', '.join(DEVICES)}, or any format with - as IN"
-            )
-        find_format(config.input_format, "--input-format")
-    if is_device(config):  # only opening it tells whether it is there
-        return
-    if names_images(source):
-        find_images(source)
-        return
-    check_input(source)
-    if config.seconds is not None:
-        raise ConfigError(
-            f"--seconds {float(config.seconds):g} is for a single picture, which '{source}' is "
-            "not; allowed here: --end"
-        )
-
-
-def describe_source(source: Path, config: ReadConfig) -> VideoInfo:
-    """What the reader sees in `source`. Raises MediaError, or ConfigError as `check_source`."""
-    check_source(source, config)
-    if is_device(config) or names_images(source) or is_animation(source):
-        with open_frames(source, config, lambda message: None) as reader:
-            return reader.info
-    return probe(source, config.input_format)
-
-
-def open_frames(source: Path, config: ReadConfig, on_warning: Callable[[str], None]) -> FrameReader:
-    """The frames of a video, an animation, a device, or picture files as `find_images` finds them.
-
-    Those of a device end after `seconds` too.
-    """
-    if is_device(config):
-        if config.input_format != GENERATOR:
-            return _open_live(source, config, on_warning)
-    elif names_images(source):
-        return ImageReader(
-            find_images(source),
-            rate=config.rate,
-            seconds=config.seconds,
-            start=config.start,
-            end=config.end,
-            fps=config.fps,
-            size=config.size,
-            on_warning=on_warning,
-        )
-    elif is_animation(source):
-        return AnimationReader(
-            source,
-            start=config.start,
-            end=config.end,
-            rate=config.fps,
-            size=config.size,
-            on_warning=on_warning,
-        )
-    return VideoReader(
-        source,
-        start=config.start,
-        end=_end_of(config) if is_device(config) else config.end,
-        rate=config.fps,
-        size=config.size,
-        input_format=config.input_format,
-        beside=True,
-        on_warning=on_warning,
-    )
-
-
-def _open_live(source: Path, config: ReadConfig, on_warning: Callable[[str], None]) -> LiveReader:
-    assert config.input_format is not None
-    return LiveReader(
-        source,
-        input_format=config.input_format,
-        start=config.start,
-        end=_end_of(config),
-        rate=config.fps,
-        size=config.size,
-        on_warning=on_warning,
-    )
-
-
 def _end_of(config: ReadConfig) -> Fraction | None:
     """When a video ends, or a device, for which `seconds` counts as well."""
     if config.seconds is None:
@@ -239,24 +150,8 @@ def _end_of(config: ReadConfig) -> Fraction | None:
     return stop if config.end is None else min(stop, config.end)
 
 
-def open_sound(
-    source: Path, config: ReadConfig, reader: FrameReader, on_warning: Callable[[str], None]
-) -> SoundSource | None:
-    """What stands beside the frames of `reader`; None where nothing can."""
-    if not isinstance(reader, VideoReader) or isinstance(reader, LiveReader):
-        return None
-    return SoundSource(
-        source,
-        config.start,
-        _end_of(config),
-        origin=reader.origin,
-        pipe=reader if reader.beside is not None else None,
-        on_warning=on_warning,
-    )
-
-
-def open_music(config: SoundConfig, on_warning: Callable[[str], None]) -> SoundSource | None:
-    """The file that `config` wants heard instead; None where it names none.
+def open_music(config: SoundConfig, on_warning: OnWarning) -> SoundSource | None:
+    """The file that `config` names as the result's sound; None where it names none.
 
     Raises MediaError where there is no sound in it.
     """
@@ -272,40 +167,27 @@ def open_music(config: SoundConfig, on_warning: Callable[[str], None]) -> SoundS
     return music
 
 
-def check_result(out: Path, source: Path, config: ReadConfig, overwrite: bool) -> None:
-    """Raise MediaError unless a result may be written to `out`; quick."""
+def check_result(out: Path, source: Source | None, overwrite: bool) -> None:
+    """Raise MediaError unless a result made of `source`, if any, may be written to `out`; quick."""
     pattern = frame_pattern(out)
     if pattern is None:
-        check_output(out, source, overwrite)
+        check_output(out, None if source is None else source.path, overwrite)
         return
     check_frames(pattern, overwrite)
-    if not is_device(config) and names_images(source):
-        own = find_images(source)
-        results = {numbered(pattern, number + 1).resolve() for number in range(len(own))}
-        if results & {path.resolve() for path in own}:
+    if source is not None and source.kind == "pictures":
+        results = {numbered(pattern, number + 1).resolve() for number in range(len(source.files))}
+        if results & {path.resolve() for path in source.files}:
             raise MediaError(f"'{out}' names the input itself; allowed: other names")
 
 
-def is_stored(source: Path, config: ReadConfig) -> bool:
-    """Whether its frames are there at any time; those of pipes and devices come once."""
-    if is_device(config):
-        return False
-    return source.is_file() or (source != STANDARD and names_images(source))
-
-
-def can_resume(source: Path, out: Path, config: ReadConfig) -> bool:
+def can_resume(source: Source, out: Path) -> bool:
     """Whether a run from `source` to `out` can go on after it was stopped.
 
-    What is not stored cannot be read again, and GIF, pictures and pipes are written without a
+    A pipe or a device cannot be read again, and GIF, pictures and pipes are written without a
     journal.
     """
     is_journalled = frame_pattern(out) is None and out.suffix.lower() in RESUMABLE_SUFFIXES
-    return is_journalled and is_stored(source, config)
-
-
-def files_of(source: Path) -> list[Path]:
-    """All files that `source` names. Raises MediaError where there is none."""
-    return find_images(source) if names_images(source) else [source]
+    return is_journalled and source.is_stored
 
 
 def open_writer(

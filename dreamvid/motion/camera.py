@@ -220,6 +220,19 @@ def view_frame(frame: Frame, camera: Camera) -> Frame:
     return replace(frame, image=view(frame.image, camera, frame.time), alpha=alpha)
 
 
+def expose(frame: Frame, camera: Camera, shutter: Fraction) -> Frame:
+    """`frame` as a shutter sees it that is open for so many seconds while the camera moves."""
+    height, width = frame.image.shape[1:]
+    moments = camera.exposures(frame.time, shutter, height, width)
+    if len(moments) == 1:
+        return frame
+    views = [
+        resample(frame.image, camera.back(moment, frame.time, height, width), height, width)
+        for moment in moments
+    ]
+    return frame.with_image(torch.stack(views).mean(0).clamp(0, 1))
+
+
 def centre_px(centre: tuple[float, float], height: int, width: int) -> complex:
     """Shares of a frame's width and height as a point x + iy in pixels."""
     return complex(centre[0] * width - 0.5, centre[1] * height - 0.5)

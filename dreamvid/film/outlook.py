@@ -1,0 +1,260 @@
+"""The plan of a film: every number and prompt that changes with time, and what it will cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dreamvid.config import VideoConfig, split_scene
+from dreamvid.errors import ConfigError
+from dreamvid.events import Listener
+from dreamvid.film.checks import check_prompts, config_of
+from dreamvid.film.report import Reporter
+from dreamvid.notebook import usual_listener
+
+if TYPE_CHECKING:
+    from dreamvid.control.schedule import Schedule, Setting
+    from dreamvid.control.sound import Sound
+    from dreamvid.media.reader import FrameReader
+    from dreamvid.media.source import Source
+    from dreamvid.plot import Panel
+
+TIMED_STEPS = 3
+"""Gradient steps an octave that are timed."""
+_LABEL = 24
+"""Characters of a prompt in a plot's legend."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Time and memory that dreaming is expected to take."""
+
+    seconds_per_step: float
+    seconds: float
+    memory: int | None
+    """Bytes at most, of this process or of the GPU; None where they are not known."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """The settings of each frame of a film that is not dreamed yet."""
+
+    source: str
+    config: VideoConfig
+    schedule: Schedule[VideoConfig]
+    sound: Sound | None
+    times: list[float]
+    """Times of the frames, in seconds; where the rate varies, as if it did not."""
+    settings: list[Setting[VideoConfig]]
+    cost: Cost | None = None
+    """None where it was not asked for."""
+
+    @property
+    def curves(self) -> dict[str, list[float]]:
+        """The values of all that varies, by its name in --set; the weight of --at as `at`."""
+        curves = {
+            name: [setting.values[name] for setting in self.settings]
+            for name in (self.settings[0].values if self.settings else {})
+        }
+        if self.config.at:
+            curves["at"] = [setting.prompts.mix_weight for setting in self.settings]
+        return curves
+
+    @property
+    def shares(self) -> list[list[float]]:
+        """The share of each --at at each frame, from 0 to 1; the prompts in the order of time."""
+        shares = [[0.0] * len(self.settings) for _ in self.config.at]
+        for frame, setting in enumerate(self.settings):
+            if setting.prompts.mix is not None:
+                mix = setting.prompts.mix
+                shares[mix.first][frame] += 1 - mix.share
+                shares[mix.second][frame] += mix.share
+        return [shares[number] for number in self.schedule.order]
+
+    @property
+    def beats(self) -> list[float]:
+        """Times in seconds of the beats that fall into the result."""
+        end = self.times[-1] if self.times else 0.0
+        return [beat for beat in self.schedule.clock.beats_until(end) if beat >= 0]
+
+    @property
+    def steps(self) -> int:
+        """Gradient steps over all key frames, without those that cuts and new ground add."""
+        each = [setting.config.steps for setting in self.settings]
+        last = len(each) - 1
+        keys = {*range(self.config.every, last, self.config.every), last} - {0}
+        following: int = sum(each[key] for key in keys)
+        return self.config.first_steps + following
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, as `dreamvid plan --json` prints it."""
+        clock, cost = self.schedule.clock, self.cost
+        return {
+            "source": self.source,
+            "frames": len(self.times),
+            "rate": None if clock.rate is None else float(clock.rate),
+            "bpm": None if clock.bpm is None else round(clock.bpm, 3),
+            "beats": [round(beat, 4) for beat in self.beats],
+            "prompts": [
+                {"time": time, "text": split_scene(text)[0], "shares": _rounded(shares)}
+                for (time, text), shares in zip(self.schedule.scenes, self.shares, strict=True)
+            ],
+            "times": _rounded(self.times),
+            "curves": {name: _rounded(values) for name, values in self.curves.items()},
+            "steps": self.steps,
+            "expected": None
+            if cost is None
+            else {
+                "seconds_per_step": round(cost.seconds_per_step, 4),
+                "seconds": round(cost.seconds, 1),
+                "memory_bytes": cost.memory,
+            },
+        }
+
+
+def plan(
+    source: str | PathLike[str],
+    *,
+    config: VideoConfig | None = None,
+    timing: bool = True,
+    plot: str | PathLike[str] | None = None,
+    overwrite: bool = False,
+    listener: Listener | None = None,
+    **options: Any,
+) -> Outlook:
+    """The plan of `dream_video` with these options, without dreaming a frame.
+
+    With `timing` a few steps are dreamed on the first frame, to tell what the whole will take.
+    `plot` is a PNG file of the sound, the beats and all curves. Each option of `dreamvid video`
+    is a keyword, on top of `config`. Raises ConfigError, MediaError, GuideError, DeviceError.
+    """
+    from dreamvid.film.listening import schedule_of
+
+    reporter = Reporter(listener or usual_listener())
+    config = config_of(VideoConfig, config, options)
+    target = None if plot is None else Path(plot)
+    found = _check(Path(source), config, target, overwrite)
+    with found.open(reporter.warn) as reader:
+        schedule, sound = schedule_of(config, found, reader, reporter.tell, always_listen=True)
+        times, settings = _look_ahead(schedule, reader)
+        outlook = Outlook(str(source), config, schedule, sound, times, settings)
+        cost = _time_steps(outlook, reader, reporter) if timing else None
+    if target is not None:
+        draw_outlook(target, outlook, overwrite)
+    return Outlook(str(source), config, schedule, sound, times, settings, cost)
+
+
+def _check(source: Path, config: VideoConfig, plot: Path | None, overwrite: bool) -> Source:
+    """The source, where files and options go together; nothing heavy is loaded."""
+    from dreamvid.media.files import check_output
+    from dreamvid.media.source import Source
+    from dreamvid.plot import PLOT_SUFFIXES
+
+    found = Source.find(source, config)
+    if found.kind == "pipe":
+        raise ConfigError("plan looks ahead, which standard input does not allow; allowed: a file")
+    if plot is not None:
+        check_output(plot, source, overwrite, PLOT_SUFFIXES)
+    check_prompts(config)
+    return found
+
+
+def _look_ahead(
+    schedule: Schedule[VideoConfig], reader: FrameReader
+) -> tuple[list[float], list[Setting[VideoConfig]]]:
+    """The time and the settings of each frame."""
+    info = reader.info
+    if info.frame_count is None:
+        raise ConfigError("the source does not say how long it is; allowed: with --end or --fps")
+    rate = info.rate or Fraction(25)
+    times = [index / rate for index in range(info.frame_count)]
+    settings = [schedule(moment, index) for index, moment in enumerate(times)]
+    return [float(moment) for moment in times], settings
+
+
+def _time_steps(outlook: Outlook, reader: FrameReader, reporter: Reporter) -> Cost:
+    """Dream a few steps on the first frame, of which nothing is kept."""
+    import torch
+
+    from dreamvid.device import choose_device
+    from dreamvid.dream.descent import descend
+    from dreamvid.film.settings import load_objectives
+
+    config = outlook.config
+    device = choose_device(config.device)
+    frame = next(iter(reader)).image.to(device)
+    prompts = outlook.settings[0].prompts
+    objectives = [each.at(prompts) for each in load_objectives(config, device, reporter)]
+    seconds = []
+    for steps in (config.octaves, TIMED_STEPS * config.octaves):  # as many in each octave
+        started = time.perf_counter()
+        descend(frame, objectives, config, steps=steps)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append((time.perf_counter() - started) / steps)
+    each = seconds[-1]  # the first warms up
+    memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _peak_memory()
+    return Cost(each, each * outlook.steps, memory)
+
+
+def _peak_memory() -> int | None:
+    """Bytes that this process has used at most."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def draw_outlook(path: Path, outlook: Outlook, overwrite: bool) -> None:
+    """Draw sound, beats, prompts and all that varies into a PNG file.
+
+    Raises ConfigError where there is nothing to draw, MediaError where it cannot be written.
+    """
+    from dreamvid.plot import Line, Panel, write_plot
+
+    panels = _sound_panels(outlook)
+    if outlook.config.at:
+        lines = [
+            Line(split_scene(text)[0][:_LABEL], outlook.times, shares)
+            for (_, text), shares in zip(outlook.schedule.scenes, outlook.shares, strict=True)
+        ]
+        panels.append(Panel("prompts", lines, from_zero=True))
+    panels += [
+        Panel(name, [Line(name, outlook.times, values)]) for name, values in outlook.curves.items()
+    ]
+    if not panels:
+        raise ConfigError("--plot: there is neither sound nor anything that varies; allowed: --set")
+    write_plot(path, panels, marks=outlook.beats, panel_height=1.4, overwrite=overwrite)
+
+
+def _sound_panels(outlook: Outlook) -> list[Panel]:
+    """Loudness to both sides, as a waveform is drawn, and the features as frames meet them."""
+    from dreamvid.control.schedule import FEATURES
+    from dreamvid.plot import Line, Panel
+
+    sound, times = outlook.sound, outlook.times
+    if sound is None:
+        return []
+    step = times[1] - times[0] if len(times) > 1 else 0.04
+    heard = [sound(time, step) for time in times]
+    fine = [time + part * step / 4 for time in times for part in range(4)]
+    loud = [sound(time)["rms"] for time in fine]
+    wave = [
+        Line("loudness", fine, loud, colour="tab:grey"),
+        Line("", fine, [-value for value in loud], colour="tab:grey"),
+    ]
+    bands = [Line(name, times, [values[name] for values in heard]) for name in FEATURES[1:]]
+    return [Panel("sound and beats", wave), Panel("features", bands, from_zero=True)]
+
+
+def _rounded(values: Sequence[float]) -> list[float]:
+    return [round(value, 6) for value in values]

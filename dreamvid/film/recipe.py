@@ -1,0 +1,65 @@
+"""What a result is made of: its metadata, and all that decides about its pixels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dreamvid.config import ImageConfig, VideoConfig, ZoomConfig, split_weight
+from dreamvid.guide.names import parse_guide
+
+if TYPE_CHECKING:
+    import torch
+
+    from dreamvid.journal import Run
+    from dreamvid.media.source import Source
+
+METADATA_KEY = "dreamvid"
+"""Key under which a result's metadata hold the options that made it, as JSON."""
+
+
+def metadata(config: VideoConfig | ImageConfig | ZoomConfig, source: str) -> dict[str, str]:
+    """What a result says of how it was made; nothing where `config` does not want that."""
+    if not config.metadata:
+        return {}
+    made = {
+        "version": version("dreamvid"),
+        "source": source,
+        "options": config.model_dump(mode="json", by_alias=True),
+    }
+    return {METADATA_KEY: json.dumps(made, ensure_ascii=False)}
+
+
+def describe_run(source: Source, config: VideoConfig, device: torch.device) -> Run:
+    """The files that a run reads, its options, and what computes it."""
+    import torch
+
+    from dreamvid.journal import FileMark, Run
+    from dreamvid.media.source import Source
+
+    marks = {"the source": FileMark.of(source.path, source.files)}
+    for name, path in _other_inputs(config):
+        marks[name] = FileMark.of(path, Source.find(path).files)
+    machine = {"the device": str(device)}
+    if device.type == "cpu":
+        machine["torch's number of threads"] = str(torch.get_num_threads())
+    return Run.of(marks, config, machine)
+
+
+def _other_inputs(config: VideoConfig) -> Iterator[tuple[str, Path]]:
+    """The files that options name, by the option and its number."""
+    if config.mask is not None:
+        yield "--mask", Path(config.mask)
+    if config.music is not None:
+        yield "--music", Path(config.music)
+    if config.flow_weights is not None:
+        yield "--flow-weights", Path(config.flow_weights)
+    for number, text in enumerate(config.image_prompt, 1):
+        yield f"--image-prompt {number}", Path(split_weight(text)[0])
+    for number, text in enumerate(config.guide, 1):
+        weights = parse_guide(text).pretrained
+        if weights is not None and Path(weights).is_file():
+            yield f"--guide {number}", Path(weights)

@@ -1,0 +1,197 @@
+"""Sums over a run's frames, what its listener is told, and the summary at its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dreamvid.events import (
+    Event,
+    Finished,
+    FrameDone,
+    Listener,
+    Message,
+    Progress,
+    StepDone,
+    Warned,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dreamvid.dream.descent import Step
+    from dreamvid.film.sequence import DreamedFrame
+    from dreamvid.types import Frame
+
+
+@dataclass
+class Tally:
+    """Sums over all frames of a result, from however many runs."""
+
+    frames: int = 0
+    before: float = 0.0
+    """Sum of the sources' similarity to the prompts."""
+    after: float = 0.0
+    """Sum of the dreams' similarity to the prompts."""
+    shots: int = 0
+    retried: list[float] = field(default_factory=list)
+    """Times in seconds of the frames that were dreamed at half the step size."""
+    kept: list[float] = field(default_factory=list)
+    """Times in seconds of the frames that were left at their warm start."""
+
+    def note_outcome(self, dreamed: DreamedFrame) -> None:
+        """Count its shot, and a gradient that failed."""
+        self.shots += dreamed.begins_shot
+        if dreamed.outcome != "dreamed":
+            times = self.retried if dreamed.outcome == "retried" else self.kept
+            times.append(round(float(dreamed.frame.time), 3))
+
+    def to_json(self) -> dict[str, Any]:
+        """All sums, for `from_json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any] | None) -> Tally:
+        """The tally of an earlier run. Raises ValueError where `facts` hold anything else."""
+        facts = dict(facts or {})
+        kinds: dict[str, Any] = {
+            name: list if name in ("retried", "kept") else (int, float)
+            for name in (each.name for each in fields(cls))
+        }
+        if not all(name in kinds and isinstance(facts[name], kinds[name]) for name in facts):
+            raise ValueError(f"{facts} is not the tally of a run")
+        return cls(**facts)
+
+    def summary(self) -> dict[str, Any]:
+        """The means, and what is worth naming."""
+        frames = max(self.frames, 1)
+        failures = {"retried": self.retried, "kept": self.kept}
+        return {
+            "frames": self.frames,
+            "similarity_before": round(self.before / frames, 4),
+            "similarity_after": round(self.after / frames, 4),
+            **({"shots": self.shots} if self.shots else {}),
+            **{name: times for name, times in failures.items() if times},
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What became of a run."""
+
+    output: str
+    """The result's path; empty where none was written."""
+    seconds: float
+    """Duration of this run."""
+    seconds_per_frame: float
+    frames: int
+    """Frames of the result, over all runs."""
+    similarity_before: float
+    """Mean similarity of the sources to the prompts, over frames and guides."""
+    similarity_after: float
+    """Mean similarity of the dreams."""
+    shots: int = 0
+    retried: tuple[float, ...] = ()
+    """Times in seconds of frames dreamed at half the step size, after a gradient that failed."""
+    kept: tuple[float, ...] = ()
+    """Times in seconds of frames left at their warm start, where that failed too."""
+    digest: str | None = None
+    """Hash over all delivered frames; None where no journal was kept."""
+    loop: bool | None = None
+    """Whether the film joins its beginning; None for what is no zoom."""
+    guide: tuple[str, ...] = ()
+    device: str | None = None
+    """None where nothing was computed."""
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """All that there is to tell, as `--json` prints it."""
+        rare = ("shots", "retried", "kept")
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in vars(self).items()
+            if value is not None and (value or name not in rare)
+        }
+
+
+class Reporter:
+    """Tells a listener what a run does, and keeps what its summary needs."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.tally = Tally()
+        self.warnings: list[str] = []
+        self._listener = listener
+        self._started = time.monotonic()
+        self._begun_at = 0
+        """Frames that earlier runs had finished."""
+        self._is_memory_short = False
+
+    def tell(self, event: Event) -> None:
+        """Pass an event on; the summary repeats warnings."""
+        if isinstance(event, Warned):
+            self.warnings.append(event.text)
+        self._listener(event)
+
+    def say(self, text: str) -> None:
+        """Tell something worth knowing."""
+        self.tell(Message(text))
+
+    def warn(self, text: str) -> None:
+        """Tell what went wrong without ending the run."""
+        self.tell(Warned(text))
+
+    def step(self, step: Step) -> None:
+        """Tell of a gradient step."""
+        self.tell(StepDone(step))
+
+    def note_microbatch(self, count: int) -> None:
+        """Warn, once, that the device's memory does not hold all cutouts at once."""
+        if not self._is_memory_short:
+            self._is_memory_short = True
+            self.warn(
+                f"the device is out of memory; its guide now sees {count} cutouts at once or "
+                "fewer, to the same effect"
+            )
+
+    def go_on(self, tally: Tally) -> None:
+        """Count on from what earlier runs had finished."""
+        self.tally, self._begun_at = tally, tally.frames
+        plural = "" if tally.frames == 1 else "s"
+        self.say(f"going on after {tally.frames} frame{plural}")
+
+    def progress(
+        self, stage: str, total: int | None, done: int | None = None, note: str = ""
+    ) -> None:
+        """Tell how far a stage is; at its beginning `done` is what earlier runs had finished."""
+        self.tell(Progress(stage, self._begun_at if done is None else done, total, note))
+
+    def count(self, before: float, after: float) -> None:
+        """Add a frame, with the similarity of its source and its dream to the prompts."""
+        self.tally.frames += 1
+        self.tally.before += before
+        self.tally.after += after
+
+    def frame_done(self, frame: Frame, source: Tensor, before: float, after: float) -> None:
+        """Tell of a frame that is counted and written."""
+        self.tell(FrameDone(self.tally.frames - 1, frame, source, before, after))
+
+    def finish(self, out: Path | None, **facts: Any) -> Summary:
+        """Tell that the result is whole; the summary of the run."""
+        seconds = time.monotonic() - self._started
+        done = max(self.tally.frames - self._begun_at, 1)
+        told: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in (self.tally.summary() | facts).items()
+        }
+        summary = Summary(
+            output="" if out is None else str(out),
+            seconds=round(seconds, 3),
+            seconds_per_frame=round(seconds / done, 4),
+            warnings=tuple(self.warnings),
+            **told,
+        )
+        self.tell(Finished(summary))
+        return summary
