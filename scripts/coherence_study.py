@@ -45,7 +45,6 @@ import torch
 from side_by_side import side_by_side
 from torch import Tensor
 
-from dreamvid.cli.plot import Line, Panel, write_plot
 from dreamvid.config import VideoConfig, WriteConfig
 from dreamvid.dream.descent import Objective, constrain, descend, frame_generator
 from dreamvid.evaluation.figures import Evaluation
@@ -57,6 +56,7 @@ from dreamvid.media.info import VideoInfo
 from dreamvid.media.reader import VideoReader
 from dreamvid.media.writer import VideoWriter
 from dreamvid.motion.flow import create_flow
+from dreamvid.plot import Line, Panel, write_plot
 from dreamvid.types import FlowEstimator, Frame
 
 ROOT = Path(__file__).parent.parent

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from dreamvid.cli.clip import Job, dream_clip
-from dreamvid.cli.report import Report
+from dreamvid.cli.display import Display
 from dreamvid.config import VideoConfig, build_config
+from dreamvid.film.video import dream_video
 from dreamvid.journal.segments import OpenSegment
 from dreamvid.journal.writing import Journal
 from dreamvid.media.pictures import PictureMaker
@@ -61,7 +61,7 @@ def main() -> None:
         patch.object(PictureMaker, "make", anyway.timing(PictureMaker.make)),
         patch.object(OpenSegment, "encode", anyway.timing(OpenSegment.encode)),
     ):
-        dream_clip(Job(SAMPLE, Path(folder) / "out.mp4", config), Report(False, False))
+        dream_video(SAMPLE, Path(folder) / "out.mp4", config=config, listener=Display(False))
     # Between the end of the first frame, which has more steps, and that of the last.
     wall = writing.begun[-1] + writing.seconds[-1] - writing.begun[0] - writing.seconds[0]
     frames = len(writing.seconds) - 1

@@ -14,14 +14,15 @@ import torch
 from torch import Tensor
 
 from dreamvid.cli.preset_files import BUILT_IN
-from dreamvid.cli.report import Report
-from dreamvid.cli.schedule import schedule_of
 from dreamvid.config import VideoConfig, build_config
 from dreamvid.device import choose_device
+from dreamvid.events import ignore
+from dreamvid.film.listening import schedule_of
 from dreamvid.film.sequence import dream_frames
 from dreamvid.film.settings import scheduled_settings
 from dreamvid.guide.objective import create_objectives
-from dreamvid.media import VideoReader, write_image
+from dreamvid.media import write_image
+from dreamvid.media.source import Source
 from dreamvid.motion.flow import create_flow
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -40,8 +41,9 @@ def row(preset: Path, size: str) -> Tensor:
     """(3, H, 8·W): what this preset makes of a second."""
     config = build_config(VideoConfig, preset=preset, given={**GIVEN, "size": size})
     device = choose_device(config.device)
-    with VideoReader(FLIGHT, end=config.end, rate=config.fps, size=size) as reader:
-        schedule, _ = schedule_of(config, FLIGHT, reader, Report(quiet=True, as_json=False))
+    source = Source.find(FLIGHT, config)
+    with source.open(print) as reader:
+        schedule, _ = schedule_of(config, source, reader, ignore)
         plan = scheduled_settings(schedule, create_objectives(config, device))
         flow = create_flow(config.flow, device)
         frames = (frame.with_image(frame.image.to(device)) for frame in reader)

@@ -26,8 +26,8 @@ import torch
 from torch import Tensor
 
 import dreamvid.cli.app
-import dreamvid.cli.clip
-import dreamvid.cli.image
+import dreamvid.film.pipeline
+import dreamvid.film.settings
 import dreamvid.journal.writing
 from dreamvid.config import DreamConfig
 from dreamvid.dream.descent import descend
@@ -163,8 +163,8 @@ def _main(
     with log.open("w", encoding="utf-8") as file:
         sys.stdout = sys.stderr = file
         with (
-            patch.object(dreamvid.cli.clip, "load_objectives", lambda *_: objectives),
-            patch.object(dreamvid.cli.image, "load_objectives", lambda *_: objectives),
+            patch.object(dreamvid.film.pipeline, "load_objectives", lambda *_: objectives),
+            patch.object(dreamvid.film.settings, "load_objectives", lambda *_: objectives),
             patch.object(dreamvid.journal.writing, "SEGMENT_FRAMES", SEGMENT_FRAMES),
         ):
             of_the_world = fault is not None and fault.kind in _FAULTS

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from dreamvid import config
-from dreamvid.cli import setup
 from dreamvid.cli.app import run
 from dreamvid.config import EvalConfig, ImageConfig, Section, VideoConfig, ZoomConfig, options
 from dreamvid.dream import descent
 from dreamvid.errors import DreamvidError, MediaError
+from dreamvid.film.recipe import METADATA_KEY
 from dreamvid.guide import loading
 from dreamvid.media import ColourTags, VideoReader, probe, read_image, write_image
 from dreamvid.motion.camera import Camera, view
@@ -82,7 +82,7 @@ def test_a_clip_becomes_a_dreamed_clip_with_its_times_and_sound(dreamvid, clip, 
 def test_the_result_tells_all_options_under_their_names(dreamvid, clip, tmp_path, suffix):
     out = tmp_path / f"out.{suffix}"
     assert dreamvid("video", clip, out, *ROSE, *QUICK, "--end", "0:00.05", "--seed", 9).status == 0
-    made = json.loads(probe(out).metadata[setup.METADATA_KEY])
+    made = json.loads(probe(out).metadata[METADATA_KEY])
     assert made["source"] == str(clip)
     assert set(made["options"]) == {option.name for option in options(VideoConfig)}
     given = {"steps": 1, "first_steps": 1, "cutouts": 2, "octaves": 1, "seed": 9, "end": "0.05"}
@@ -100,7 +100,7 @@ def test_prompts_and_paths_can_be_left_out_of_the_result(dreamvid, clip, picture
         assert b"red rose" not in content
         assert b"picture.png" not in content
         assert b"in.mp4" not in content
-    assert setup.METADATA_KEY not in probe(video).metadata
+    assert METADATA_KEY not in probe(video).metadata
 
 
 def test_the_same_command_gives_the_same_pixels_and_another_seed_does_not(dreamvid, clip, tmp_path):
@@ -209,7 +209,7 @@ def test_prompts_change_with_time(dreamvid, clip, tmp_path, typed):
     out = tmp_path / "out.mp4"
     told = dreamvid("video", clip, out, *typed, "--transition", "0.1s", *QUICK, "--json").json()
     assert told["similarity_after"] > told["similarity_before"]
-    made = json.loads(probe(out).metadata[setup.METADATA_KEY])["options"]
+    made = json.loads(probe(out).metadata[METADATA_KEY])["options"]
     assert made["at"] == [["0", "a red rose"], ["0.1", "a: castle::2"]]
     again = dreamvid("config", *typed).out
     assert 'at = [["0", "a red rose"], ["0.1", "a: castle::2"]]' in again
@@ -771,7 +771,7 @@ def test_a_picture_is_fallen_into(dreamvid, picture, tmp_path, way):
     assert times == [Fraction(index, 8) for index in range(4)]
     assert images.shape == (4, 3, 48, 64)
     assert (images[1:] - images[:-1]).abs().mean() > 0.01
-    made = json.loads(probe(out).metadata[setup.METADATA_KEY])
+    made = json.loads(probe(out).metadata[METADATA_KEY])
     assert made["source"] == str(picture)
     assert set(made["options"]) == {option.name for option in options(ZoomConfig)}
     assert ZoomConfig.model_validate(made["options"]).seconds == Fraction(1, 2)

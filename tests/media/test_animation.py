@@ -15,7 +15,7 @@ from dreamvid.config import ReadConfig
 from dreamvid.errors import MediaError
 from dreamvid.media import read_image, write_image
 from dreamvid.media.animation import AnimationReader
-from dreamvid.media.source import can_resume, describe_source, open_frames
+from dreamvid.media.source import Source, can_resume
 from dreamvid.types import Frame
 from tests.media.clips import index_of, picture
 
@@ -44,7 +44,7 @@ def read(source: Path, **options: object) -> list[Frame]:
     def fail(message: str) -> None:
         raise AssertionError(message)
 
-    with open_frames(source, ReadConfig.model_validate(options), fail) as reader:
+    with Source.find(source, ReadConfig.model_validate(options)).open(fail) as reader:
         return list(reader)
 
 
@@ -62,7 +62,7 @@ def test_times_pictures_and_count_are_exact_and_it_is_shown_once(tmp_path):
 
 
 def test_what_is_told_of_it(tmp_path):
-    info = describe_source(make_webp(tmp_path / "a.webp"), ReadConfig())
+    info = Source.find(make_webp(tmp_path / "a.webp")).describe()
     assert (info.width, info.height, info.frame_count, info.alpha) == (64, 48, 6, False)
     assert (info.duration, info.rate) == (Fraction(52, 100), Fraction(600, 52))
     assert (info.container, info.codec) == ("webp", "webp")
@@ -93,7 +93,7 @@ def test_range_rate_and_size(tmp_path):
 
 def test_it_goes_on_after_any_frame(tmp_path):
     path = make_webp(tmp_path / "a.webp")
-    assert can_resume(path, Path("a.mp4"), ReadConfig())
+    assert can_resume(Source.find(path), Path("a.mp4"))
     with AnimationReader(path, size="32x16") as reader:
         reader.skip_past(Fraction(110, 1000))
         assert [frame.time * 1000 for frame in reader] == BEGINS[3:]
@@ -107,7 +107,7 @@ def test_a_still_webp_stays_a_picture(tmp_path):
     write_image(tmp_path / "a.webp", picture(7))
     (frame,) = read(tmp_path / "a.webp")
     assert abs(index_of(frame.image) - 7) <= 1
-    assert describe_source(tmp_path / "a.webp", ReadConfig()).container == "pictures"
+    assert Source.find(tmp_path / "a.webp").describe().container == "pictures"
 
 
 def broken(path: Path, index: int) -> Path:

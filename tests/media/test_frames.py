@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dreamvid.config import ReadConfig
 from dreamvid.errors import MediaError
 from dreamvid.media.frames import FrameWriter, frame_pattern, numbered
 from dreamvid.media.images import find_images
-from dreamvid.media.source import check_result
+from dreamvid.media.source import Source, check_result
 from dreamvid.media.still import read_image
 from dreamvid.types import Frame
 from tests.media.clips import index_of, picture
@@ -66,5 +65,5 @@ def test_the_input_itself_is_never_replaced(tmp_path):
     for source in (tmp_path, tmp_path / "*.png", tmp_path / "000001.png"):
         for out in (tmp_path, tmp_path / "%06d.png"):
             with pytest.raises(MediaError, match="names the input itself; allowed: other names"):
-                check_result(out, source, ReadConfig(), overwrite=True)
-        check_result(tmp_path / "new%d.png", source, ReadConfig(), overwrite=False)
+                check_result(out, Source.find(source), overwrite=True)
+        check_result(tmp_path / "new%d.png", Source.find(source), overwrite=False)

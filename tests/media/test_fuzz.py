@@ -20,7 +20,7 @@ from dreamvid.cli.app import run
 from dreamvid.config import VideoConfig
 from dreamvid.errors import DreamvidError
 from dreamvid.media import VideoWriter
-from dreamvid.media.source import check_source, open_frames, open_sound
+from dreamvid.media.source import Source
 from dreamvid.media.still import write_image
 from tests.media.clips import Clip, make, picture, steady
 from tests.media.test_animation import make_webp
@@ -119,9 +119,9 @@ def copy(source: Path, out: Path) -> None:
     def ignore(message: str) -> None:
         assert "\n" not in message
 
-    check_source(source, config)
-    with open_frames(source, config, ignore) as reader:
-        sound = open_sound(source, config, reader, ignore)
+    found = Source.find(source, config)
+    with found.open(ignore) as reader:
+        sound = found.open_sound(reader, ignore)
         try:
             with VideoWriter(out, reader.info, config, sound=sound) as writer:
                 for frame in islice(reader, 40):

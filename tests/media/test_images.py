@@ -14,7 +14,7 @@ from dreamvid.config import ReadConfig
 from dreamvid.errors import ConfigError, MediaError
 from dreamvid.media import write_image
 from dreamvid.media.images import ImageReader, find_images
-from dreamvid.media.source import check_source, open_frames
+from dreamvid.media.source import Source
 from dreamvid.types import Frame
 from tests.media.clips import Clip, index_of, make, picture, steady
 
@@ -35,9 +35,7 @@ def read(source: Path, **options: object) -> list[Frame]:
     def fail(message: str) -> None:
         raise AssertionError(message)
 
-    config = ReadConfig.model_validate(options)
-    check_source(source, config)
-    with open_frames(source, config, fail) as reader:
+    with Source.find(source, ReadConfig.model_validate(options)).open(fail) as reader:
         frames = list(reader)
         assert {tuple(frame.image.shape[1:]) for frame in frames} == {
             (reader.info.height, reader.info.width)

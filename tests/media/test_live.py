@@ -17,7 +17,7 @@ from dreamvid.media import live
 from dreamvid.media.interlace import TimedFrame
 from dreamvid.media.live import LiveReader, Newest
 from dreamvid.media.reader import FrameReader
-from dreamvid.media.source import can_resume, check_source, describe_source, open_frames, open_sound
+from dreamvid.media.source import Source, can_resume
 from dreamvid.types import Frame
 
 RATE = 50
@@ -30,8 +30,7 @@ def config(**options: object) -> ReadConfig:
 
 
 def read(name: str, **options: object) -> list[Frame]:
-    check_source(Path(name), config(**options))
-    with open_frames(Path(name), config(**options), lambda message: None) as reader:
+    with Source.find(Path(name), config(**options)).open(lambda message: None) as reader:
         return list(reader)
 
 
@@ -45,16 +44,18 @@ def test_the_end_is_the_earlier_one():
     name = "testsrc=size=64x48:rate=10[out0]"  # which is no pattern of file names
     assert len(read(name, start="0.2", seconds="0.5")) == 5
     assert len(read(name, start="0.2", seconds="0.5", end="0.4")) == 2
-    assert not can_resume(Path(name), Path("a.mp4"), config())
-    info = describe_source(Path(name), config())
+    source = Source.find(Path(name), config())
+    assert (source.kind, source.is_stored, source.is_endless) == ("device", False, True)
+    assert not can_resume(source, Path("a.mp4"))
+    info = source.describe()
     assert (info.width, info.height, info.rate) == (64, 48, Fraction(10))
     assert info.duration is None
 
 
 def test_a_generator_s_sound_goes_with_it():
-    name, asked = Path("testsrc=rate=10[out0];sine[out1]"), config(seconds="0.5")
-    with open_frames(name, asked, lambda message: None) as reader:
-        sound = open_sound(name, asked, reader, lambda message: None)
+    source = Source.find(Path("testsrc=rate=10[out0];sine[out1]"), config(seconds="0.5"))
+    with source.open(lambda message: None) as reader:
+        sound = source.open_sound(reader, lambda message: None)
         assert sound is not None
         assert sound.sample_rates == [44_100]
         sound.close()
@@ -66,18 +67,18 @@ def test_a_generator_s_sound_goes_with_it():
 def test_a_device_that_is_not_there_is_told_in_one_line(name, device, capfd):
     asked = ReadConfig(input_format=device)
     try:
-        check_source(Path(name), asked)
+        source = Source.find(Path(name), asked)
     except MediaError as error:
         pytest.skip(str(error))  # not of this system
     with pytest.raises(MediaError, match=rf"{name}' cannot be opened as {device}; allowed") as told:
-        open_frames(Path(name), asked, lambda message: None)
+        source.open(lambda message: None)
     assert "\n" not in str(told.value)
     assert capfd.readouterr().err == ""
 
 
 def test_only_devices_have_names():
     with pytest.raises(ConfigError, match=r"is no device's, .* allowed: v4l2, x11g"):
-        check_source(Path("a.nut"), ReadConfig(input_format="nut"))
+        Source.find(Path("a.nut"), ReadConfig(input_format="nut"))
 
 
 def test_a_slow_dream_never_lags_behind():

@@ -8,23 +8,23 @@ from pathlib import Path
 import pytest
 import torch
 
-from dreamvid.config import ReadConfig
 from dreamvid.errors import MediaError
 from dreamvid.media import write_image
 from dreamvid.media.mask import MaskReader
+from dreamvid.media.source import Source
 from tests.media.clips import Clip, make, picture, steady
 
 
-def reader(path: Path, invert: bool = False, **options: object) -> MaskReader:
-    config = ReadConfig.model_validate(options)
-    return MaskReader(path, (64, 48), config, invert=invert, on_warning=print)
+def reader(path: Path, invert: bool = False, start: Fraction | None = None) -> MaskReader:
+    source = Source.find(path)
+    return MaskReader(source, (64, 48), start=start, invert=invert, on_warning=print)
 
 
 def test_a_picture_is_scaled_and_stays(tmp_path):
     half = torch.zeros(3, 24, 32)
     half[..., 16:] = 1
     write_image(tmp_path / "half.png", half)
-    masks = reader(tmp_path / "half.png", start=99)
+    masks = reader(tmp_path / "half.png", start=Fraction(99))
     first, last = masks.at(Fraction(0)), masks.at(Fraction(100))
     assert first is last
     assert first.shape == (1, 48, 64)
@@ -34,7 +34,7 @@ def test_a_picture_is_scaled_and_stays(tmp_path):
     masks.close()
 
 
-@pytest.mark.parametrize("start", [None, "0.25"])
+@pytest.mark.parametrize("start", [None, Fraction(1, 4)])
 def test_a_film_shows_what_it_shows_then(tmp_path, start):
     path = make(tmp_path / "a.mkv", Clip(steady(12), codec="ffv1", options={}, pix_fmt="yuv444p"))
     masks = reader(path, start=start)

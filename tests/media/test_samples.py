@@ -10,13 +10,14 @@ import av
 import numpy as np
 import pytest
 
-from dreamvid.cli.report import Report
-from dreamvid.cli.schedule import schedule_of
 from dreamvid.config import VideoConfig
 from dreamvid.control.sound import RATE
 from dreamvid.errors import MediaError
+from dreamvid.events import ignore
+from dreamvid.film.listening import schedule_of
 from dreamvid.media import VideoReader
 from dreamvid.media.sound import read_samples
+from dreamvid.media.source import Source
 from tests.control.pieces import clicks
 from tests.media import clips
 from tests.media.clips import Clip, make, steady, uneven
@@ -87,7 +88,7 @@ def in_step(path: Path, **options: Any) -> None:
     config = VideoConfig(prompt=["ice"], set_=["strength=onset"], **options)
     with VideoReader(path, start=config.start) as reader:
         frames = [(frame.time, index, frame.duration) for index, frame in enumerate(reader)]
-        schedule, _ = schedule_of(config, path, reader, Report(True, False))
+        schedule, _ = schedule_of(config, Source.find(path, config), reader, ignore)
     onsets = np.array([schedule(*frame).values["strength"] for frame in frames])
     seconds = np.array([float(time) for time, _, _ in frames])
     start = float(config.start or 0)

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from dreamvid.config import DreamConfig
 from dreamvid.motion import create_flow
-from dreamvid.motion.camera import Camera, Course, resample
+from dreamvid.motion.camera import Camera, Course, expose, resample
 from dreamvid.motion.measure import fit_similarity
 from dreamvid.types import Frame
-from dreamvid.zooms.endless import Look, ObjectivesAt, ZoomedFrame, dream_zoom, expose
+from dreamvid.zooms.endless import Look, ObjectivesAt, ZoomedFrame, dream_zoom
 from tests.fakes import TowardsColour
 from tests.motion.scenes import texture
 

@@ -1,19 +1,14 @@
-"""What of a clip is read ahead."""
+"""A whole film in one call."""
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from dreamvid.cli.clip import read_ahead
 from dreamvid.config import VideoConfig
-from dreamvid.media.info import VideoInfo
-
-
-def info(width: int, height: int) -> VideoInfo:
-    return VideoInfo(width, height, rate=Fraction(25), time_base=Fraction(1, 25))
+from dreamvid.film.pipeline import read_ahead
+from dreamvid.media.source import Source
 
 
 @pytest.mark.parametrize(
@@ -22,9 +17,9 @@ def info(width: int, height: int) -> VideoInfo:
 )
 def test_a_stored_clip_is_read_ahead_as_far_as_memory_goes(tmp_path, size, every, ahead):
     source = tmp_path / "in.mp4"
-    source.touch()
+    source.write_bytes(b"film")
     config = VideoConfig(prompt=["a red rose"], every=every)
-    assert read_ahead(source, config, info(*size)) == ahead
+    assert read_ahead(Source.find(source, config), config, size[0] * size[1]) == ahead
 
 
 @pytest.mark.parametrize(
@@ -32,4 +27,4 @@ def test_a_stored_clip_is_read_ahead_as_far_as_memory_goes(tmp_path, size, every
 )
 def test_what_comes_when_it_likes_is_not(source, input_format):
     config = VideoConfig(prompt=["a red rose"], input_format=input_format)
-    assert read_ahead(Path(source), config, info(64, 48)) == 0
+    assert read_ahead(Source.find(Path(source), config), config, 64 * 48) == 0
