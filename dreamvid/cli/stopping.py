@@ -36,7 +36,8 @@ class Stopper:
         self._display(event)
         self._is_patient = self._is_patient or isinstance(event, Progress)
         if self._asked is not None:
-            raise Stopped(self._asked)
+            number, self._asked = self._asked, None  # once: a film may end here, and be finished
+            raise Stopped(number)
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Take a signal."""
