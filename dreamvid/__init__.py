@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dreamvid.device import choose_device
     from dreamvid.dream.descent import descend
     from dreamvid.errors import DreamvidError
-    from dreamvid.evaluation.figures import Evaluation
+    from dreamvid.evaluation.accumulator import Evaluation
     from dreamvid.film.sequence import FrameSettings, constant_settings, dream_frames
     from dreamvid.film.settings import scheduled_settings
     from dreamvid.guide.objective import create_objectives
@@ -32,7 +32,7 @@ _HOMES = {
     "Camera": "motion.camera",
     "Clock": "control.clock",
     "DreamvidError": "errors",
-    "Evaluation": "evaluation.figures",
+    "Evaluation": "evaluation.accumulator",
     "Frame": "types",
     "ImageConfig": "config",
     "Loop": "zooms.loop",

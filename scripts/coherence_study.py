@@ -45,10 +45,9 @@ import torch
 from side_by_side import side_by_side
 from torch import Tensor
 
-from dreamvid.cli.plot import Line, Panel, write_plot
 from dreamvid.config import VideoConfig, WriteConfig
 from dreamvid.dream.descent import Objective, constrain, descend, frame_generator
-from dreamvid.evaluation.figures import Evaluation
+from dreamvid.evaluation.accumulator import Evaluation
 from dreamvid.film.inbetween import FlowField, chained
 from dreamvid.film.sequence import constant_settings, dream_frames
 from dreamvid.guide.loading import load_clip
@@ -57,6 +56,7 @@ from dreamvid.media.info import VideoInfo
 from dreamvid.media.reader import VideoReader
 from dreamvid.media.writer import VideoWriter
 from dreamvid.motion.flow import create_flow
+from dreamvid.plot import Line, Panel, write_plot
 from dreamvid.types import FlowEstimator, Frame
 
 ROOT = Path(__file__).parent.parent

@@ -18,11 +18,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dreamvid.cli.plot import draw_label
 from dreamvid.config import WriteConfig, parse_seconds
 from dreamvid.media.info import probe
 from dreamvid.media.reader import VideoReader
 from dreamvid.media.writer import VideoWriter
+from dreamvid.plot import draw_label
 
 LABEL_HEIGHT = 20  # pixels
 QUALITY = WriteConfig(crf=16)

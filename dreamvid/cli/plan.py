@@ -126,9 +126,9 @@ def plan(
 
 
 def _check(source: Path, config: VideoConfig, plot: Path | None, overwrite: bool) -> None:
-    from dreamvid.cli.plot import PLOT_SUFFIXES
     from dreamvid.media.files import STANDARD, check_output
     from dreamvid.media.source import check_source
+    from dreamvid.plot import PLOT_SUFFIXES
 
     check_source(source, config)
     if source == STANDARD:
@@ -287,7 +287,7 @@ def _cost_line(outlook: Outlook, cost: Cost) -> str:
 
 
 def _draw(path: Path, outlook: Outlook, overwrite: bool) -> None:
-    from dreamvid.cli.plot import Line, Panel, write_plot
+    from dreamvid.plot import Line, Panel, write_plot
 
     panels = _sound_panels(outlook)
     if outlook.config.at:
@@ -306,8 +306,8 @@ def _draw(path: Path, outlook: Outlook, overwrite: bool) -> None:
 
 def _sound_panels(outlook: Outlook) -> list[Any]:
     """Loudness to both sides, as a waveform is drawn, and the features as frames meet them."""
-    from dreamvid.cli.plot import Line, Panel
     from dreamvid.control.schedule import FEATURES
+    from dreamvid.plot import Line, Panel
 
     sound, times = outlook.sound, outlook.times
     if sound is None:

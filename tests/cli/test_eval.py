@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from dreamvid.cli.setup import METADATA_KEY
 from dreamvid.config import WriteConfig
 from dreamvid.evaluation.figures import FIGURES
+from dreamvid.film.recipe import METADATA_KEY
 from dreamvid.guide.names import BUILT_IN
 from dreamvid.media import VideoReader, VideoWriter, read_image
 from tests.cli.conftest import refused

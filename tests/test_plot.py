@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from dreamvid.cli.plot import Line, Panel, draw_label, write_plot
 from dreamvid.errors import MediaError
 from dreamvid.media import read_image
+from dreamvid.plot import Line, Panel, draw_label, write_plot
 
 
 def columns_of(image: Tensor, colour: tuple[float, float, float]) -> tuple[Tensor, Tensor]:
