@@ -121,7 +121,7 @@ def test_a_film_is_measured_as_a_loop(clip, capsys):
 
 
 def test_a_loop_has_two_frames(brighter, tmp_path):
-    one = make(tmp_path / "one.mp4", Clip(times=steady(1)))
+    one = make(tmp_path / "one.mp4", Clip(times=steady(1), last=Fraction(1, 24)))
     with pytest.raises(MediaError, match=r"one\.mp4' cannot be measured: a loop has two frames"):
         evaluate_loop(one)
     with pytest.raises(ConfigError, match="--flow: 'magic' is not allowed"):
