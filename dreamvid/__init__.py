@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from dreamvid.device import choose_device
     from dreamvid.dream.descent import descend
     from dreamvid.errors import DreamvidError
-    from dreamvid.evaluation.figures import Evaluation
+    from dreamvid.evaluation.accumulator import Evaluation
+    from dreamvid.evaluation.run import EvaluationResult, evaluate, evaluate_loop
     from dreamvid.events import (
         Event,
         Finished,
@@ -47,6 +48,8 @@ _HOMES = {
     # Whole results, from file to file.
     "dream_image": "film.image",
     "dream_video": "film.video",
+    "evaluate": "evaluation.run",
+    "evaluate_loop": "evaluation.run",
     "peek": "film.video",
     "plan": "film.outlook",
     "resume": "film.video",
@@ -54,6 +57,7 @@ _HOMES = {
     # What they take and give.
     "DreamvidError": "errors",
     "EvalConfig": "config",
+    "EvaluationResult": "evaluation.run",
     "Event": "events",
     "Finished": "events",
     "FrameDone": "events",
@@ -70,7 +74,7 @@ _HOMES = {
     # The parts, to be put together otherwise.
     "Camera": "motion.camera",
     "Clock": "control.clock",
-    "Evaluation": "evaluation.figures",
+    "Evaluation": "evaluation.accumulator",
     "Frame": "types",
     "FrameSettings": "film.sequence",
     "Loop": "zooms.loop",
@@ -98,6 +102,7 @@ __all__ = [
     "DreamvidError",
     "EvalConfig",
     "Evaluation",
+    "EvaluationResult",
     "Event",
     "Finished",
     "Frame",
@@ -128,6 +133,8 @@ __all__ = [
     "dream_loop",
     "dream_video",
     "dream_zoom",
+    "evaluate",
+    "evaluate_loop",
     "film_loop",
     "peek",
     "plan",

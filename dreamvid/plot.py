@@ -1,4 +1,4 @@
-"""Curves as a picture file, and labels: the one place that draws."""
+"""Curves in a PNG file, and text as pixels. The only module that imports matplotlib."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from dreamvid.media.files import check_output, write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,18 +27,18 @@ class Line:
     label: str
     x: Sequence[float]
     y: Sequence[float | None]
-    """Where it is None, the line is interrupted."""
+    """Values; the line is interrupted where one is None."""
     colour: str | None = None
-    """As matplotlib names them; else the next of its own."""
+    """Name of a colour as matplotlib has it; None for the next of its cycle."""
     faint: bool = False
-    """For what others are compared with."""
+    """Draw it dashed and pale, as a reference for the others."""
     points: bool = False
-    """Mark each point, where there are few."""
+    """Mark each point."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Curves that share a scale. One panel stands above the other, all over the same x."""
+    """Curves that share a scale. Panels stand above one another, all over the same x."""
 
     title: str
     lines: Sequence[Line]
@@ -53,14 +55,13 @@ def write_plot(
     panel_height: float = _PANEL_HEIGHT,
     overwrite: bool = False,
 ) -> None:
-    """Draw the panels into a PNG file, with an upright line through all at each of `marks`.
+    """Draw the panels into a PNG file, with a vertical line through all at each of `marks`.
 
-    The file appears when it is whole. Raises MediaError where it cannot be written.
+    `panel_height` is in inches. The file appears when it is whole. Raises MediaError where it
+    cannot be written.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
-
-    from dreamvid.media.files import check_output, write_whole
 
     check_output(path, overwrite=overwrite, suffixes=PLOT_SUFFIXES)
     drawn = io.BytesIO()
@@ -75,7 +76,7 @@ def write_plot(
 
 
 def draw_label(text: str, width: int, height: int) -> Tensor:
-    """A strip of text, light on dark: float32 (3, height, width) in [0, 1]."""
+    """Draw a strip of text, light on dark: float32 (3, height, width) in [0, 1]."""
     import torch
     from matplotlib.figure import Figure
 
@@ -89,7 +90,7 @@ def draw_label(text: str, width: int, height: int) -> Tensor:
 
 
 def _draw(plane: Any, panel: Panel, marks: Sequence[float]) -> None:
-    """One panel on matplotlib's `Axes`."""
+    """Draw one panel on matplotlib's `Axes`."""
     for line in panel.lines:
         values = [math.nan if value is None else value for value in line.y]
         plane.plot(

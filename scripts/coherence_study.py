@@ -47,7 +47,7 @@ from torch import Tensor
 
 from dreamvid.config import VideoConfig, WriteConfig
 from dreamvid.dream.descent import Objective, constrain, descend, frame_generator
-from dreamvid.evaluation.figures import Evaluation
+from dreamvid.evaluation.accumulator import Evaluation
 from dreamvid.film.inbetween import FlowField, chained
 from dreamvid.film.sequence import constant_settings, dream_frames
 from dreamvid.guide.loading import load_clip

@@ -32,7 +32,7 @@ from torch import Tensor
 
 from dreamvid.config import VideoConfig
 from dreamvid.dream.descent import Objective, descend, frame_generator
-from dreamvid.evaluation.figures import Evaluation
+from dreamvid.evaluation.accumulator import Evaluation
 from dreamvid.film.sequence import constant_settings, dream_frames
 from dreamvid.types import Frame
 

@@ -9,8 +9,8 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from dreamvid.cli.sheet import COLUMNS, ContactSheet
 from dreamvid.config import parse_seconds
+from dreamvid.evaluation.sheet import COLUMNS, ContactSheet
 from dreamvid.media.info import probe
 from dreamvid.media.reader import VideoReader
 from dreamvid.media.still import write_image

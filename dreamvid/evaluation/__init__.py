@@ -1,1 +1,1 @@
-"""The figures of a result against its source."""
+"""Figures of a result against its source, and of a film as a loop."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dreamvid.cli.loop import tell_loop
+from dreamvid.cli.eval import tell_loop
 from dreamvid.config import WriteConfig
 from dreamvid.errors import MediaError
 from dreamvid.media import VideoInfo, VideoWriter

@@ -13,7 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dreamvid.evaluation.figures import FIGURES, Evaluation, match_frames, structural_similarity
+from dreamvid.evaluation.accumulator import Evaluation
+from dreamvid.evaluation.figures import FIGURES
+from dreamvid.evaluation.pairs import match_frames
+from dreamvid.evaluation.ssim import structural_similarity
 from dreamvid.motion import create_cut_detector
 from dreamvid.types import Frame
 from tests.motion.scenes import texture

@@ -1,4 +1,4 @@
-"""Contact sheets: a few frames side by side, each above what was made of it."""
+"""Contact sheets: a few frames side by side, each above its result."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
 
 COLUMNS = 6
 COLUMN_WIDTH = 400
-"""Pixels, at most."""
+"""Largest width of a column, in pixels."""
 
 
 class ContactSheet:
-    """`count` columns, evenly spread over `total` frames; holds only what it shows."""
+    """`count` columns, evenly spread over `total` frames; keeps only the frames that it shows."""
 
     def __init__(self, total: int | None, count: int = COLUMNS) -> None:
-        """Where `total` is unknown (None), the sheet shows the first frames."""
+        """Take the first frames where `total` is unknown (None)."""
         last = (total or count) - 1
         self._wanted = {round(i * last / max(count - 1, 1)) for i in range(count)}
         self._seen = 0
         self._columns: list[Tensor] = []
 
     def add(self, images: Sequence[Tensor]) -> None:
-        """The next frame's pictures, from top to bottom: (3, H, W) of one size."""
+        """Add the next frame's pictures, from top to bottom: (3, H, W) of one size."""
         import torch
 
         from dreamvid.dream.octaves import resize
@@ -37,7 +37,7 @@ class ContactSheet:
         self._seen += 1
 
     def image(self) -> Tensor:
-        """The sheet, (3, H, W). Raises ValueError before any frame has come."""
+        """The sheet, (3, H, W). Raises ValueError where no frame was added."""
         import torch
 
         if not self._columns:

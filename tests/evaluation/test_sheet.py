@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dreamvid.cli.sheet import ContactSheet
+from dreamvid.evaluation.sheet import ContactSheet
 
 
 def shown(total: int | None, frames: int, count: int = 3) -> list[int]:
