@@ -19,8 +19,10 @@ make_environment() {
 install_package() {
     if command -v uv >/dev/null; then
         # Without an NVIDIA card this takes torch's small build for the CPU, from PyTorch's own
-        # index. Where that index is not reachable, the build on PyPI serves.
-        uv pip install --quiet --python .venv --torch-backend=auto --editable "$1" && return
+        # index. What fails here fails below as well, and is told there, unless it is that index.
+        uv pip install --quiet --python .venv --torch-backend=auto --editable "$1" 2>/dev/null &&
+            return
+        echo "PyTorch's own index is not usable here: installing from the default index" >&2
         uv pip install --quiet --python .venv --editable "$1" && return
     fi
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable "$1"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dreamvid.guide.cuda_graph import PATIENCE, Function, GraphedFunction, RecordedPasses
+from dreamvid.guide.cuda_graph import PATIENCE, CapturedPasses, Function, GraphedFunction
 
 
 class Tape:
@@ -76,13 +76,14 @@ def test_where_recording_fails_the_function_is_called_as_ever(error):
 def test_graphs_give_what_the_function_gives():
     weight = torch.randn(12, 7, device="cuda")
     images = torch.randn(5, 12, device="cuda", requires_grad=True)
-    recorded = RecordedPasses(lambda each: (each @ weight).relu().square(), images)
+    captured = CapturedPasses(lambda each: (each @ weight).relu().square(), images)
     for _ in range(3):
         images = torch.randn(5, 12, device="cuda", requires_grad=True)
         expected = (images @ weight).relu().square()
-        found = recorded(images)
-        pull = torch.randn_like(found)
+        found = captured(images)
+        grad_output = torch.randn_like(found)
         torch.testing.assert_close(found, expected)
         torch.testing.assert_close(
-            torch.autograd.grad(found, images, pull), torch.autograd.grad(expected, images, pull)
+            torch.autograd.grad(found, images, grad_output),
+            torch.autograd.grad(expected, images, grad_output),
         )

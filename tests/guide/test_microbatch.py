@@ -56,13 +56,13 @@ def test_in_parts_the_gradient_is_the_same(inner, room):
 
 def test_what_memory_takes_is_remembered_from_frame_to_frame():
     cramped = Cramped(3, TowardsColour(RED))
-    parts = Microbatches(cramped, MicrobatchSize())
+    microbatches = Microbatches(cramped, MicrobatchSize())
     config = DreamConfig(steps=4, octaves=2, cutouts=8)
     source = torch.rand(3, 40, 48)
-    first = descend(source, [parts], config)
-    assert parts.portion.most == 2
+    first = descend(source, [microbatches], config)
+    assert microbatches.microbatch_size.limit == 2
     cramped.shown.clear()
-    again = descend(source, [parts], config)
+    again = descend(source, [microbatches], config)
     assert set(cramped.shown) == {2}
     assert torch.equal(first, again)
     whole = descend(source, [TowardsColour(RED)], config)
@@ -107,9 +107,9 @@ def test_what_fits_is_chosen_from_the_free_memory_before_all_are_shown(free, mos
     cutouts = torch.rand(11, 3, 16, 16)
     told: list[int] = []
     inner = Cramped(11, TowardsColour(RED))
-    portion = MicrobatchSize(told.append)
-    parts = Microbatches(inner, portion, Budget(free, inner.shown))
-    loss, gradient = descent(parts, cutouts, cutouts)
+    microbatch_size = MicrobatchSize(told.append)
+    microbatches = Microbatches(inner, microbatch_size, Budget(free, inner.shown))
+    loss, gradient = descent(microbatches, cutouts, cutouts)
     assert inner.shown[:2] == [1, 2]
     assert max(inner.shown[2:]) == min(most or 11, 11)
     assert told == ([most] if most and most < 11 else [])
@@ -117,12 +117,12 @@ def test_what_fits_is_chosen_from_the_free_memory_before_all_are_shown(free, mos
     torch.testing.assert_close(gradient, expected, atol=1e-9, rtol=1e-5)
     torch.testing.assert_close(loss, expected_loss)
     inner.shown.clear()
-    descent(Microbatches(inner, portion, Budget(0, inner.shown)), cutouts, cutouts)
+    descent(Microbatches(inner, microbatch_size, Budget(0, inner.shown)), cutouts, cutouts)
     assert max(inner.shown) == min(most or 11, 11)  # remembered: not looked at anew
 
 
 def test_what_was_foreseen_too_large_is_halved():
     cutouts, inner = torch.rand(12, 3, 16, 16), Cramped(3, TowardsColour(RED))
-    portion = MicrobatchSize()
-    descent(Microbatches(inner, portion, Budget(550, inner.shown)), cutouts, cutouts)
-    assert portion.most == 2  # of 9 foreseen, 4 and 2
+    microbatch_size = MicrobatchSize()
+    descent(Microbatches(inner, microbatch_size, Budget(550, inner.shown)), cutouts, cutouts)
+    assert microbatch_size.limit == 2  # of 9 foreseen, 4 and 2
