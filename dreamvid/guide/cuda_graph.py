@@ -52,7 +52,7 @@ class GraphedFunction:
 
 
 class CapturedPasses:
-    """Two CUDA graphs, of the forward and the backward pass, for tensors shaped like `sample`."""
+    """Two CUDA graphs, forward and backward pass, for tensors shaped like `sample`."""
 
     def __init__(self, function: Function, sample: Tensor) -> None:
         self.images = sample.detach().clone().requires_grad_()

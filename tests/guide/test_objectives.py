@@ -35,7 +35,7 @@ class Redder(FilmObjective):
 
 
 @pytest.fixture(params=["clip", "clip that compares", "stranger"])
-def whole(request) -> FilmObjective:
+def whole(request: pytest.FixtureRequest) -> FilmObjective:
     """An objective that can guide a film."""
     if request.param == "stranger":
         return Redder()
@@ -46,7 +46,7 @@ def whole(request) -> FilmObjective:
 
 
 @pytest.fixture(params=["whole", "microbatches"])
-def objective(request, whole: FilmObjective) -> Objective:
+def objective(request: pytest.FixtureRequest, whole: FilmObjective) -> Objective:
     """The same, or its form in microbatches of two cutouts."""
     if request.param == "whole":
         return whole
