@@ -1,4 +1,4 @@
-"""`dreamvid guides`: what can be used as a guide."""
+"""`dreamvid guides`: list the guides."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ def _megabytes(folder: Path) -> int:
 
 
 def _cached() -> dict[str, int]:
-    """The hub's repositories in the cache of this machine → megabytes."""
+    """Repositories in the hub's cache on this machine → their sizes in MB."""
     from huggingface_hub import CacheNotFound, scan_cache_dir
 
     try:
         repositories = scan_cache_dir().repos
     except CacheNotFound:
         return {}
-    # A download that was broken off leaves a repository that holds no weights.
+    # An interrupted download leaves a repository that holds no weights.
     return {
         repository.repo_id: round(repository.size_on_disk / 1e6)
         for repository in repositories

@@ -1,1 +1,1 @@
-"""CLIP: loading it, its image tower, and prompts as it sees them. The home of open_clip."""
+"""CLIP as a guide: loading, image tower, and prompts as objectives. Only here is open_clip used."""

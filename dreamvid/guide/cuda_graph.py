@@ -1,7 +1,7 @@
-"""A guide's passes on a CUDA device: recorded once as graphs, then replayed as two launches.
+"""A guide's forward and backward pass on a CUDA device, each captured once as a CUDA graph.
 
-A step of a small tower takes the device less time than the host needs to launch its hundreds of
-kernels one by one.
+Replaying a graph takes one launch. A small tower's hundreds of kernels, launched one by one, take
+the host longer than they take the device.
 """
 
 from __future__ import annotations
@@ -15,63 +15,64 @@ from torch import Tensor
 Function = Callable[[Tensor], Tensor]
 
 PATIENCE = 3
-"""Calls in a row with one shape after which it is worth recording."""
+"""Calls in a row with the same shape before the passes are captured."""
 
 
 class GraphedFunction:
-    """`function`, differentiable in its one tensor, replayed where the same shape keeps coming.
+    """`function`, differentiable in its one tensor, replayed once its input's shape repeats.
 
-    One recording is held at a time, as it holds the memory of a whole pass. Where recording fails
-    the function is called as ever: it is slower and nothing else. What a replay gives is
-    overwritten by the next, so differentiate it before; without gradients nothing is replayed.
+    One capture is kept at a time, because it holds the memory of a whole pass. Where capturing
+    fails, `function` itself is called: slower, with the same result. The next replay overwrites the
+    result of the last, so differentiate it first. Without gradients nothing is captured.
     """
 
-    def __init__(self, function: Function, record: Callable[[Function, Tensor], Function]) -> None:
+    def __init__(self, function: Function, capture: Callable[[Function, Tensor], Function]) -> None:
+        """`capture` takes `function` and a sample input, and returns its replayable form."""
         self._function = function
-        self._record = record
+        self._capture = capture
         self._shape: torch.Size | None = None
         self._calls = 0
-        self._recorded: Function | None = None
+        self._captured: Function | None = None
 
     def __call__(self, images: Tensor) -> Tensor:
         if not (images.requires_grad and torch.is_grad_enabled()):
             return self._function(images)
         if images.shape != self._shape:
-            self._shape, self._calls, self._recorded = images.shape, 0, None
+            self._shape, self._calls, self._captured = images.shape, 0, None
         self._calls += 1
         if self._calls == PATIENCE + 1:
-            self._recorded = self._try_to_record(images)
-        return (self._recorded or self._function)(images)
+            self._captured = self._try_to_capture(images)
+        return (self._captured or self._function)(images)
 
-    def _try_to_record(self, images: Tensor) -> Function | None:
+    def _try_to_capture(self, images: Tensor) -> Function | None:
         try:
-            return self._record(self._function, images)
-        except RuntimeError:  # out of memory among them
+            return self._capture(self._function, images)
+        except RuntimeError:  # among others torch.OutOfMemoryError
             return None
 
 
-class RecordedPasses:
-    """Two CUDA graphs: `function` forwards and backwards, for tensors like `sample`."""
+class CapturedPasses:
+    """Two CUDA graphs, forward and backward pass, for tensors shaped like `sample`."""
 
     def __init__(self, function: Function, sample: Tensor) -> None:
         self.images = sample.detach().clone().requires_grad_()
-        self.forwards, self.backwards = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
+        self.forward_graph, self.backward_graph = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
         with torch.cuda.device(sample.device):
-            self._record(function, torch.cuda.Stream())  # type: ignore[no-untyped-call]
+            self._capture(function, torch.cuda.Stream())  # type: ignore[no-untyped-call]
 
-    def _record(self, function: Function, stream: torch.cuda.Stream) -> None:
+    def _capture(self, function: Function, stream: torch.cuda.Stream) -> None:
         stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):  # lazy set-up is not to be recorded
-            warm = function(self.images)
-            torch.autograd.grad(warm, self.images, torch.ones_like(warm))
+        with torch.cuda.stream(stream):  # lazy initialisation must not be captured
+            result = function(self.images)
+            torch.autograd.grad(result, self.images, torch.ones_like(result))
         torch.cuda.current_stream().wait_stream(stream)
-        # Other threads may be decoding or finding flow on the same device.
-        recording: Any = {"stream": stream, "capture_error_mode": "thread_local"}
-        with torch.cuda.graph(self.forwards, **recording):
+        # Other threads may decode or estimate flow on the same device meanwhile.
+        options: Any = {"stream": stream, "capture_error_mode": "thread_local"}
+        with torch.cuda.graph(self.forward_graph, **options):
             self.result = function(self.images)
-        self.pull = torch.empty_like(self.result)
-        with torch.cuda.graph(self.backwards, pool=self.forwards.pool(), **recording):
-            (self.gradient,) = torch.autograd.grad(self.result, self.images, self.pull)
+        self.grad_output = torch.empty_like(self.result)
+        with torch.cuda.graph(self.backward_graph, pool=self.forward_graph.pool(), **options):
+            (self.gradient,) = torch.autograd.grad(self.result, self.images, self.grad_output)
 
     def __call__(self, images: Tensor) -> Tensor:
         result: Tensor = _Replay.apply(images, self)
@@ -80,15 +81,15 @@ class RecordedPasses:
 
 class _Replay(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, images: Tensor, recording: RecordedPasses) -> Tensor:
-        ctx.recording = recording
-        recording.images.detach().copy_(images)
-        recording.forwards.replay()
-        return recording.result.detach()
+    def forward(ctx: Any, images: Tensor, captured: CapturedPasses) -> Tensor:
+        ctx.captured = captured
+        captured.images.detach().copy_(images)
+        captured.forward_graph.replay()
+        return captured.result.detach()
 
     @staticmethod
-    def backward(ctx: Any, *pulls: Tensor) -> tuple[Tensor, None]:
-        recording = ctx.recording
-        recording.pull.copy_(pulls[0])
-        recording.backwards.replay()
-        return recording.gradient.detach(), None
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
+        captured = ctx.captured
+        captured.grad_output.copy_(grad_outputs[0])
+        captured.backward_graph.replay()
+        return captured.gradient.detach(), None

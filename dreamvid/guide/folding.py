@@ -1,4 +1,4 @@
-"""The same image tower with fewer operations, as its weights never change again."""
+"""Inference-only rewrites of an image tower: fewer operations per pass, as weights never change."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def fold_batch_norms(visual: nn.Module) -> nn.Module:
-    """`visual`, changed in place so that it gives the same features sooner; in eval mode.
+    """Fold batch norms into the convolutions before them; returns `visual`, changed in place.
 
-    For ResNets, open_clip's and timm's, the built-in guide among them; other towers have nothing to
-    leave out.
+    Features stay the same up to rounding. This applies to open_clip's and timm's ResNets, the
+    built-in guide among them; other towers have nothing to fold. open_clip's attention pool is
+    replaced by `OneQueryPool`. The tower is put into eval mode, whose statistics are constant.
     """
     from open_clip.modified_resnet import ModifiedResNet
 
     visual.eval()
     for module in list(visual.modules()):
-        if isinstance(module, (nn.Sequential, *_residual())):
+        if isinstance(module, (nn.Sequential, *_sequential_types())):
             _fold_all(module)
     if isinstance(visual, ModifiedResNet):
         visual.attnpool = OneQueryPool(visual.attnpool)
@@ -29,19 +30,19 @@ def fold_batch_norms(visual: nn.Module) -> nn.Module:
 
 
 @cache
-def _residual() -> tuple[type[nn.Module], ...]:
-    """Networks and blocks that call their parts in the order in which they hold them."""
+def _sequential_types() -> tuple[type[nn.Module], ...]:
+    """Network and block classes that call their children in the order of registration."""
     from open_clip import modified_resnet
     from timm.models import resnet
 
-    own = (modified_resnet.ModifiedResNet, modified_resnet.Bottleneck)
-    return (*own, resnet.ResNet, resnet.BasicBlock, resnet.Bottleneck)
+    open_clips = (modified_resnet.ModifiedResNet, modified_resnet.Bottleneck)
+    return (*open_clips, resnet.ResNet, resnet.BasicBlock, resnet.Bottleneck)
 
 
 def _fold_all(module: nn.Module) -> None:
-    """Fold each batch norm next to a convolution, or to a stem that ends in one."""
+    """Fold each batch norm that follows a convolution, or a stem that ends in one."""
     for (name, before), (norm, after) in pairwise(list(module.named_children())):
-        # timm's norms with an activation in them are subclasses, and more than a scale and a shift.
+        # Subclasses are excluded: timm's contain an activation, which no convolution can absorb.
         if type(after) is not nn.BatchNorm2d:
             continue
         if isinstance(before, nn.Sequential):
@@ -51,7 +52,7 @@ def _fold_all(module: nn.Module) -> None:
 
 
 def _fold(parent: nn.Module, convolution: str, norm: str) -> None:
-    """Let the convolution do what the batch norm after it does to its result."""
+    """Replace the convolution by one that includes the batch norm, and the norm by an identity."""
     before = cast("nn.Conv2d", parent.get_submodule(convolution))
     after = cast("nn.BatchNorm2d", parent.get_submodule(norm))
     parent.set_submodule(convolution, fuse_conv_bn_eval(before, after))
@@ -59,30 +60,32 @@ def _fold(parent: nn.Module, convolution: str, norm: str) -> None:
 
 
 def cast_weights(visual: nn.Module, dtype: torch.dtype) -> None:
-    """Round the weights, in place, that autocast to `dtype` otherwise rounds in every pass.
+    """Cast, in place, the weights that autocast to `dtype` would otherwise cast in every pass.
 
-    Not those of subclasses, which may reckon with them before, nor of pools that stay in float32.
+    Subclasses of the usual layers are excluded, because they may compute with their weights first;
+    so are pools that stay in float32.
     """
     pools = [module for module in visual.modules() if isinstance(module, OneQueryPool)]
-    exact = {part for pool in pools for part in pool.modules()}
+    full_precision = {module for pool in pools for module in pool.modules()}
     for module in visual.modules():
-        kind = type(module)
-        if kind in (nn.Conv2d, nn.Linear, nn.MultiheadAttention) and module not in exact:
+        is_plain = type(module) in (nn.Conv2d, nn.Linear, nn.MultiheadAttention)
+        if is_plain and module not in full_precision:
             module.to(dtype)
 
 
 class OneQueryPool(nn.Module):
-    """open_clip's AttentionPool2d, reckoned for the one query whose result is used.
+    """open_clip's AttentionPool2d, computed for the only query whose output is used.
 
-    That is the mean of all places. Its keys and values need not be formed, either: with weights W
-    and places x, `q·(W x) = (q W)·x` and `Σ a (W x) = W (Σ a x)`, a product for each head instead
-    of one for each place. The keys' bias adds the same to all logits of a head, and cancels.
+    That query is the mean over all positions. Keys and values are not computed either: with weights
+    W and positions x, `q·(W x) = (q W)·x` and `Σ a (W x) = W (Σ a x)`, which takes one product per
+    head instead of one per position. The keys' bias adds the same number to all logits of a head
+    and cancels in the softmax.
     """
 
     def __init__(self, pool: Any) -> None:
         super().__init__()
         self.heads: int = pool.num_heads
-        self.place = pool.positional_embedding  # (1 + h·w, C)
+        self.positional_embedding = pool.positional_embedding  # (1 + h·w, C)
         self.query, self.key, self.value, self.out = (
             pool.q_proj,
             pool.k_proj,
@@ -91,18 +94,20 @@ class OneQueryPool(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, h, w) → (N, D)."""
-        # Little to do, and its sums over few places gain nothing from being rounded.
+        """Pool a feature map (N, C, h, w) to (N, D)."""
+        # In full precision: its few sums would gain no speed from being rounded.
         with torch.autocast(images.device.type, enabled=False):
-            return self._pool(images.flatten(2).mT.to(self.place.dtype))
+            return self._pool(images.flatten(2).mT.to(self.positional_embedding.dtype))
 
-    def _pool(self, places: Tensor) -> Tensor:
-        count, _, width = places.shape
-        places = torch.cat([places.mean(1, keepdim=True), places], 1) + self.place
+    def _pool(self, tokens: Tensor) -> Tensor:
+        """(N, h·w, C) → (N, D)."""
+        count, _, width = tokens.shape
+        tokens = torch.cat([tokens.mean(1, keepdim=True), tokens], 1) + self.positional_embedding
         by_head = (self.heads, width // self.heads, width)
-        query = self.query(places[:, 0]).view(count, *by_head[:2]) * by_head[1] ** -0.5
-        asked = torch.einsum("nhd,hdc->nhc", query, self.key.weight.view(by_head))
-        attention = (asked @ places.mT).softmax(-1)  # (N, heads, 1 + h·w)
-        found = torch.einsum("nhc,hdc->nhd", attention @ places, self.value.weight.view(by_head))
-        pooled: Tensor = self.out(found.flatten(1) + self.value.bias)
+        query = self.query(tokens[:, 0]).view(count, *by_head[:2]) * by_head[1] ** -0.5
+        query_by_key = torch.einsum("nhd,hdc->nhc", query, self.key.weight.view(by_head))
+        attention = (query_by_key @ tokens.mT).softmax(-1)  # (N, heads, 1 + h·w)
+        by_value = self.value.weight.view(by_head)
+        attended = torch.einsum("nhc,hdc->nhd", attention @ tokens, by_value)
+        pooled: Tensor = self.out(attended.flatten(1) + self.value.bias)
         return pooled

@@ -1,4 +1,4 @@
-"""Cutouts shown to a guide in parts, where the device's memory is too small for all at once."""
+"""Gradients accumulated over microbatches of cutouts, where all at once exceed the memory."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from torch import Tensor
 
 from dreamvid.dream.descent import Objective
 
-SAFE = 0.9
-"""Share of the free memory that is counted on: others use the device too."""
+USABLE_SHARE = 0.9
+"""Share of the free memory that a microbatch may take: others use the device too."""
 
 
 class Memory(Protocol):
-    """That of a device."""
+    """The memory of one device."""
 
     def free(self) -> int:
-        """Bytes that can still be had."""
+        """Bytes that can still be allocated."""
 
     def peak(self, work: Callable[[], object]) -> int:
-        """Bytes that `work` takes at its height."""
+        """Bytes that `work` allocates at its peak."""
 
 
 class CudaMemory:
-    """That of a CUDA device."""
+    """The memory of a CUDA device, as torch's allocator sees it."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -43,104 +43,113 @@ class CudaMemory:
 
 
 class MicrobatchSize:
-    """How many cutouts a guide's memory holds at once; `on_halved` is told each new number."""
+    """The number of cutouts that a guide processes at once; it only ever shrinks.
 
-    def __init__(self, on_halved: Callable[[int], None] = lambda count: None) -> None:
-        self.most: int | None = None
-        """None while all fit."""
-        self.is_foreseen = False
-        self._on_halved = on_halved
+    `on_limited` is called with each new number.
+    """
 
-    def foresee(self, count: int, peak_of: Callable[[int], int], free: int) -> None:
-        """Choose for `count` cutouts, from the bytes that some of them take and those there are."""
-        self.is_foreseen = True
+    def __init__(self, on_limited: Callable[[int], None] = lambda count: None) -> None:
+        self.limit: int | None = None
+        """None while all cutouts fit."""
+        self.is_estimated = False
+        self._on_limited = on_limited
+
+    def estimate(self, count: int, peak_of: Callable[[int], int], free: int) -> None:
+        """Choose the limit for `count` cutouts from `free` bytes.
+
+        `peak_of(n)` measures the bytes of a pass over n cutouts. They grow linearly with n, so two
+        passes suffice.
+        """
+        self.is_estimated = True
         if count < 3:
             return
         one, two = peak_of(1), peak_of(2)
         each = max(two - one, 1)
-        fitting = int((SAFE * free - max(one - each, 0)) // each)
+        fitting = int((USABLE_SHARE * free - max(one - each, 0)) // each)
         if fitting < count:
-            self.most = max(fitting, 1)
-            self._on_halved(self.most)
+            self.limit = max(fitting, 1)
+            self._on_limited(self.limit)
 
     def halve(self, count: int) -> None:
-        """`count` did not fit."""
-        self.most = count // 2
+        """Halve the limit, because `count` cutouts did not fit."""
+        self.limit = count // 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        self._on_halved(self.most)
+        self._on_limited(self.limit)
 
 
 class Microbatches:
-    """An objective that shows another one no more cutouts at once than memory holds.
+    """The objective `whole`, evaluated on microbatches of the cutouts with gradient accumulation.
 
-    Losses are means over cutouts, so that the gradients of parts, weighted by their sizes, add up
-    to that of the whole. What fits is reckoned from the free memory at the first sight, halved
-    where that was too much, and remembered in `portion`. Raises torch.OutOfMemoryError
-    where even one cutout is too much.
+    A loss is a mean over cutouts, so the gradients of microbatches, weighted by their sizes, add up
+    to the gradient of all cutouts. `microbatch_size` is estimated from the free memory at the first
+    call and halved where a microbatch still does not fit; it keeps the result for later calls.
+    Raises torch.OutOfMemoryError where a single cutout does not fit.
     """
 
     def __init__(
-        self, whole: Objective, portion: MicrobatchSize, memory: Memory | None = None
+        self, whole: Objective, microbatch_size: MicrobatchSize, memory: Memory | None = None
     ) -> None:
-        """`memory` is the device's own where there is none; only a CUDA device's is known."""
+        """`memory` is by default that of the cutouts' device, if CUDA; others are not measured."""
         self.size, self.compares = whole.size, whole.compares
-        self.whole, self.portion, self._memory = whole, portion, memory
+        self.whole, self.microbatch_size, self._memory = whole, microbatch_size, memory
 
     def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
         loss: Tensor = _Loss.apply(cutouts, source_cutouts, self)
         return loss
 
-    def descent(self, cutouts: Tensor, source_cutouts: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The loss and its gradient by the cutouts (N, 3, size, size)."""
+    def loss_and_gradient(
+        self, cutouts: Tensor, source_cutouts: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The loss, a scalar, and its gradient (N, 3, size, size) with respect to the cutouts."""
         while True:
             try:
-                self._foresee(cutouts, source_cutouts)
+                self._estimate(cutouts, source_cutouts)
                 return self._accumulate(cutouts, source_cutouts)
             except torch.OutOfMemoryError:
-                count = min(self.portion.most or len(cutouts), len(cutouts))
+                count = min(self.microbatch_size.limit or len(cutouts), len(cutouts))
                 if count == 1:
                     raise
-            # Not above: the exception's traceback holds what is to be freed.
-            self.portion.halve(count)
+            # Outside the handler: inside it, the exception's traceback keeps the tensors alive.
+            self.microbatch_size.halve(count)
 
-    def _foresee(self, cutouts: Tensor, source_cutouts: Tensor | None) -> None:
+    def _estimate(self, cutouts: Tensor, source_cutouts: Tensor | None) -> None:
         memory = self._memory or (CudaMemory(cutouts.device) if cutouts.is_cuda else None)
-        if self.portion.is_foreseen or memory is None:
+        if self.microbatch_size.is_estimated or memory is None:
             return
 
         def peak_of(count: int) -> int:
             before = None if source_cutouts is None else source_cutouts[:count]
             return memory.peak(lambda: self._accumulate(cutouts[:count], before))
 
-        self.portion.foresee(len(cutouts), peak_of, memory.free())
+        self.microbatch_size.estimate(len(cutouts), peak_of, memory.free())
 
     def _accumulate(self, cutouts: Tensor, source_cutouts: Tensor | None) -> tuple[Tensor, Tensor]:
-        count = self.portion.most or len(cutouts)
+        count = self.microbatch_size.limit or len(cutouts)
         gradients: list[Tensor] = []
         total = torch.zeros((), device=cutouts.device)
         for begin in range(0, len(cutouts), count):
-            part = cutouts[begin : begin + count].detach().requires_grad_()
+            microbatch = cutouts[begin : begin + count].detach().requires_grad_()
             before = None if source_cutouts is None else source_cutouts[begin : begin + count]
             with torch.enable_grad():
-                loss = self.whole(part, before) * (len(part) / len(cutouts))
-            gradients += torch.autograd.grad(loss, part)
+                loss = self.whole(microbatch, before) * (len(microbatch) / len(cutouts))
+            gradients += torch.autograd.grad(loss, microbatch)
             total = total + loss.detach()
         return total, torch.cat(gradients) if len(gradients) > 1 else gradients[0]
 
 
 class _Loss(torch.autograd.Function):
-    """A loss whose gradient is made along with it, because that, too, may exceed the memory."""
+    """A loss whose gradient is computed in the forward pass: one microbatch's graph at a time."""
 
     @staticmethod
     def forward(
-        ctx: Any, cutouts: Tensor, source_cutouts: Tensor | None, parts: Microbatches
+        ctx: Any, cutouts: Tensor, source_cutouts: Tensor | None, microbatches: Microbatches
     ) -> Tensor:
-        loss, gradient = parts.descent(cutouts, source_cutouts)
+        loss, gradient = microbatches.loss_and_gradient(cutouts, source_cutouts)
         ctx.save_for_backward(gradient)
         return loss
 
     @staticmethod
-    def backward(ctx: Any, *by_loss: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
-        return gradient * by_loss[0], None, None
+        return gradient * grad_outputs[0], None, None

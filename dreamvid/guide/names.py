@@ -1,4 +1,4 @@
-"""How guides are named, and which are worth knowing. Imports nothing heavy.
+"""Names of guides, and a list of recommended ones. This module imports nothing heavy.
 
 A guide's name is `mini` (built in), `MODEL:TAG` (an open_clip model and pretrained tag),
 `MODEL:FILE` (weights from a file), `hf-hub:ORG/NAME` or `local-dir:FOLDER`, a folder in
@@ -20,13 +20,13 @@ FORMS = "mini, MODEL:TAG, MODEL:FILE or hf-hub:ORG/NAME (see `dreamvid guides`)"
 
 @dataclass(frozen=True)
 class KnownGuide:
-    """A guide worth trying."""
+    """A recommended guide."""
 
     name: str
     megabytes: int
-    """Of the download: the parameters as float32."""
+    """Size of the download: the parameters as float32."""
     repository: str
-    """Where the hub keeps it."""
+    """Its repository on the Hugging Face hub, ORG/NAME."""
     note: str
 
 
@@ -72,23 +72,23 @@ KNOWN = (
 
 @dataclass(frozen=True)
 class GuideName:
-    """A guide's name, taken apart for open_clip."""
+    """A guide's name, split into open_clip's arguments."""
 
     text: str
     model: str
-    """open_clip's model name, schema included."""
+    """open_clip's model name, with `hf-hub:` or `local-dir:` where given."""
     pretrained: str | None
-    """A pretrained tag or a file of weights; None where the model names both."""
+    """A pretrained tag or a file of weights; None where `model` names a whole repository."""
 
     @property
     def is_local(self) -> bool:
-        """Whether nothing can need downloading."""
+        """Whether all of its files are on this machine by their own paths."""
         is_file = self.pretrained is not None and Path(self.pretrained).is_file()
         return is_file or self.model.startswith("local-dir:")
 
 
 def parse_guide(text: str) -> GuideName:
-    """Take a guide's name apart. Raises GuideError where no such guide can exist."""
+    """Split a guide's name. Raises GuideError where no such guide can exist."""
     if text in BUILT_IN:
         return GuideName(text, f"local-dir:{BUILT_IN[text]}", None)
     head, _, tail = text.partition(":")
@@ -109,7 +109,7 @@ def parse_guide(text: str) -> GuideName:
 
 
 def model_names() -> list[str]:
-    """The architectures of the installed open_clip: files in its folder, read without it."""
+    """The architectures of the installed open_clip, from its files: importing it takes seconds."""
     spec = find_spec("open_clip")
     folder = Path(spec.origin).parent if spec and spec.origin else Path()
     return sorted(file.stem for file in (folder / "model_configs").glob("*.json"))

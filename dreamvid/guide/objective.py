@@ -1,23 +1,48 @@
-"""Prompts as guides see them: what cutouts are asked to mean."""
+"""Objectives for whole films, and the one that CLIP and prompts make."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from dreamvid.config import PromptConfig, TargetConfig, TimeConfig, split_scene, split_weight
+from dreamvid.dream.descent import Objective
 from dreamvid.guide.loading import Clip, load_clip
 from dreamvid.guide.tower import ImageTower, see_whole
 from dreamvid.types import Mix, PromptWeights
 
 
+class FilmObjective(Objective, Protocol):
+    """A judge of cutouts that can guide a whole film: any differentiable one, CLIP or not.
+
+    `size`, `compares` and the loss are those of `Objective`; dreaming one image needs no more. The
+    two methods below let prompts change with time, and let progress be reported. A judge without
+    prompts that inherits from this class need only define `similarities`.
+    """
+
+    def at(self, prompt_weights: PromptWeights) -> FilmObjective:
+        """The objective at one moment; called for every frame, so it must be quick.
+
+        By default the objective itself, the same at all times.
+        """
+        return self
+
+    def similarities(self, images: Sequence[Tensor]) -> Tensor:
+        """Scores (K,) of K whole images (3, H, W): reported only, on any scale, higher is better.
+
+        Images are in [0, 1] and may differ in size. No gradient is asked for.
+        """
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
 class Targets:
-    """What prompts mean to one guide. Features are of unit length, (P, D); weights (P,)."""
+    """Prompts as features of one guide, of unit length (P, D), and their weights (P,)."""
 
     attract: Tensor
     attract_weights: Tensor
@@ -26,23 +51,23 @@ class Targets:
     directions: Tensor
     """normalise(T_B − T_A)."""
     ends: Tensor
-    """T_B of each direction, for reporting."""
+    """T_B of each direction: what similarities are measured to."""
     direction_weights: Tensor
     scenes: Tensor
-    """Texts that follow one another in time, (S, D): none of them holds until `at` a moment."""
+    """Texts that follow one another in time, (S, D); unused until `at` mixes two of them."""
 
-    def at(self, meaning: PromptWeights) -> Targets:
-        """What holds at one moment; its mix of scenes becomes the last that attracts."""
-        attract, weights = self.attract, (*meaning.prompt, *meaning.image_prompt)
-        if meaning.mix is not None:
-            attract = torch.cat([attract, mixed(self.scenes, meaning.mix)[None]])
-            weights = (*weights, meaning.mix_weight)
+    def at(self, prompt_weights: PromptWeights) -> Targets:
+        """The targets at one moment; the mix of scenes becomes the last attracting one."""
+        attract, weights = self.attract, (*prompt_weights.prompt, *prompt_weights.image_prompt)
+        if prompt_weights.mix is not None:
+            attract = torch.cat([attract, mixed(self.scenes, prompt_weights.mix)[None]])
+            weights = (*weights, prompt_weights.mix_weight)
         return replace(
             self,
             attract=attract,
             attract_weights=attract.new_tensor(weights),
-            repel_weights=attract.new_tensor(meaning.negative),
-            direction_weights=attract.new_tensor(meaning.to),
+            repel_weights=attract.new_tensor(prompt_weights.negative),
+            direction_weights=attract.new_tensor(prompt_weights.to),
         )
 
     def to(self, device: torch.device) -> Targets:
@@ -52,8 +77,8 @@ class Targets:
 def mixed(scenes: Tensor, mix: Mix) -> Tensor:
     """The point (D,) of unit length on the great circle between two of `scenes` (S, D).
 
-    Spherical linear interpolation (Shoemake, 1985): the meaning turns at an even pace, where a
-    straight mix would shorten and hurry in the middle.
+    Spherical linear interpolation (Shoemake, 1985): the angle grows in proportion to the share,
+    where linear interpolation would change fastest in the middle.
     """
     first, second = scenes[mix.first], scenes[mix.second]
     angle = 2 * ((second - first).norm() / 2).clamp(max=1).asin()
@@ -63,16 +88,17 @@ def mixed(scenes: Tensor, mix: Mix) -> Tensor:
     return F.normalize(turned, dim=0)
 
 
-class ClipObjective:
-    """The prompts as one guide sees them; see `dreamvid.dream.descent.Objective`.
+class ClipObjective(FilmObjective):
+    """The loss of cutouts with respect to the prompts, by one CLIP model.
 
         Σ w⁺·d(E(c(I)), T⁺)  +  Σ w⁻·max(0, ⟨E(c(I)), T⁻⟩)  −  Σ w·⟨E(c(I)) − E(c(S)), N⟩
 
-    averaged over cutouts c: d is the spherical distance, N a direction's normalised difference.
-    Negatives repel by plain cosine, as a spherical force would grow the further they are, and
-    only until unrelated: pushed on to its opposite, a negative undoes what the prompts attain.
-    Directions use the difference's projection, whose gradient, unlike its cosine's, is finite at
-    I = S.
+    averaged over cutouts c of the image I and its source S: E is the image tower, T a text's or a
+    picture's features, d the spherical distance, N = normalise(T_B − T_A) a direction.
+    Negatives repel by plain cosine, because the spherical distance's force grows with distance, and
+    only while the cosine is positive: an image pushed to the opposite of a negative loses what the
+    prompts attained. Directions use the projection onto N, whose gradient, unlike that of the
+    difference's cosine, is finite at I = S.
     """
 
     def __init__(self, tower: ImageTower, targets: Targets) -> None:
@@ -81,11 +107,12 @@ class ClipObjective:
         self.size = tower.size
         self.compares = len(targets.directions) > 0
 
-    def at(self, meaning: PromptWeights) -> ClipObjective:
-        """The same guide at a moment where `meaning` holds. Quick: no text is encoded anew."""
-        return ClipObjective(self.tower, self.targets.at(meaning))
+    def at(self, prompt_weights: PromptWeights) -> ClipObjective:
+        """The same guide with the prompts' weights at one moment; no text is encoded again."""
+        return ClipObjective(self.tower, self.targets.at(prompt_weights))
 
     def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
+        """The loss, a scalar; `source_cutouts` (the same windows) are needed for directions."""
         targets = self.targets
         features: Tensor = self.tower(cutouts)  # (N, D)
         attraction = spherical_distance(features @ targets.attract.T) @ targets.attract_weights
@@ -100,22 +127,22 @@ class ClipObjective:
 
     @torch.no_grad()
     def embed(self, images: Sequence[Tensor]) -> Tensor:
-        """K whole images (3, H, W) as the guide sees them, in one pass: (K, D), of unit length."""
+        """Features (K, D) of unit length of K whole images (3, H, W), in one pass."""
         return see_whole(self.tower, images)
 
     def similarity(self, image: Tensor) -> Tensor:
-        """Weighted mean cosine of the whole image (3, H, W) to what attracts; a scalar.
+        """Weighted mean cosine of the whole image (3, H, W) to the attracting prompts; a scalar.
 
-        Where nothing attracts, minus that to the negatives.
+        Without attracting prompts, minus the mean cosine to the negatives.
         """
         return self.similarities([image])[0]
 
     def similarities(self, images: Sequence[Tensor]) -> Tensor:
-        """Those of K images, seen in one pass: (K,)."""
+        """The similarity of each of K images (3, H, W), in one pass: (K,)."""
         return self.agreement(self.embed(images))
 
     def agreement(self, features: Tensor) -> Tensor:
-        """The similarity of images by their features (K, D), as `embed` gives them: (K,)."""
+        """The similarity (K,) of images from their features (K, D), as `embed` gives them."""
         targets = self.targets
         wanted = torch.cat([targets.attract, targets.ends])
         weights = torch.cat([targets.attract_weights, targets.direction_weights])
@@ -125,9 +152,9 @@ class ClipObjective:
 
 
 def spherical_distance(cosine: Tensor) -> Tensor:
-    """`2·asin(‖u−v‖/2)²` of unit vectors from their cosine: half the squared angle between them.
+    """`2·asin(‖u−v‖/2)²` of unit vectors u, v from their cosine: half their squared angle.
 
-    Finite in value and gradient for all cosines; at ±1 the gradient is cut to 0.
+    Value and gradient are finite for all cosines; at ±1 the gradient is 0.
     """
     return torch.acos(cosine.clamp(-1 + 1e-6, 1 - 1e-6)).square() / 2
 
@@ -135,9 +162,10 @@ def spherical_distance(cosine: Tensor) -> Tensor:
 def create_objective(
     clip: Clip, prompts: PromptConfig, images: Sequence[Tensor] = ()
 ) -> ClipObjective:
-    """What `prompts` mean to `clip`; `images` are the pictures of its image prompts, in order.
+    """The objective that `prompts` make with `clip`.
 
-    The text tower is not kept: with `clip` gone, it is freed.
+    `images` (3, H, W) are the pictures of the image prompts, in order. The objective keeps the
+    image tower alone: once `clip` is dropped, the text tower is freed.
     """
     texts, weights = _split(prompts.prompt)
     _, image_weights = _split(prompts.image_prompt)
@@ -164,10 +192,10 @@ def create_objectives(
     images: Sequence[Tensor] = (),
     on_warning: Callable[[str], None] = lambda message: None,
 ) -> list[ClipObjective]:
-    """The prompts of `config` as each of its guides sees them; `images` as in `create_objective`.
+    """The objective of each guide of `config`; `images` as in `create_objective`.
 
-    `on_warning` is told, in one line, of a prompt that is too long for a guide. Raises GuideError
-    where a guide cannot be had.
+    `on_warning` is called with one line for each prompt that is too long for a guide. Raises
+    GuideError where a guide is not available.
     """
     objectives = []
     for guide in config.guide:
@@ -176,12 +204,12 @@ def create_objectives(
             if not clip.reads_all(text):
                 on_warning(f"guide '{guide}' has no room for the end of '{text}'")
         objectives.append(create_objective(clip, config, images))
-        del clip  # two would not fit everywhere
+        del clip  # before the next one is loaded: the memory may not hold two
     return objectives
 
 
 def _texts(prompts: PromptConfig) -> list[str]:
-    """All that a text tower is asked for."""
+    """All texts that a text tower encodes."""
     scenes = prompts.at if isinstance(prompts, TimeConfig) else []
     weighted = [*prompts.prompt, *prompts.negative, *prompts.to]
     return [*_split(weighted)[0], *prompts.from_, *(split_scene(text)[0] for _, text in scenes)]

@@ -1,4 +1,4 @@
-"""A guide's image side, and whole pictures as it sees them."""
+"""A guide's image tower, and whole pictures shown to it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from torch import Tensor, nn
 
 from dreamvid.dream.cutouts import crop
 from dreamvid.errors import GuideError
-from dreamvid.guide.cuda_graph import GraphedFunction, RecordedPasses
+from dreamvid.guide.cuda_graph import CapturedPasses, GraphedFunction
 from dreamvid.guide.folding import cast_weights
 
 
 class ImageTower(nn.Module):
-    """A guide's image side: (N, 3, size, size) R'G'B' in [0, 1] → (N, D) of unit length.
+    """A guide's image tower: (N, 3, size, size) R'G'B' in [0, 1] → (N, D) of unit length.
 
-    Owns its normalisation and input size; frozen; autocasts to `dtype`, where that is not float32.
+    It normalises its input itself. Its weights need no gradient. It autocasts to `dtype` where that
+    is not float32; its output has the input's dtype.
     """
 
     def __init__(
@@ -28,7 +29,10 @@ class ImageTower(nn.Module):
         preprocess: dict[str, Any],
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        """`visual` and its `preprocess_cfg`, as open_clip has them. Raises GuideError."""
+        """Wrap open_clip's `visual` with its `preprocess_cfg`: size, mean and std of its input.
+
+        Raises GuideError where the input is not square.
+        """
         super().__init__()
         size = preprocess["size"]
         sides = {size} if isinstance(size, int) else set(size)
@@ -45,41 +49,41 @@ class ImageTower(nn.Module):
         self.eval().requires_grad_(False)
         if dtype != torch.float32:
             cast_weights(self.visual, dtype)
-        self._replayed = GraphedFunction(self._see, RecordedPasses)
+        self._graphed = GraphedFunction(self._features, CapturedPasses)
 
     def forward(self, images: Tensor) -> Tensor:
         normalised = torch.addcmul(self.shift, images, self.scale)
         normalised = normalised.contiguous(memory_format=torch.channels_last)
-        see = self._replayed if images.is_cuda else self._see
-        unit: Tensor = F.normalize(see(normalised).to(images.dtype), dim=-1)
+        features = self._graphed if images.is_cuda else self._features
+        unit: Tensor = F.normalize(features(normalised).to(images.dtype), dim=-1)
         return unit
 
-    def _see(self, normalised: Tensor) -> Tensor:
+    def _features(self, normalised: Tensor) -> Tensor:
         """Features (N, D) of any length and precision."""
-        with self._lowered(normalised.device.type):
+        with self._autocast(normalised.device.type):
             features = self.visual(normalised)
         if isinstance(features, tuple):  # CoCa: pooled features and tokens
             features = features[0]
         pooled: Tensor = features
         return pooled
 
-    def _lowered(self, device_type: str) -> AbstractContextManager[object]:
+    def _autocast(self, device_type: str) -> AbstractContextManager[object]:
         if self.dtype == torch.float32:
             return nullcontext()
-        # A cache of rounded weights would outlive the graph that is being recorded.
+        # A cache of cast weights would not survive the CUDA graph that is being captured.
         return torch.autocast(device_type, self.dtype, cache_enabled=False)
 
 
 def see_whole(tower: ImageTower, images: Sequence[Tensor]) -> Tensor:
-    """The features (K, D) of K whole pictures (3, H, W), on any device."""
+    """The features (K, D) of K whole pictures (3, H, W) of any sizes, on any device."""
     shown = [crop(image, _whole(image), tower.size) for image in images]
     features: Tensor = tower(torch.cat(shown).to(tower.scale.device))
     return features
 
 
 def _whole(image: Tensor) -> Tensor:
-    """The one window (1, 4) that shows all of `image`, reflected at its longer sides."""
+    """The one window (1, 4) that shows all of `image`; its shorter side is padded by reflection."""
     height, width = image.shape[1:]
     half = max(height, width) / 2
-    reach = torch.tensor([half / width, half / height], device=image.device)
-    return torch.cat([0.5 - reach, 0.5 + reach])[None]
+    half_window = torch.tensor([half / width, half / height], device=image.device)
+    return torch.cat([0.5 - half_window, 0.5 + half_window])[None]

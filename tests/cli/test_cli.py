@@ -23,7 +23,7 @@ from dreamvid.config import EvalConfig, ImageConfig, Section, VideoConfig, ZoomC
 from dreamvid.dream import descent
 from dreamvid.errors import DreamvidError, MediaError
 from dreamvid.film.recipe import METADATA_KEY
-from dreamvid.guide import loading
+from dreamvid.guide import hub
 from dreamvid.media import ColourTags, VideoReader, probe, read_image, write_image
 from dreamvid.motion.camera import Camera, view
 from tests.cli.conftest import Result, refused
@@ -489,7 +489,7 @@ def test_a_prompt_that_is_no_picture_is_told(dreamvid, picture, tmp_path):
     ],
 )
 def test_a_guide_that_cannot_be_had_is_told(dreamvid, clip, tmp_path, monkeypatch, name, message):
-    monkeypatch.setattr(loading, "_hub_answers", lambda: False)
+    monkeypatch.setattr(hub, "hub_answers", lambda: False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     refused(dreamvid("video", clip, tmp_path / "out.mp4", *ROSE, "-q", "-g", name), 1, message)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""A frozen tower gives what the one it was made of gives, and its gradient."""
+"""A folded tower gives the features and gradients of the tower it was made from."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ def test_features_and_gradients_are_the_same(vision):
     visual = tower(vision)
     expected = seen(visual)
     assert expected[1].abs().max() > 1e-6
-    frozen = fold_batch_norms(deepcopy(visual))
-    for found, wanted in zip(seen(frozen), expected, strict=True):
+    folded = fold_batch_norms(deepcopy(visual))
+    for found, wanted in zip(seen(folded), expected, strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9 * wanted.abs().max().item())
 
 
 @pytest.mark.parametrize("vision", [RESNET, TIMM])
 def test_a_resnet_loses_its_batch_norms(vision):
-    frozen = fold_batch_norms(tower(vision))
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in frozen.modules())
+    folded = fold_batch_norms(tower(vision))
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
 
 
 def test_a_transformer_loses_nothing():
@@ -66,12 +66,12 @@ def test_a_transformer_loses_nothing():
 
 
 @pytest.mark.parametrize("vision", [RESNET, TIMM, TRANSFORMER])
-def test_lowered_weights_change_no_bit_of_what_autocast_gives(vision):
+def test_cast_weights_change_no_bit_of_what_autocast_gives(vision):
     visual = fold_batch_norms(tower(vision).float())
-    lowered = deepcopy(visual)
-    cast_weights(lowered, torch.bfloat16)
-    large = [values for values in lowered.parameters() if values.ndim > 1]
+    low_precision = deepcopy(visual)
+    cast_weights(low_precision, torch.bfloat16)
+    large = [values for values in low_precision.parameters() if values.ndim > 1]
     assert sum(values.dtype == torch.bfloat16 for values in large) >= len(large) / 2
     with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
-        found, wanted = (seen(each, torch.float32) for each in (lowered, visual))
+        found, wanted = (seen(each, torch.float32) for each in (low_precision, visual))
     assert all(map(torch.equal, found, wanted))

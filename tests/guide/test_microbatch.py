@@ -31,7 +31,7 @@ class Cramped:
         return self.inner(cutouts, source_cutouts)
 
 
-def descent(objective: Objective, cutouts: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+def evaluated(objective: Objective, cutouts: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
     """The loss, and twice its gradient: as a graph around it asks for it."""
     leaf = cutouts.clone().requires_grad_()
     loss = objective(leaf, before)
@@ -41,14 +41,14 @@ def descent(objective: Objective, cutouts: Tensor, before: Tensor) -> tuple[Tens
 
 @pytest.mark.parametrize("inner", [TowardsColour(RED), AwayFromSource()])
 @pytest.mark.parametrize("room", [11, 5, 2, 1])
-def test_in_parts_the_gradient_is_the_same(inner, room):
+def test_in_microbatches_the_gradient_is_the_same(inner, room):
     torch.manual_seed(0)
     cutouts, before = torch.rand(11, 3, 16, 16), torch.rand(11, 3, 16, 16)
     told: list[int] = []
-    loss, gradient = descent(
+    loss, gradient = evaluated(
         Microbatches(Cramped(room, inner), MicrobatchSize(told.append)), cutouts, before
     )
-    expected_loss, expected = descent(inner, cutouts, before)
+    expected_loss, expected = evaluated(inner, cutouts, before)
     torch.testing.assert_close(gradient, expected, atol=1e-9, rtol=1e-5)
     torch.testing.assert_close(loss, expected_loss)
     assert told == {11: [], 5: [5], 2: [5, 2], 1: [5, 2, 1]}[room]
@@ -56,13 +56,13 @@ def test_in_parts_the_gradient_is_the_same(inner, room):
 
 def test_what_memory_takes_is_remembered_from_frame_to_frame():
     cramped = Cramped(3, TowardsColour(RED))
-    parts = Microbatches(cramped, MicrobatchSize())
+    microbatches = Microbatches(cramped, MicrobatchSize())
     config = DreamConfig(steps=4, octaves=2, cutouts=8)
     source = torch.rand(3, 40, 48)
-    first = descend(source, [parts], config)
-    assert parts.portion.most == 2
+    first = descend(source, [microbatches], config)
+    assert microbatches.microbatch_size.limit == 2
     cramped.shown.clear()
-    again = descend(source, [parts], config)
+    again = descend(source, [microbatches], config)
     assert set(cramped.shown) == {2}
     assert torch.equal(first, again)
     whole = descend(source, [TowardsColour(RED)], config)
@@ -107,22 +107,22 @@ def test_what_fits_is_chosen_from_the_free_memory_before_all_are_shown(free, mos
     cutouts = torch.rand(11, 3, 16, 16)
     told: list[int] = []
     inner = Cramped(11, TowardsColour(RED))
-    portion = MicrobatchSize(told.append)
-    parts = Microbatches(inner, portion, Budget(free, inner.shown))
-    loss, gradient = descent(parts, cutouts, cutouts)
+    microbatch_size = MicrobatchSize(told.append)
+    microbatches = Microbatches(inner, microbatch_size, Budget(free, inner.shown))
+    loss, gradient = evaluated(microbatches, cutouts, cutouts)
     assert inner.shown[:2] == [1, 2]
     assert max(inner.shown[2:]) == min(most or 11, 11)
     assert told == ([most] if most and most < 11 else [])
-    expected_loss, expected = descent(TowardsColour(RED), cutouts, cutouts)
+    expected_loss, expected = evaluated(TowardsColour(RED), cutouts, cutouts)
     torch.testing.assert_close(gradient, expected, atol=1e-9, rtol=1e-5)
     torch.testing.assert_close(loss, expected_loss)
     inner.shown.clear()
-    descent(Microbatches(inner, portion, Budget(0, inner.shown)), cutouts, cutouts)
+    evaluated(Microbatches(inner, microbatch_size, Budget(0, inner.shown)), cutouts, cutouts)
     assert max(inner.shown) == min(most or 11, 11)  # remembered: not looked at anew
 
 
-def test_what_was_foreseen_too_large_is_halved():
+def test_an_estimate_that_is_too_large_is_halved():
     cutouts, inner = torch.rand(12, 3, 16, 16), Cramped(3, TowardsColour(RED))
-    portion = MicrobatchSize()
-    descent(Microbatches(inner, portion, Budget(550, inner.shown)), cutouts, cutouts)
-    assert portion.most == 2  # of 9 foreseen, 4 and 2
+    microbatch_size = MicrobatchSize()
+    evaluated(Microbatches(inner, microbatch_size, Budget(550, inner.shown)), cutouts, cutouts)
+    assert microbatch_size.limit == 2  # of 9 estimated, 4 and 2
