@@ -159,6 +159,14 @@ def crop(image: Tensor, windows: Tensor, size: int) -> Tensor:
     return resample(image, rows.dense(), columns.dense())
 
 
+def whole_window(image: Tensor) -> Tensor:
+    """The one window (1, 4) that shows all of `image`; its shorter side is padded by reflection."""
+    height, width = image.shape[1:]
+    half = max(height, width) / 2
+    half_window = torch.tensor([half / width, half / height], device=image.device)
+    return torch.cat([0.5 - half_window, 0.5 + half_window])[None]
+
+
 def resample(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """`rows · image · columnsᵀ` for (N, S, H), (3, H, W) and (N, S, W) → (N, 3, S, S)."""
     return rows[:, None] @ image @ columns[:, None].mT

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dreamvid.config import VideoConfig
 from dreamvid.device import choose_device
@@ -177,7 +177,8 @@ Guard = Callable[[Callable[..., None]], Callable[..., None]]
 def _write(stage: _Stage, dreamed: DreamedFrame, reporter: Reporter, until_stopped: Guard) -> None:
     """Deliver a frame to the result, and tell of it."""
     images = [dreamed.source, dreamed.frame.image]
-    before, after = mean_similarities(dreamed.settings.objectives, images)
+    objectives = cast("Sequence[Microbatches]", dreamed.settings.objectives)
+    before, after = mean_similarities(objectives, images)
     reporter.count(before, after)
     reporter.tally.note_outcome(dreamed)
     delivered = stage.view.exposed(stage.delivery.finish(dreamed.frame, dreamed.source))

@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from dreamvid.config import ImageConfig, VideoConfig, ZoomConfig, split_weight
 from dreamvid.control.schedule import Schedule
 from dreamvid.dream.descent import Objective
 from dreamvid.film.sequence import FrameSettings, SettingsAt
 from dreamvid.guide.microbatch import Microbatches, MicrobatchSize
-from dreamvid.guide.objective import ClipObjective, create_objectives
+from dreamvid.guide.objective import FilmObjective, as_film_objective, create_objectives
 from dreamvid.media.still import read_image
 from dreamvid.types import Frame
 
@@ -29,13 +29,13 @@ def load_objectives(
     device: torch.device,
     reporter: Reporter,
     own: Sequence[Objective] | None = None,
-) -> Sequence[ClipObjective]:
+) -> Sequence[FilmObjective]:
     """The prompts, pictures among them, as each guide sees them; `own` instead, where given.
 
     Raises GuideError, MediaError.
     """
     if own is not None:
-        return cast("Sequence[ClipObjective]", own)
+        return [as_film_objective(each) for each in own]
     images = [read_image(Path(split_weight(text)[0])) for text in config.image_prompt]
     objectives = create_objectives(config, device, images, reporter.warn)
     reporter.say(f"dreaming on {device} with {', '.join(config.guide)}")
@@ -43,7 +43,7 @@ def load_objectives(
 
 
 def scheduled_settings(
-    schedule: Schedule[VideoConfig], objectives: Sequence[ClipObjective]
+    schedule: Schedule[VideoConfig], objectives: Sequence[FilmObjective]
 ) -> SettingsAt:
     """Settings for `dream_frames` that follow `schedule`, by each frame's own time."""
 
@@ -54,12 +54,12 @@ def scheduled_settings(
     return settings_at
 
 
-def with_microbatches(settings_at: SettingsAt, on_halved: Callable[[int], None]) -> SettingsAt:
+def with_microbatches(settings_at: SettingsAt, on_limited: Callable[[int], None]) -> SettingsAt:
     """The same settings, each guide shown as many cutouts at once as the memory holds.
 
-    `on_halved` is told each smaller number.
+    `on_limited` is told each smaller number.
     """
-    sizes: defaultdict[int, MicrobatchSize] = defaultdict(lambda: MicrobatchSize(on_halved))
+    sizes: defaultdict[int, MicrobatchSize] = defaultdict(lambda: MicrobatchSize(on_limited))
 
     def microbatched(frame: Frame, index: int) -> FrameSettings:
         settings = settings_at(frame, index)
@@ -71,8 +71,9 @@ def with_microbatches(settings_at: SettingsAt, on_halved: Callable[[int], None])
     return microbatched
 
 
-def mean_similarities(objectives: Sequence[Objective], images: Sequence[Tensor]) -> list[float]:
+def mean_similarities(
+    objectives: Sequence[FilmObjective | Microbatches], images: Sequence[Tensor]
+) -> list[float]:
     """The similarity of images (3, H, W) to the prompts, the mean over all objectives."""
-    whole = [cast("ClipObjective", getattr(each, "whole", each)) for each in objectives]
-    by_guide = [objective.similarities(images).tolist() for objective in whole]
-    return [sum(each) / len(whole) for each in zip(*by_guide, strict=True)]
+    by_guide = [objective.similarities(images).tolist() for objective in objectives]
+    return [sum(each) / len(objectives) for each in zip(*by_guide, strict=True)]

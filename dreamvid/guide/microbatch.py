@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
 from torch import Tensor
 
 from dreamvid.dream.descent import Objective
+
+if TYPE_CHECKING:
+    from dreamvid.guide.objective import FilmObjective
 
 USABLE_SHARE = 0.9
 """Share of the free memory that a microbatch may take: others use the device too."""
@@ -97,6 +100,10 @@ class Microbatches:
     def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
         loss: Tensor = _Loss.apply(cutouts, source_cutouts, self)
         return loss
+
+    def similarities(self, images: Sequence[Tensor]) -> Tensor:
+        """The scores (K,) of K images by `whole`, where that is a `FilmObjective`."""
+        return cast("FilmObjective", self.whole).similarities(images)
 
     def loss_and_gradient(
         self, cutouts: Tensor, source_cutouts: Tensor | None

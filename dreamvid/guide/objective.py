@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from dreamvid.config import PromptConfig, TargetConfig, TimeConfig, split_scene, split_weight
+from dreamvid.dream.cutouts import crop, whole_window
 from dreamvid.dream.descent import Objective
 from dreamvid.guide.loading import Clip, load_clip
 from dreamvid.guide.tower import ImageTower, see_whole
@@ -38,6 +39,32 @@ class FilmObjective(Objective, Protocol):
         Images are in [0, 1] and may differ in size. No gradient is asked for.
         """
         raise NotImplementedError
+
+
+class Unprompted(FilmObjective):
+    """A plain `Objective` as one that guides a film: the same at all times.
+
+    Its score of an image is minus its loss of the whole image, compared with itself where it
+    compares.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        self.size, self.compares = objective.size, objective.compares
+        self._objective = objective
+
+    def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
+        return self._objective(cutouts, source_cutouts)
+
+    @torch.no_grad()
+    def similarities(self, images: Sequence[Tensor]) -> Tensor:
+        shown = [crop(image, whole_window(image), self.size) for image in images]
+        return torch.stack([-self(each, each if self.compares else None) for each in shown])
+
+
+def as_film_objective(objective: Objective) -> FilmObjective:
+    """The objective itself where it can guide a film, else wrapped so that it can."""
+    can_guide = hasattr(objective, "at") and hasattr(objective, "similarities")
+    return cast("FilmObjective", objective) if can_guide else Unprompted(objective)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dreamvid.dream.cutouts import crop
+from dreamvid.dream.cutouts import crop, whole_window
 from dreamvid.errors import GuideError
 from dreamvid.guide.cuda_graph import CapturedPasses, GraphedFunction
 from dreamvid.guide.folding import cast_weights
@@ -76,14 +76,6 @@ class ImageTower(nn.Module):
 
 def see_whole(tower: ImageTower, images: Sequence[Tensor]) -> Tensor:
     """The features (K, D) of K whole pictures (3, H, W) of any sizes, on any device."""
-    shown = [crop(image, _whole(image), tower.size) for image in images]
+    shown = [crop(image, whole_window(image), tower.size) for image in images]
     features: Tensor = tower(torch.cat(shown).to(tower.scale.device))
     return features
-
-
-def _whole(image: Tensor) -> Tensor:
-    """The one window (1, 4) that shows all of `image`; its shorter side is padded by reflection."""
-    height, width = image.shape[1:]
-    half = max(height, width) / 2
-    half_window = torch.tensor([half / width, half / height], device=image.device)
-    return torch.cat([0.5 - half_window, 0.5 + half_window])[None]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dreamvid.control.schedule import Schedule, Setting
-    from dreamvid.guide.objective import ClipObjective
+    from dreamvid.guide.objective import FilmObjective
     from dreamvid.media.frames import FrameWriter
     from dreamvid.media.sound import SoundSource
     from dreamvid.media.writer import VideoWriter
@@ -171,7 +171,7 @@ class _Film:
     size: tuple[int, int]
     """(height, width) of a frame."""
     schedule: Schedule[ZoomConfig]
-    objectives: Sequence[ClipObjective]
+    objectives: Sequence[FilmObjective]
 
     def setting_at(self, time: Fraction) -> Setting[ZoomConfig]:
         """All settings at `time`."""
@@ -181,7 +181,7 @@ class _Film:
         """The options at `time`."""
         return self.setting_at(time).config
 
-    def objectives_at(self, time: Fraction) -> list[ClipObjective]:
+    def objectives_at(self, time: Fraction) -> list[FilmObjective]:
         """The objectives at `time`, each with the weights of its prompts then."""
         return [objective.at(self.setting_at(time).prompts) for objective in self.objectives]
 
