@@ -169,7 +169,7 @@ class View:
 
     def exposed(self, frame: Frame) -> Frame:
         """With the blur of the camera's own motion."""
-        from dreamvid.zooms.endless import expose
+        from dreamvid.motion.camera import expose
 
         if self.camera is None or not self.shutter:
             return frame

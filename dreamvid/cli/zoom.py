@@ -185,7 +185,8 @@ def _setting(schedule: Schedule[ZoomConfig], time: Fraction, index: int) -> Sett
 
 def _endless(picture: Tensor, film: Film, report: Report) -> Iterator[Shot]:
     """Frames as they begin and as they are dreamed."""
-    from dreamvid.zooms.endless import dream_zoom, expose
+    from dreamvid.motion.camera import expose
+    from dreamvid.zooms.endless import dream_zoom
 
     camera = film.camera
     zoomed = dream_zoom(

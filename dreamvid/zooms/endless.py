@@ -125,19 +125,6 @@ def _rim(camera: Camera, times: Sequence[Fraction], height: int, width: int) -> 
     return 0
 
 
-def expose(frame: Frame, camera: Camera, shutter: Fraction) -> Frame:
-    """`frame` as a shutter sees it that is open for so many seconds while the camera moves."""
-    height, width = frame.image.shape[1:]
-    moments = camera.exposures(frame.time, shutter, height, width)
-    if len(moments) == 1:
-        return frame
-    views = [
-        resample(frame.image, camera.back(moment, frame.time, height, width), height, width)
-        for moment in moments
-    ]
-    return frame.with_image(torch.stack(views).mean(0).clamp(0, 1))
-
-
 @dataclass(frozen=True, eq=False)
 class Sheet:
     """What has been dreamed so far, larger and finer than a frame."""
