@@ -20,7 +20,7 @@ def tell_loop(file: Path, *, as_json: bool, flow: str = "dis", weights: str | No
 
     with VideoReader(file) as frames:
         try:
-            measure = measure_loop(frames, create_flow(flow, "cpu", weights))
+            measure = measure_loop(frames, create_flow(flow, "cpu", weights).backward)
         except ValueError as error:
             raise MediaError(f"'{file}' cannot be measured: {error}") from None
     if as_json:

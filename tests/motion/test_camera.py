@@ -125,7 +125,7 @@ def test_what_leaves_the_frame_is_not_trusted():
 def test_the_known_flow_agrees_with_the_estimated_one(camera):
     before = texture(160, 200)
     back = camera.back(NOW, BEFORE, 160, 200)
-    estimated = create_flow("dis", "cpu")(resample(before, back, 160, 200), before)
+    estimated = create_flow("dis", "cpu").backward(resample(before, back, 160, 200), before)
     known = camera.flow(NOW, BEFORE, 160, 200)
     inside = seen_in(known, 160, 200)[0].bool()
     error = (estimated - known).norm(dim=0)[inside]

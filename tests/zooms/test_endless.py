@@ -171,9 +171,9 @@ def test_a_zoom_that_strikes_is_seen_when_it_strikes():
 
     camera = Camera(course=Course(rates_at, Fraction(24)))
     frames = [one.frame.image for one in film(camera, 19, source=texture(160, 160))]
-    flow = create_flow("dis", "cpu")
+    backward = create_flow("dis", "cpu").backward
     measured = [
-        -24 * math.log(abs(fit_similarity(flow(now, before)).factor))
+        -24 * math.log(abs(fit_similarity(backward(now, before)).factor))
         for before, now in pairwise(frames)
     ]
     asked = [math.log(rates_at(step)[0]) for step in range(1, 19)]
