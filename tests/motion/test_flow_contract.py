@@ -26,7 +26,7 @@ def best_shift(current: Tensor, previous: Tensor) -> tuple[Tensor, Tensor]:
 
     def difference(shift: tuple[int, int]) -> float:
         dx, dy = shift
-        return float((current - previous.roll((-dy, -dx), (1, 2))).abs().mean())
+        return float((current.detach() - previous.roll((-dy, -dx), (1, 2))).abs().mean())
 
     dx, dy = min(SHIFTS, key=difference)
     backward = torch.tensor([float(dx), float(dy)]).view(2, 1, 1).repeat(1, *current.shape[1:])
@@ -93,7 +93,7 @@ def test_it_keeps_no_gradient(estimate: FlowEstimator) -> None:
 
 
 def known_shift(current: Tensor, previous: Tensor) -> tuple[Tensor, Tensor]:
-    """The flow of `test_a_film_is_dreamed_along_a_strangers_flow`."""
+    """The exact flow of the film below."""
     backward = torch.tensor([2.0, 0.0]).view(2, 1, 1).repeat(1, *current.shape[1:])
     return backward, -backward
 
