@@ -1,9 +1,10 @@
-"""The data that crosses module borders, and the seams that alternatives fill.
+"""The data that crosses module borders, and the interfaces that alternatives implement.
 
 A frame's image is float32 (3, H, W), R'G'B' as coded, in [0, 1]. Flow is float32 (2, H, W) in
-pixels, channels (dx, dy), *backward*: it lives on the current frame's grid and says where each
-pixel was, `current[:, y, x] ≈ previous[:, y + dy, x + dx]`. Trust is float32 (1, H, W), 1 where
-the flow can be believed. Time is an exact Fraction of seconds.
+pixels, channels (dx, dy). *Backward* flow lives on the current frame's grid and says where each
+pixel was: `current[:, y, x] ≈ previous[:, y + dy, x + dx]`. Trust is float32 (1, H, W), 1 where
+the flow is reliable and 0 where it is not; the literature calls it consistency mask or
+reliability. Time is an exact Fraction of seconds.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture and when it is shown."""
+    """An image and the time at which it is shown."""
 
     image: Tensor
     """float32 (3, H, W), R'G'B' as coded, in [0, 1]."""
     time: Fraction
     """Presentation time in seconds: pts × time_base."""
     duration: Fraction | None = None
-    """How long it is shown, in seconds, where the container says so."""
+    """Seconds for which it is shown; None where the container does not say."""
     alpha: Tensor | None = None
     """float32 (1, H, W) in [0, 1], straight, not multiplied into the image; None where opaque."""
 
@@ -34,7 +35,7 @@ class Frame:
         check_image(self.image)
 
     def with_image(self, image: Tensor) -> Frame:
-        """The same moment with another picture."""
+        """The same frame with another image."""
         return replace(self, image=image)
 
     def __repr__(self) -> str:
@@ -43,37 +44,51 @@ class Frame:
 
 @dataclass(frozen=True)
 class Mix:
-    """Two neighbours of a row of texts, and how far the way from one to the other is gone."""
+    """Two neighbours in a row of texts, and their proportion."""
 
     first: int
     """Index of a text."""
     second: int
+    """Index of the next text; the same index where one text holds alone."""
     share: float
-    """Of the second, 0 to 1."""
+    """Share of the second text, 0 to 1."""
 
 
 @dataclass(frozen=True)
 class PromptWeights:
-    """What of the prompts holds at one moment: weights from 0 on, in the order of the options."""
+    """Weights of all prompts at one moment, from 0 on, in the order of the options."""
 
     prompt: tuple[float, ...] = ()
     image_prompt: tuple[float, ...] = ()
     negative: tuple[float, ...] = ()
     to: tuple[float, ...] = ()
     mix: Mix | None = None
-    """Of the texts that follow one another in time; None where there are none."""
+    """The texts that follow one another in time; None where there are none."""
     mix_weight: float = 1.0
+    """Weight of the mix."""
 
 
 class FlowEstimator(Protocol):
-    """Estimates backward optical flow; see the module's docstring for sign and units."""
+    """Estimates optical flow between two frames in both directions at once."""
 
-    def __call__(self, current: Tensor, previous: Tensor) -> Tensor:
-        """(3, H, W) twice → (2, H, W) in pixels, on the device of `current`."""
+    def __call__(self, current: Tensor, previous: Tensor) -> tuple[Tensor, Tensor]:
+        """The flow from `current` to `previous`, and from `previous` to `current`.
+
+        Both frames are (3, H, W) in [0, 1], of one size. Both flows are float32 (2, H, W), in
+        pixels, channels (dx, dy), on the device of `current`:
+
+        - `backward` lives on the grid of `current`:
+          `current[:, y, x] ≈ previous[:, y + dy, x + dx]`;
+        - `forward` lives on the grid of `previous`:
+          `previous[:, y, x] ≈ current[:, y + dy, x + dx]`.
+
+        So dx = −2 in `backward` and dx = 2 in `forward` say that the scene moved 2 pixels to the
+        right. The two frames may be any two of a shot, also in reverse order of time.
+        """
 
 
 CutDetector = Callable[["Tensor", "Tensor"], bool]
-"""(current, previous), both (3, H, W) → whether a new shot begins with `current`."""
+"""(current, previous), both (3, H, W) in [0, 1] → whether a new shot begins with `current`."""
 
 
 def check_image(image: Tensor) -> None:

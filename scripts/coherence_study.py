@@ -253,9 +253,9 @@ def _way_back(before: Tensor, source: Tensor, flow: FlowEstimator) -> FlowField:
 def remembered(flow: FlowEstimator, images: Sequence[Tensor]) -> FlowEstimator:
     """The same flow, estimated once for each pair of these images."""
     numbers = {id(image): number for number, image in enumerate(images)}
-    known: dict[tuple[int, int], Tensor] = {}
+    known: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 
-    def look_up(current: Tensor, previous: Tensor) -> Tensor:
+    def look_up(current: Tensor, previous: Tensor) -> tuple[Tensor, Tensor]:
         pair = numbers[id(current)], numbers[id(previous)]
         if pair not in known:
             known[pair] = flow(current, previous)

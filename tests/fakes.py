@@ -41,7 +41,7 @@ class AwayFromSource:
 
 
 class KnownFlow:
-    """Optical flow that is told: (dx, dy) from a frame back to an earlier one, and its opposite.
+    """Optical flow that is known: (dx, dy) from a frame back to an earlier one, and its opposite.
 
     A frame is earlier than another where its corner is darker.
     """
@@ -50,7 +50,8 @@ class KnownFlow:
         self.back = torch.tensor([dx, dy]).view(2, 1, 1)
         self.calls = 0
 
-    def __call__(self, current: Tensor, previous: Tensor) -> Tensor:
+    def __call__(self, current: Tensor, previous: Tensor) -> tuple[Tensor, Tensor]:
         self.calls += 1
-        backward = bool(previous[0, 0, 0] < current[0, 0, 0])
-        return (self.back if backward else -self.back).expand(2, *current.shape[1:])
+        is_earlier = bool(previous[0, 0, 0] < current[0, 0, 0])
+        back = (self.back if is_earlier else -self.back).expand(2, *current.shape[1:])
+        return back, -back

@@ -14,7 +14,7 @@ import struct
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import simpleeval
 
@@ -206,16 +206,9 @@ class Expression:
         _check(tree, text, {*names, *CONSTANTS}, unknown or {})
         self._tree = tree.body
         self.names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        functions = {name: function.call for name, function in FUNCTIONS.items()}
-        functions["noise"] = partial(noise, seed=seed)
-        self._evaluator = simpleeval.SimpleEval(
-            operators=NUMEXPR_OPERATORS if numexpr else OPERATORS, functions=functions
-        )
-        nodes = self._evaluator.nodes
-        self._evaluator.nodes = {
-            **{kind: nodes[kind] for kind in _NODES},
-            ast.Constant: lambda node: float(node.value),
-        }
+        self._operators = NUMEXPR_OPERATORS if numexpr else OPERATORS
+        self._functions = {name: function.call for name, function in FUNCTIONS.items()}
+        self._functions["noise"] = partial(noise, seed=seed)
 
     @property
     def number(self) -> float | None:
@@ -227,9 +220,10 @@ class Expression:
 
     def __call__(self, variables: Mapping[str, float]) -> float:
         """The value for these. Raises ConfigError where there is none, or none that is finite."""
-        self._evaluator.names = CONSTANTS | dict(variables)
+        names = CONSTANTS | dict(variables)
+        evaluation = _Evaluation(names, self._operators, self._functions)
         try:
-            value = float(self._evaluator.eval(str(self.text), previously_parsed=self._tree))
+            value = float(evaluation.eval(str(self.text), previously_parsed=self._tree))
         except ZeroDivisionError:
             raise self.text.error("division by 0") from None
         except OverflowError:
@@ -241,6 +235,36 @@ class Expression:
         if not math.isfinite(value):
             raise self.text.error(f"the value is {value}, which is no number")
         return value
+
+
+class _Evaluation(simpleeval.SimpleEval):  # type: ignore[misc]
+    """simpleeval's evaluator for one call, so that calls share nothing, whatever their threads.
+
+    SimpleEval's constructor is left out: it builds a table of handlers for each evaluator, and
+    changes the warning filters of the whole process while it does.
+    """
+
+    _HANDLERS: ClassVar[Mapping[type[ast.AST], Callable[..., float]]] = {
+        ast.Constant: lambda _, node: float(node.value),
+        ast.Name: simpleeval.SimpleEval._eval_name,
+        ast.UnaryOp: simpleeval.SimpleEval._eval_unaryop,
+        ast.BinOp: simpleeval.SimpleEval._eval_binop,
+        ast.BoolOp: simpleeval.SimpleEval._eval_boolop,
+        ast.Compare: simpleeval.SimpleEval._eval_compare,
+        ast.IfExp: simpleeval.SimpleEval._eval_ifexp,
+        ast.Call: simpleeval.SimpleEval._eval_call,
+    }
+
+    def __init__(
+        self,
+        names: Mapping[str, float],
+        operators: Mapping[type[ast.AST], Callable[..., float]],
+        functions: Mapping[str, Callable[..., float]],
+    ) -> None:
+        self.names, self.operators, self.functions = names, operators, functions
+
+    def _eval(self, node: ast.AST) -> float:
+        return self._HANDLERS[type(node)](self, node)
 
 
 def _parse(text: Text) -> ast.Expression:

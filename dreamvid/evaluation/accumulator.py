@@ -174,8 +174,7 @@ class Evaluation:
             for name in ("dream_warp_error", "fdb", "tof"):
                 self.series[name].append(None)
             return
-        backward = self._flow(now.source, before.source)
-        forward = self._flow(before.source, now.source)
+        backward, forward = self._flow(now.source, before.source)
         self._steps.appendleft(_Step(backward, trust(backward, forward), before))
         self._add_warp_errors(now)
         self._add_neighbours(now, before)

@@ -98,9 +98,9 @@ def evaluate_loop(
     from dreamvid.motion.measure import measure_loop
 
     with source.open(reporter.warn) as frames:
-        flow = create_flow(config.flow, "cpu", config.flow_weights)
+        backward = create_flow(config.flow, "cpu", config.flow_weights).backward
         try:
-            return measure_loop(_told(frames, frames.info.frame_count, reporter.tell), flow)
+            return measure_loop(_told(frames, frames.info.frame_count, reporter.tell), backward)
         except ValueError as error:
             raise MediaError(f"'{film}' cannot be measured: {error}") from None
 

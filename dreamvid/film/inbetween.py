@@ -1,9 +1,8 @@
-"""Frames between two dreamed ones: the dreams of both, moved along the source's motion.
+"""Frames between two dreamed key frames: both dreams, warped along the source's motion.
 
-What the dream added to a frame is its delta, `dream − source`. A frame between two key frames
-gets the source plus both keys' deltas, each warped to it and weighted by its trust and by how
-near its key is. Whatever two dreams of one place differ by is so spread evenly over the frames
-between them.
+The delta of a dream is `dream − source`. A frame between two key frames is its source plus both
+keys' deltas, each warped to the frame and weighted by its trust and by how near its key is. A
+difference between the two dreams is thus spread evenly over the frames between them.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ from dreamvid.types import FlowEstimator
 
 @dataclass(frozen=True, eq=False)
 class FlowField:
-    """Where the pixels of one frame were, or will be, in another."""
+    """Flow from one frame to another, earlier or later, and its trust."""
 
     flow: Tensor
-    """(2, H, W) in pixels."""
+    """(2, H, W) in pixels, on this frame's grid."""
     trust: Tensor
     """(1, H, W) in [0, 1]."""
 
@@ -36,47 +35,44 @@ class FlowField:
 
 @dataclass(frozen=True, eq=False)
 class FlowFields:
-    """From each frame of a span to the two key frames around it.
-
-    `back[k]` leads from frame k to the key before the span, `ahead[k]` to the last frame of the
-    span, which is the other key; so `back[-1]` is the way from key to key.
-    """
+    """Flow fields from each frame of a span to the two key frames around it."""
 
     back: Sequence[FlowField]
+    """One for each frame, to the key frame before the span; the last leads from key to key."""
     ahead: Sequence[FlowField]
+    """One for each frame but the last, to the last frame, which is a key frame itself."""
 
 
 def chained(key: Tensor, images: Sequence[Tensor], flow: FlowEstimator) -> FlowFields:
-    """The ways of a span of `images` after `key`, (3, H, W) each, by flow between neighbours.
+    """Flow fields of a span of `images` after `key`, (3, H, W) each, by flow between neighbours.
 
-    Motion between neighbours is small, and so told best; each frame's flow is estimated once, in
-    both directions.
+    Neighbours differ by small motion, which is estimated best. Each pair is estimated once.
     """
-    pairs = list(zip(images, [key, *images], strict=False))
-    there = [flow(current, previous) for current, previous in pairs]
-    here = [flow(previous, current) for current, previous in pairs]
-    to_previous = [FlowField(*both) for both in zip(there, map(trust, there, here), strict=True)]
-    to_next = [
-        FlowField(*both) for both in zip(here[1:], map(trust, here[1:], there[1:]), strict=True)
-    ]
+    pairs = zip(images, [key, *images], strict=False)
+    flows = [flow(current, previous) for current, previous in pairs]
+    to_previous = [FlowField(backward, trust(backward, forward)) for backward, forward in flows]
+    to_next = [FlowField(forward, trust(forward, backward)) for backward, forward in flows[1:]]
     back = list(accumulate(to_previous, _continue))
     ahead = list(accumulate(reversed(to_next), _continue))
     return FlowFields(back, ahead[::-1])
 
 
 def direct(key: Tensor, images: Sequence[Tensor], flow: FlowEstimator) -> FlowFields:
-    """The same ways, by flow between each frame and its keys: over frames that show no motion."""
+    """Flow fields of a span, by flow between each frame and its keys.
+
+    Serves flashes, whose neighbours show no motion that could be chained.
+    """
     return FlowFields(
-        [_way(image, key, flow) for image in images],
-        [_way(image, images[-1], flow) for image in images[:-1]],
+        [_flow_field(image, key, flow) for image in images],
+        [_flow_field(image, images[-1], flow) for image in images[:-1]],
     )
 
 
 def blend(back: FlowField, ahead: FlowField, before: Tensor, after: Tensor, share: float) -> Tensor:
     """The delta (3, H, W) of a frame between two keys with the deltas `before` and `after`.
 
-    `share` says how far it is on its way from the first to the second, in (0, 1). Where neither
-    key can be trusted, as around what moves fast, it is filled in from its surroundings.
+    `share` is the frame's place between the first key, 0, and the second, 1. The delta is filled
+    in from its surroundings where neither key is trusted, as around fast motion.
     """
     from_before = (1 - share) * back.trust
     from_after = share * ahead.trust
@@ -90,8 +86,8 @@ def fill_in(image: Tensor, weight: Tensor) -> Tensor:
     """`image` (C, H, W) where `weight` (1, H, W) is 1, and smoothly continued where it is 0.
 
     The pull-push algorithm of Gortler, Grzeszczuk, Szeliski and Cohen, "The lumigraph" (1996):
-    halved until everything is covered, then enlarged again beneath what is known. Where nothing
-    is known, 0.
+    the image is halved until its known pixels cover everything, then enlarged again beneath them.
+    Gives 0 where no pixel is known.
     """
     height, width = image.shape[1:]
     if max(height, width) == 1:
@@ -103,17 +99,17 @@ def fill_in(image: Tensor, weight: Tensor) -> Tensor:
     return weight * image + (1 - weight) * beneath
 
 
-def _way(image: Tensor, other: Tensor, flow: FlowEstimator) -> FlowField:
-    there, here = flow(image, other), flow(other, image)
-    return FlowField(there, trust(there, here))
+def _flow_field(image: Tensor, other: Tensor, flow: FlowEstimator) -> FlowField:
+    there, back = flow(image, other)
+    return FlowField(there, trust(there, back))
 
 
 def _continue(further: FlowField, step: FlowField) -> FlowField:
-    """`step`, and then `further` from where it leads.
+    """The composition: `step`, and then `further` from where it leads.
 
-    One warp lengthens a way by a frame. To follow each way from its own frame anew
+    One warp lengthens a flow field by a frame. To follow each field from its own frame anew
     (`motion.chain`) interpolates less, but takes time as the square of the span, and the dreams
-    hold no stiller.
+    are no steadier.
     """
     rest = warp(torch.cat([further.flow, further.trust]), step.flow)  # (3, H, W)
     return FlowField(step.flow + rest[:2], step.trust * rest[2:])

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from dreamvid.control.schedule import Schedule
     from dreamvid.film.job import Job
+    from dreamvid.guide.microbatch import Microbatches
     from dreamvid.journal import Journal
     from dreamvid.media.reader import FrameReader
     from dreamvid.media.sound import SoundSource

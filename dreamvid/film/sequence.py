@@ -118,7 +118,7 @@ def dream_frames(
     dreamed: in another thread, which then calls `frames`, `plan`, `flow` and `is_cut`. It ends
     with this iterator, which is to be closed where it is left early.
     """
-    found = _with_ways(_spans(_asked(frames, plan, carry), is_cut, carry), carry, flow)
+    found = _with_flow_fields(_spans(_asked(frames, plan, carry), is_cut, carry), carry, flow)
     with Prefetch(found, ahead) if ahead else nullcontext(found) as spans:
         for span in spans:
             given = 0 if carry is None else carry.given
@@ -157,8 +157,8 @@ class _Span:
     begins_shot: bool = False
     is_flash: bool = False
     """Whether those before the last show no motion that flow could follow."""
-    ways: FlowFields | None = None
-    """To the keys around it; None where nothing is brought along them."""
+    flow_fields: FlowFields | None = None
+    """From its frames to the keys around them; None where no dream is carried."""
 
 
 def _spans(frames: Iterator[_Asked], is_cut: CutDetector, carry: Carry | None) -> Iterator[_Span]:
@@ -204,8 +204,10 @@ def _rest_of_flash(
     return []
 
 
-def _with_ways(spans: Iterable[_Span], carry: Carry | None, flow: FlowEstimator) -> Iterator[_Span]:
-    """The same, with the ways that their frames need."""
+def _with_flow_fields(
+    spans: Iterable[_Span], carry: Carry | None, flow: FlowEstimator
+) -> Iterator[_Span]:
+    """The same spans, with the flow fields that their frames need."""
     last = None if carry is None else carry.source
     for span in spans:
         *between, key = span.frames
@@ -214,20 +216,23 @@ def _with_ways(spans: Iterable[_Span], carry: Carry | None, flow: FlowEstimator)
             yield span
         else:
             find = direct if span.is_flash else chained
-            yield replace(span, ways=find(last, [each.image for each in span.frames], flow))
+            images = [each.image for each in span.frames]
+            yield replace(span, flow_fields=find(last, images, flow))
         last = key.image
 
 
 def _dream_span(span: _Span, last: Carry | None, on_step: OnStep | None) -> Iterator[DreamedFrame]:
     """The results of a span, in order; the last, which the others need, is dreamed first."""
     *between, key = span.frames
-    carry, ways = None if span.begins_shot else last, span.ways
-    dream, outcome = _dream_or_keep(key, _begin(key, carry, ways), on_step)
-    if carry is not None and ways is not None:
+    carry, flow_fields = None if span.begins_shot else last, span.flow_fields
+    dream, outcome = _dream_or_keep(key, _begin(key, carry, flow_fields), on_step)
+    if carry is not None and flow_fields is not None:
         before, after = carry.dream - carry.source, dream - key.image
         for number, each in enumerate(between, 1):
             share = number / len(span.frames)
-            delta = blend(ways.back[number - 1], ways.ahead[number - 1], before, after, share)
+            delta = blend(
+                flow_fields.back[number - 1], flow_fields.ahead[number - 1], before, after, share
+            )
             image = constrain(each.image + delta, each.image, each.settings.config.strength)
             yield _result(each, image, replace(carry, given=number))
     yield _result(key, dream, _remember(key, dream, carry), span.begins_shot, outcome)
@@ -243,13 +248,13 @@ class _Start:
     steps: int
 
 
-def _begin(key: _Asked, carry: Carry | None, ways: FlowFields | None) -> _Start:
+def _begin(key: _Asked, carry: Carry | None, flow_fields: FlowFields | None) -> _Start:
     config = key.settings.config
     if carry is None:
         return _Start(key.image, None, None, config.first_steps)
-    if ways is None:
+    if flow_fields is None:
         return _Start(key.image, None, carry.mean_colour, config.steps)
-    image, trust = warm_start(key.image, carry, ways.back[-1], config)
+    image, trust = warm_start(key.image, carry, flow_fields.back[-1], config)
     return _Start(image, trust, carry.mean_colour, _step_budget(config, trust))
 
 
@@ -309,8 +314,8 @@ def warm_start(
 ) -> tuple[Tensor, Tensor | None]:
     """Where the dream of `source` (3, H, W) starts, and how far that is to be trusted (1, H, W).
 
-    Along the way `back` to the last key frame, of trust C, `frame` carries the dreamed picture,
-    `W = C·warp(dream) + (1−C)·S`; `delta` carries what the dream added,
+    Along the flow field `back` to the last key frame, of trust C, `frame` carries the dreamed
+    picture, `W = C·warp(dream) + (1−C)·S`; `delta` carries what the dream added,
     `W = S + decay·fill(C, warp(dream − its source))`, which keeps the source's own detail crisp
     under any number of warps and takes what has come into view for more of its surroundings;
     `none` starts at the source. W obeys `config.strength`.

@@ -1,6 +1,6 @@
-"""Where pixels go: optical flow, warp and trust, and where a new shot begins.
+"""Motion of pixels: optical flow, warp and trust, cameras, and detection of cuts.
 
-Sign and units of flow are those of `dreamvid.types`: backward, in pixels, channels (dx, dy).
+`dreamvid.types` defines signs and units of flow: backward, in pixels, channels (dx, dy).
 """
 
 from dreamvid.motion.flow import create_flow

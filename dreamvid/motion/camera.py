@@ -1,10 +1,10 @@
-"""A camera that zooms, turns and pans: exact, so that its flow is known and need not be estimated.
+"""A camera that zooms, rotates and pans. Its flow is known exactly and is never estimated.
 
-A moving picture under it obeys `dx/dt = a·(x − c) − p` for points of the frame as complex numbers
-x + iy (y down): a = ln(zoom) + i·rotation, c the centre, p the pan. Solved, a point that is now at
-x was, s seconds of motion earlier, at `c + e^(−as)·(x − c) + p·(1 − e^(−as))/a`: a similarity,
-and moves one after the other are one move. Where a changes with time, it is even within steps so
-short that a film has one for each frame, and the moves are those of the steps one after the other.
+Points of the frame are complex numbers x + iy (y down). They move by `dx/dt = a·(x − c) − p`:
+a = ln(zoom) + i·rotation, c the centre, p the pan. The solution: a point that is now at x was,
+s seconds of motion earlier, at `c + e^(−as)·(x − c) + p·(1 − e^(−as))/a`. This is a similarity,
+and two similarities one after the other are one. Where a changes with time, it is constant
+within steps of one frame each, and the similarities of the steps are composed.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from __future__ import annotations
 import cmath
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
+from threading import Lock
 from typing import Literal
 
 import torch
@@ -33,8 +34,9 @@ _EASES: dict[str, Callable[[float], float]] = {
     "in-out": lambda share: share**2 * (3 - 2 * share),
 }
 
-
 MOST_EXPOSURES = 32
+CHECKPOINT_STEPS = 16
+"""Steps of a course from one stored similarity to the next: about 16 bytes a frame."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +50,17 @@ class Similarity:
         return self.factor * point + self.shift
 
     def after(self, first: Similarity) -> Similarity:
-        """`first`, then this one."""
+        """The composition: `first`, then this one."""
         return Similarity(self.factor * first.factor, self(first.shift))
 
     def inverse(self) -> Similarity:
-        """What undoes this one."""
+        """The similarity that undoes this one."""
         return Similarity(1 / self.factor, -self.shift / self.factor)
 
     def flow(self, height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
-        """From each pixel to its image: (2, H, W), pixels, channels (dx, dy).
+        """Displacement of each pixel: float32 (2, H, W), pixels, channels (dx, dy).
 
-        Of a camera's `back`, that is the backward flow.
+        The flow of a camera's `back` is its backward flow.
         """
         turn, shift = self.factor - 1, self.shift
         x = torch.arange(width, dtype=torch.float32, device=device)
@@ -71,9 +73,10 @@ class Similarity:
 class Course:
     """Zoom and rotation that change over time.
 
-    `rates_at(k)` are the factor and the degrees a second with which time k / `per_second` is
-    reached from (k − 1) / `per_second`: a frame's own rates lead to it, so that what strikes on a
-    beat is seen on the beat. What holds at 0 also holds before.
+    `rates_at(k)` gives the zoom factor and the degrees, both a second, of the step from time
+    (k − 1) / `per_second` to k / `per_second`. A frame's own rates thus lead to it, so that a
+    move on the beat is seen on the beat. The rates of step 0 also hold before time 0. `rates_at`
+    must be a pure function: it is called from any thread, in any order.
     """
 
     def __init__(
@@ -83,39 +86,65 @@ class Course:
         self._rate_at = lru_cache(maxsize=256)(lambda step: _rate(*rates_at(max(step, 0))))
 
     def rate(self, one: Fraction, other: Fraction) -> complex:
-        """Between two times of one step: ln(zoom) + i·rotation, in 1/s and radians a second."""
+        """The rate between two times of one step: ln(zoom) + i·rotation, in 1/s and radians/s."""
         return self._rate_at(math.ceil(max(one, other) * self.per_second))
 
     def stations(self, one: Fraction, other: Fraction) -> list[Fraction]:
-        """Both times, and those between at which a step ends, on the way from one to the other."""
+        """Both times and the ends of steps between them, in order from `one` to `other`."""
         first, last = sorted((one, other))
         steps = range(math.floor(first * self.per_second) + 1, math.ceil(last * self.per_second))
         between = [step / self.per_second for step in steps]
         return [one, *(between if one <= other else reversed(between)), other]
 
 
+class _Path:
+    """Similarities from the ends of steps back to time 0, stored every `CHECKPOINT_STEPS` steps.
+
+    `step_back(k)` leads from the end of step k, from 1 on, to its beginning. The result is always
+    the same sum of the same terms, so that a resumed film gets the bits of an unbroken one. Any
+    order of calls costs the same, and threads may call at the same time.
+    """
+
+    def __init__(self, step_back: Callable[[int], Similarity]) -> None:
+        self._step_back = step_back
+        self._checkpoints = [Similarity()]  # only ever appended to
+        self._lock = Lock()
+
+    def back(self, steps: int) -> Similarity:
+        """The similarity from the end of the first `steps` steps, from 0 on, back to time 0."""
+        number = steps // CHECKPOINT_STEPS
+        with self._lock:
+            while len(self._checkpoints) <= number:
+                done = (len(self._checkpoints) - 1) * CHECKPOINT_STEPS
+                reached = self._continued(self._checkpoints[-1], done, done + CHECKPOINT_STEPS)
+                self._checkpoints.append(reached)
+        return self._continued(self._checkpoints[number], number * CHECKPOINT_STEPS, steps)
+
+    def _continued(self, reached: Similarity, done: int, steps: int) -> Similarity:
+        """The similarity of `steps` steps, given that of the first `done`."""
+        for step in range(done + 1, steps + 1):
+            reached = reached.after(self._step_back(step))
+        return reached
+
+
 @dataclass(frozen=True)
 class Camera:
-    """How the view moves; all rates are a second of film."""
+    """The motion of the view. All rates are for one second of film."""
 
     zoom: float = 1.0
-    """Factor by which what is seen grows; above 0."""
+    """Factor by which the picture grows; above 0."""
     rotate: float = 0.0
-    """Degrees by which what is seen turns clockwise."""
+    """Degrees by which the picture turns clockwise."""
     pan: tuple[float, float] = (0.0, 0.0)
     """Frame widths to the right and frame heights down that the view moves."""
     centre: tuple[float, float] = (0.5, 0.5)
-    """About which it zooms and turns, in shares of the frame's width and height."""
+    """Fixed point of zoom and rotation, in shares of the frame's width and height."""
     ease: Ease = "linear"
-    """Even speed, or slow at the beginning, the end or both."""
+    """Constant speed, or slow at the beginning, the end or both."""
     seconds: Fraction = Fraction(1)
     """Length of the film, over which `ease` spreads the motion."""
     course: Course | None = None
-    """Where it is given, zoom and rotation at each time, instead of `zoom` and `rotate`."""
-    _reached: list[tuple[int, Similarity]] = field(
-        default_factory=lambda: [(0, Similarity())], init=False, repr=False, compare=False
-    )
-    """How far the course has been followed from 0, and the way back from there."""
+    """Zoom and rotation at each time, in place of `zoom` and `rotate`."""
 
     @property
     def rate(self) -> complex:
@@ -124,53 +153,57 @@ class Camera:
 
     @property
     def moves(self) -> bool:
-        """Whether it does anything at all."""
+        """Whether there is any motion at all."""
         return self.course is not None or self.rate != 0 or any(self.pan)
 
     def travelled(self, time: Fraction) -> float:
         """Seconds of even motion done at `time`: 0 at 0, all at the end, whatever the ease.
 
-        After the end it begins again, as a loop does.
+        The motion begins again after the end, as in a loop.
         """
         rounds, rest = divmod(time, self.seconds)
         return float(self.seconds) * (rounds + _EASES[self.ease](float(rest / self.seconds)))
 
     def back(self, now: Fraction, before: Fraction, height: int, width: int) -> Similarity:
-        """Where what is seen at a point at time `now` was at `before`, for a frame of that size."""
-        way = self._way_back(now, before)
+        """The similarity from a point at time `now` to the same point of the scene at `before`.
+
+        Times are in seconds, points in pixels of a frame of that size. The cost does not depend
+        on the order of calls, and threads may call at the same time.
+        """
+        unit = self._unit_back(now, before)
         pan = complex(self.pan[0] * width, self.pan[1] * height)
         centre = centre_px(self.centre, height, width)
-        return Similarity(way.factor, centre - way.factor * centre + pan * way.shift)
+        return Similarity(unit.factor, centre - unit.factor * centre + pan * unit.shift)
 
-    def _way_back(self, now: Fraction, before: Fraction) -> Similarity:
-        """`back` for points seen from the centre and a pan of 1 a second."""
+    def _unit_back(self, now: Fraction, before: Fraction) -> Similarity:
+        """`back` for points relative to the centre and a pan of 1 a second."""
         if self.course is None:
-            return self._leg_back(now, before, self.rate)
-        way = Similarity()
+            return self._even_back(now, before, self.rate)
+        reached = Similarity()
         if before == 0 < now:
             steps = math.floor(now * self.course.per_second)
-            way, before = self._way_from(steps, self.course), steps / self.course.per_second
+            reached, before = self._path.back(steps), steps / self.course.per_second
         for earlier, later in pairwise(self.course.stations(before, now)):
-            way = way.after(self._leg_back(later, earlier, self.course.rate(earlier, later)))
-        return way
+            rate = self.course.rate(earlier, later)
+            reached = reached.after(self._even_back(later, earlier, rate))
+        return reached
 
-    def _leg_back(self, now: Fraction, before: Fraction, rate: complex) -> Similarity:
+    def _even_back(self, now: Fraction, before: Fraction, rate: complex) -> Similarity:
+        """`_unit_back` at one rate throughout."""
         past = self.travelled(now) - self.travelled(before)
         factor = cmath.exp(-rate * past)
         return Similarity(factor, (1 - factor) / rate if abs(rate) > 1e-9 else past)
 
-    def _way_from(self, steps: int, course: Course) -> Similarity:
-        """The way from the end of so many steps back to 0.
+    @cached_property
+    def _path(self) -> _Path:
+        """The course, followed from time 0."""
+        return _Path(self._step_back)
 
-        Always by the same sums, whatever was asked before: a film that is gone on with sees the
-        same to the last bit.
-        """
-        done, way = self._reached[0] if self._reached[0][0] <= steps else (0, Similarity())
-        for step in range(done + 1, steps + 1):
-            later, earlier = step / course.per_second, (step - 1) / course.per_second
-            way = way.after(self._leg_back(later, earlier, course.rate(earlier, later)))
-        self._reached[0] = steps, way
-        return way
+    def _step_back(self, step: int) -> Similarity:
+        """`_unit_back` from the end of a step of the course to its beginning."""
+        assert self.course is not None
+        later, earlier = step / self.course.per_second, (step - 1) / self.course.per_second
+        return self._even_back(later, earlier, self.course.rate(earlier, later))
 
     def flow(
         self,
@@ -180,16 +213,16 @@ class Camera:
         width: int,
         device: torch.device | str = "cpu",
     ) -> Tensor:
-        """The backward flow (2, H, W) from `now` to `before`, in pixels."""
+        """The backward flow from `now` to `before`: float32 (2, H, W), in pixels."""
         return self.back(now, before, height, width).flow(height, width, device)
 
     def exposures(
         self, now: Fraction, shutter: Fraction, height: int, width: int
     ) -> list[Fraction]:
-        """Moments about `now` that a shutter open for so many seconds sees, evenly spread.
+        """Evenly spread moments about `now`, in seconds, while a shutter is open for `shutter`.
 
-        As many that nothing in a frame of that size moves by more than a pixel between two, but
-        no more than `MOST_EXPOSURES`.
+        There are as many as keep the motion from one to the next to a pixel, in a frame of that
+        size, but no more than `MOST_EXPOSURES`.
         """
         move = self.back(now + shutter / 2, now - shutter / 2, height, width)
         corners = [complex(x, y) for x in (0, width) for y in (0, height)]
@@ -205,9 +238,9 @@ def _rate(zoom: float, rotate: float) -> complex:
 
 
 def view(image: Tensor, camera: Camera, time: Fraction) -> Tensor:
-    """What `camera` sees at `time` of an `image` (C, H, W) in [0, 1] that it saw whole at 0.
+    """The view of an `image` (C, H, W) in [0, 1] at `time`, in seconds; at 0 it fills the frame.
 
-    What lies beyond the border is the reflection.
+    (C, H, W) in [0, 1]; the image is reflected beyond its border.
     """
     height, width = image.shape[1:]
     to_image = camera.back(time, Fraction(0), height, width)
@@ -215,13 +248,13 @@ def view(image: Tensor, camera: Camera, time: Fraction) -> Tensor:
 
 
 def view_frame(frame: Frame, camera: Camera) -> Frame:
-    """A clip's frame as `camera` sees it, on top of the clip's own motion."""
+    """A clip's frame seen through `camera`, whose motion is added to the clip's own."""
     alpha = None if frame.alpha is None else view(frame.alpha, camera, frame.time)
     return replace(frame, image=view(frame.image, camera, frame.time), alpha=alpha)
 
 
 def expose(frame: Frame, camera: Camera, shutter: Fraction) -> Frame:
-    """`frame` as a shutter sees it that is open for so many seconds while the camera moves."""
+    """Motion blur: `frame` seen by a shutter open for `shutter` seconds while the camera moves."""
     height, width = frame.image.shape[1:]
     moments = camera.exposures(frame.time, shutter, height, width)
     if len(moments) == 1:
@@ -234,7 +267,7 @@ def expose(frame: Frame, camera: Camera, shutter: Fraction) -> Frame:
 
 
 def centre_px(centre: tuple[float, float], height: int, width: int) -> complex:
-    """Shares of a frame's width and height as a point x + iy in pixels."""
+    """The point x + iy in pixels at these shares of a frame's width and height."""
     return complex(centre[0] * width - 0.5, centre[1] * height - 0.5)
 
 
@@ -247,10 +280,10 @@ def seen_in(flow: Tensor, height: int, width: int) -> Tensor:
 
 
 def resample(image: Tensor, to_image: Similarity, height: int, width: int) -> Tensor:
-    """The view of `image` (C, H, W) of which each pixel looks at its point under `to_image`.
+    """The view of `image` (C, H, W) whose pixels lie at their points under `to_image`.
 
-    (C, height, width); beyond its border the image is reflected. Bicubic; where the view makes
-    the image smaller, it is shrunk to the view's density first, anti-aliased.
+    Gives (C, height, width), bicubic; the image is reflected beyond its border. An image that the
+    view makes smaller is first shrunk to the view's density, anti-aliased.
     """
     rows, columns = image.shape[1:]
     shrink = abs(to_image.factor)
@@ -265,7 +298,7 @@ def resample(image: Tensor, to_image: Similarity, height: int, width: int) -> Te
 
 
 def sample(image: Tensor, across: Tensor, down: Tensor) -> Tensor:
-    """`image` (C, H, W) at shares of its width and height, (H', W') each → (C, H', W').
+    """Values of `image` (C, H, W) at shares of its width and height, (H', W') each → (C, H', W').
 
     Bicubic, the border reflected; differentiable.
     """

@@ -1,28 +1,28 @@
-"""Optical flow, by OpenCV or by RAFT, under one convention: backward, pixels, (dx, dy).
+"""Optical flow by OpenCV or RAFT. `dreamvid.types.FlowEstimator` defines signs and units.
 
-Pictures below a backend's smallest side are enlarged first. RAFT is undefined below 128 pixels;
-DIS there refuses the smallest ones and crashes the process, without an exception, on wide ones a
-few dozen pixels high.
+Frames below a backend's smallest side are enlarged first. RAFT is undefined below 128 pixels;
+there DIS refuses very small frames, and crashes the process, without an exception, on wide frames
+a few dozen pixels high.
 """
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from dreamvid.errors import ConfigError, GuideError
-from dreamvid.types import FlowEstimator, check_image
+from dreamvid.types import check_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,22 +32,64 @@ _RAFT_MIN_SIDE = 128  # pixels
 _RAFT_STRIDE = 8  # RAFT's feature maps are this much smaller than the picture
 _RAFT_UPDATES = 12
 
-Backend = Callable[[Tensor, Tensor], Tensor]
-"""(current, previous), both float32 (3, H, W) of its smallest side at least → backward flow."""
+Backend = Callable[[Tensor, Tensor], Sequence[Tensor]]
+"""(current frames, previous frames), both float32 (N, 3, H, W) → N backward flows (2, H, W).
+
+No side is smaller than the backend's smallest. The flows share no memory, so that none keeps
+another alive.
+"""
+
+
+@dataclass(frozen=True)
+class OpticalFlow:
+    """A backend behind the checks and sizes that all backends need; a `FlowEstimator`.
+
+    Takes frames of any size, and gives the same flow for the same frames. Raises ValueError
+    where the frames are not two images of one size.
+    """
+
+    backend: Backend
+    min_side: int
+    """Smallest side of a frame, in pixels, that the backend can take."""
+
+    def __call__(self, current: Tensor, previous: Tensor) -> tuple[Tensor, Tensor]:
+        """Backward and forward flow: float32 (2, H, W) each, on the device of `current`."""
+        frames = _pair(current, previous)
+        backward, forward = self._estimate(frames, frames.flip(0))
+        return backward, forward
+
+    def backward(self, current: Tensor, previous: Tensor) -> Tensor:
+        """The backward flow alone, in half the time."""
+        frames = _pair(current, previous)
+        (backward,) = self._estimate(frames[:1], frames[1:])
+        return backward
+
+    @torch.no_grad()
+    def _estimate(self, currents: Tensor, previous: Tensor) -> list[Tensor]:
+        """The backward flow of each of N pairs, at the frames' own size and on their device."""
+        scale = math.ceil(self.min_side / min(currents.shape[-2:]))
+        if scale == 1:
+            flows = self.backend(currents, previous)
+        else:
+            enlarged = (
+                F.interpolate(frames, scale_factor=scale, mode="bilinear")
+                for frames in (currents, previous)
+            )
+            # The mean over each pixel's block, in units of the frames' own, larger pixels.
+            flows = [F.avg_pool2d(flow[None], scale)[0] / scale for flow in self.backend(*enlarged)]
+        return [flow.to(currents.device) for flow in flows]
 
 
 def create_flow(
     name: str, device: str | torch.device, weights: str | Path | None = None
-) -> FlowEstimator:
-    """The flow estimator of that name: dis, farneback, raft-small or raft-large.
+) -> OpticalFlow:
+    """Create the flow estimator `name`: dis, farneback, raft-small or raft-large.
 
-    RAFT's network lives on `device`; its `weights` are a file of torchvision's parameters, or
-    else downloaded by torchvision. OpenCV's estimators run on the CPU, wherever the frames are.
-    Each takes any size, odd ones too, and gives the same flow for the same frames.
+    RAFT's network lives on `device`. Its `weights` are a file of torchvision's parameters; without
+    a file, they are downloaded. OpenCV's estimators run on the CPU, wherever the frames are.
 
-    Raises ConfigError for another name, or weights given to one that has none, and GuideError
-    where RAFT's weights cannot be had. The estimator raises ValueError where its frames are no
-    images of one size.
+    Raises ConfigError for another name, or for weights given to an estimator that has none, and
+    GuideError where RAFT's weights are not available.
     """
     if name in _CLASSICAL:
         if weights is not None:
@@ -56,27 +98,27 @@ def create_flow(
                 f"allowed with {', '.join(_NETWORKS)}"
             )
         calculate, min_side = _CLASSICAL[name]
-        return partial(_estimate, partial(_classical, calculate), min_side)
+        return OpticalFlow(partial(_classical, calculate), min_side)
     if name in _NETWORKS:
         network = _load_raft(name, weights).to(device)
-        return partial(_estimate, partial(_raft, network, torch.device(device)), _RAFT_MIN_SIDE)
+        return OpticalFlow(partial(_raft, network, torch.device(device)), _RAFT_MIN_SIDE)
     allowed = ", ".join([*_CLASSICAL, *_NETWORKS])
     raise ConfigError(f"--flow: '{name}' is not allowed; allowed: {allowed}")
 
 
 def tof_flow(current: Tensor, previous: Tensor) -> Tensor:
-    """Farnebäck's flow with the parameters of the tOF metric, under the convention of the others.
+    """Backward flow (2, H, W) in pixels: Farnebäck's, with the parameters of the tOF metric.
 
-    Those of Chu et al., "Learning temporal coherence via self-supervision for GAN-based video
-    generation" (TecoGAN, 2020). Raises ValueError where the frames are no images of one size.
+    The metric is that of Chu et al., "Learning temporal coherence via self-supervision for
+    GAN-based video generation" (TecoGAN, 2020). Raises ValueError where the frames are not two
+    images of one size.
     """
     backend = partial(_classical, partial(_farneback, levels=3, winsize=15, poly_sigma=1.2))
-    return _estimate(backend, _CLASSICAL["farneback"][1], current, previous)
+    return OpticalFlow(backend, _CLASSICAL["farneback"][1]).backward(current, previous)
 
 
-@torch.no_grad()
-def _estimate(backend: Backend, min_side: int, current: Tensor, previous: Tensor) -> Tensor:
-    """Check the frames, enlarge small ones, and give float32 (2, H, W) on current's device."""
+def _pair(current: Tensor, previous: Tensor) -> Tensor:
+    """Two frames as float32 (2, 3, H, W), on the device of `current`. Raises ValueError."""
     check_image(current)
     check_image(previous)
     if current.shape != previous.shape:
@@ -84,29 +126,23 @@ def _estimate(backend: Backend, min_side: int, current: Tensor, previous: Tensor
             "flow runs between frames of one size, "
             f"not {tuple(current.shape)} and {tuple(previous.shape)}"
         )
-    scale = math.ceil(min_side / min(current.shape[-2:]))
-    pair = torch.stack([current, previous.to(current.device)]).float()  # (2, 3, H, W)
-    if scale > 1:
-        pair = F.interpolate(pair, scale_factor=scale, mode="bilinear")
-    flow = backend(pair[0], pair[1])
-    if scale > 1:
-        # The mean over each pixel's block, and a vector as much shorter as the pixels are larger.
-        flow = F.avg_pool2d(flow[None], scale)[0] / scale
-    return flow.to(current.device)
+    return torch.stack([current.detach(), previous.detach().to(current.device)]).float()
 
 
 def _classical(
     calculate: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]],
-    current: Tensor,
+    currents: Tensor,
     previous: Tensor,
-) -> Tensor:
-    """Flow by one of OpenCV's functions on 8-bit grey."""
-    flow = calculate(_grey(current), _grey(previous))  # (H, W, 2)
-    return torch.from_numpy(flow).permute(2, 0, 1).contiguous()
+) -> list[Tensor]:
+    """Flows by one of OpenCV's functions on 8-bit grey."""
+    flows = (
+        calculate(_grey(one), _grey(other)) for one, other in zip(currents, previous, strict=True)
+    )
+    return [torch.from_numpy(flow).permute(2, 0, 1).contiguous() for flow in flows]  # (H, W, 2)
 
 
 def _grey(image: Tensor) -> NDArray[Any]:
-    """(3, H, W) in [0, 1] → luma as uint8 (H, W)."""
+    """Luma of an image (3, H, W) in [0, 1]: uint8 (H, W)."""
     luma = torch.einsum("chw,c->hw", image.clamp(0, 1), image.new_tensor(_LUMA))
     return (luma * 255).round().byte().cpu().numpy()
 
@@ -114,12 +150,12 @@ def _grey(image: Tensor) -> NDArray[Any]:
 def _dis(current: NDArray[Any], previous: NDArray[Any]) -> NDArray[Any]:
     """Kroeger et al., "Fast optical flow using dense inverse search" (2016).
 
-    The medium preset, but down to full resolution: on Sintel's clean pair its error is 0.24 px
-    rather than 0.34.
+    The medium preset, but refined up to full resolution: this lowers the error on Sintel's clean
+    pair from 0.34 px to 0.24 px.
     """
     import cv2
 
-    # One for each call: its buffers make it useless to two threads at once.
+    # A new object for each call, since its buffers are not safe between threads.
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     dis.setFinestScale(0)
     flow: NDArray[Any] = dis.calc(current, previous, None)  # type: ignore[call-overload]
@@ -153,18 +189,21 @@ def _farneback(
 
 
 def _raft(
-    network: torch.nn.Module, device: torch.device, current: Tensor, previous: Tensor
-) -> Tensor:
-    """Flow by Teed and Deng, "RAFT: recurrent all-pairs field transforms for optical flow" (2020).
+    network: torch.nn.Module, device: torch.device, currents: Tensor, previous: Tensor
+) -> list[Tensor]:
+    """Flows by Teed and Deng, "RAFT: recurrent all-pairs field transforms for optical flow" (2020).
 
-    Its memory grows with the fourth power of the side: 0.07 GB at 640 × 360, 5.6 GB at 1080p.
+    Memory for each pair grows with the fourth power of the side: 0.07 GB at 640 × 360, 5.6 GB at
+    1080p.
     """
-    height, width = current.shape[-2:]
+    height, width = currents.shape[-2:]
     padding = (0, -width % _RAFT_STRIDE, 0, -height % _RAFT_STRIDE)
-    pair = torch.stack([current, previous]).to(device) * 2 - 1
-    pair = F.pad(pair, padding, mode="replicate")
-    flow: Tensor = network(pair[:1], pair[1:], num_flow_updates=_RAFT_UPDATES)[-1]
-    return flow[0, :, :height, :width]
+    padded = (
+        F.pad(frames.to(device) * 2 - 1, padding, mode="replicate")
+        for frames in (currents, previous)
+    )
+    flows: Tensor = network(*padded, num_flow_updates=_RAFT_UPDATES)[-1]
+    return [flow[:, :height, :width].clone() for flow in flows]
 
 
 def _load_raft(name: str, file: str | Path | None) -> torch.nn.Module:
@@ -190,11 +229,15 @@ def _load_raft(name: str, file: str | Path | None) -> torch.nn.Module:
 
 
 def _download(name: str, weights: Any) -> Mapping[str, Tensor]:
-    """Torchvision's parameters, from its cache or the net. Raises GuideError."""
+    """Torchvision's parameters, from torch.hub's cache or the net. Raises GuideError."""
     try:
-        # torch.hub announces what it fetches: on standard output, on standard error in its past.
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            state: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+        # torch.hub.load_state_dict_from_url would announce the download on standard output.
+        file = _cached(weights.url)
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _, _, hash_prefix = file.stem.rpartition("-")
+            torch.hub.download_url_to_file(weights.url, str(file), hash_prefix, progress=False)
+        state: Mapping[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, HTTPException, EOFError, UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise GuideError(
@@ -202,6 +245,11 @@ def _download(name: str, weights: Any) -> Mapping[str, Tensor]:
             "try --flow dis, or --flow-weights FILE with that file"
         ) from None
     return state
+
+
+def _cached(url: str) -> Path:
+    """The file in which torch.hub keeps what it downloads from `url`."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
 
 
 def _read(name: str, file: Path) -> Mapping[str, Tensor]:
@@ -218,6 +266,6 @@ def _read(name: str, file: Path) -> Mapping[str, Tensor]:
     return state
 
 
-# With the smallest side in pixels. Farnebäck's method is blinded by enlarging more than it needs.
+# Function and smallest side in pixels. Farnebäck's method finds less in frames enlarged too much.
 _CLASSICAL = {"dis": (_dis, 128), "farneback": (_farneback, 32)}
 _NETWORKS = ("raft-small", "raft-large")

@@ -1,11 +1,11 @@
-"""What a camera did, measured from the frames alone; and whether a film joins its beginning."""
+"""Measures of a loop, from its frames alone: zoom, rotation, and the join of end and beginning."""
 
 from __future__ import annotations
 
 import cmath
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from statistics import median
@@ -14,33 +14,39 @@ import torch
 from torch import Tensor
 
 from dreamvid.motion.camera import Similarity
-from dreamvid.types import FlowEstimator, Frame
+from dreamvid.types import Frame
+
+BackwardFlow = Callable[[Tensor, Tensor], Tensor]
+"""(current, previous), both (3, H, W) → backward flow (2, H, W) in pixels."""
 
 RIM = 0.1
-"""Share of each side that is left out: what comes from outside has no flow."""
+"""Share of each side that is left out: new parts of the scene come in there and have no flow."""
 ROUNDS = 20
-"""Of reweighting."""
+"""Rounds of reweighting."""
 BASELINE_S = Fraction(1, 10)
-"""Seconds between the frames whose flow is fitted: long enough to move by more than errors do."""
+"""Seconds between the frames whose flow is fitted: long enough for motion to exceed its errors."""
 
 
 @dataclass(frozen=True)
 class LoopMeasure:
-    """A film as a loop."""
+    """Measures of a film as a loop."""
 
     frames: int
     seconds: float
-    """Length of the film: the last frame is taken to stay as long as the others on average."""
+    """Length of the film; the last frame counts as long as the others on average."""
     join: float
-    """Mean absolute difference of the last frame and the first, over the median of neighbours."""
+    """Mean absolute difference of last and first frame, over the median of all neighbours'."""
     zoom: float
     """Factor a second, on average."""
     rotate: float
     """Degrees a second clockwise, on average."""
 
 
-def measure_loop(frames: Iterable[Frame], flow: FlowEstimator) -> LoopMeasure:
-    """Measure a film of even rate, two frames or more (ValueError); holds a few of them."""
+def measure_loop(frames: Iterable[Frame], backward: BackwardFlow) -> LoopMeasure:
+    """Measure a film of even rate; holds a few of its frames in memory.
+
+    Raises ValueError where there are fewer than two frames.
+    """
     steps: list[float] = []
     moves: list[complex] = []
     first: Frame | None = None
@@ -54,13 +60,13 @@ def measure_loop(frames: Iterable[Frame], flow: FlowEstimator) -> LoopMeasure:
             steps.append(_difference(frame.image, last.image))
         waiting.append(frame)
         if frame.time - waiting[0].time >= BASELINE_S:
-            moves.append(_move(frame, waiting[0], flow))
+            moves.append(_move(frame, waiting[0], backward))
             waiting.popleft()
         last, count = frame, count + 1
     if first is None or last is None or count < 2:
         raise ValueError("a loop has two frames or more")
     if not moves:
-        moves.append(_move(last, first, flow))
+        moves.append(_move(last, first, backward))
     step = median(steps)
     rate = sum(moves) / len(moves)
     return LoopMeasure(
@@ -72,9 +78,9 @@ def measure_loop(frames: Iterable[Frame], flow: FlowEstimator) -> LoopMeasure:
     )
 
 
-def _move(now: Frame, before: Frame, flow: FlowEstimator) -> complex:
-    """ln(zoom) + i·rotation a second, between two frames."""
-    back = fit_similarity(flow(now.image, before.image))
+def _move(now: Frame, before: Frame, backward: BackwardFlow) -> complex:
+    """ln(zoom) + i·rotation between two frames, in 1/s and radians a second."""
+    back = fit_similarity(backward(now.image, before.image))
     return -cmath.log(back.factor) / float(now.time - before.time)
 
 
@@ -83,10 +89,10 @@ def _difference(one: Tensor, other: Tensor) -> float:
 
 
 def fit_similarity(flow: Tensor) -> Similarity:
-    """The similarity that most of a `flow` (2, H, W) in pixels agrees with, its rim left out.
+    """The similarity that most of a `flow` (2, H, W) in pixels agrees with, without its rim.
 
-    Least squares reweighted by Geman and McClure's function at the scale of the median residual
-    (1987): parts that move otherwise lose their say.
+    Least squares, reweighted by Geman and McClure's function (1987) at the scale of the median
+    residual, so that parts with another motion lose their weight.
     """
     height, width = flow.shape[1:]
     top, left = round(RIM * height), round(RIM * width)

@@ -1,4 +1,4 @@
-"""Shots: where the film cuts. Stateless, so that a resumed run decides as an unbroken one."""
+"""Detection of cuts. Stateless, so that a resumed run finds the cuts of an unbroken one."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from dreamvid.types import CutDetector, check_image
 if TYPE_CHECKING:
     from torch import Tensor
 
-Picture = NDArray[np.uint8]
-"""(H, W, 3), blue first, as OpenCV has it."""
+BgrImage = NDArray[np.uint8]
+"""(H, W, 3), channels in OpenCV's order."""
 
-_WIDTH = 256  # pixels; a change of content shows as well here as at full size
+_WIDTH = 256  # pixels; enough to see a change of content
 
 
 def create_cut_detector(threshold: float) -> CutDetector:
-    """A detector of hard cuts: a new shot begins where `content_change` reaches `threshold`."""
+    """Create a detector of hard cuts: a shot begins where `content_change` reaches `threshold`.
+
+    `threshold` lies between 0 and 255.
+    """
 
     def is_cut(current: Tensor, previous: Tensor) -> bool:
         return content_change(current, previous) >= threshold
@@ -29,12 +32,12 @@ def create_cut_detector(threshold: float) -> CutDetector:
 
 
 def content_change(current: Tensor, previous: Tensor) -> float:
-    """How much of the picture changed, 0 to 255: the mean distance of hue, saturation and value.
+    """Mean change of hue, saturation and value between two frames (3, H, W) in [0, 1]: 0 to 255.
 
-    (3, H, W) twice, in [0, 1]. This is the score of PySceneDetect's `ContentDetector`, fresh for
-    each pair and on shrunk frames, but at most the mean distance of the colours themselves: in
-    the dark, hue and saturation are noise, and a fade from black would be a row of cuts.
-    Raises ValueError where the frames are no images of one size.
+    This is the score of PySceneDetect's `ContentDetector`, fresh for each pair and on shrunk
+    frames, but at most the mean change of the colours themselves: in the dark, hue and saturation
+    are noise, and a fade from black would be a row of cuts.
+    Raises ValueError where the frames are not two images of one size.
     """
     if current.shape != previous.shape:
         raise ValueError(
@@ -46,21 +49,21 @@ def content_change(current: Tensor, previous: Tensor) -> float:
     return min(_content_score(after, before), float(visible))
 
 
-def _content_score(after: Picture, before: Picture) -> float:
-    """What PySceneDetect notes in its statistics for the second of two pictures."""
+def _content_score(after: BgrImage, before: BgrImage) -> float:
+    """PySceneDetect's score of the second of two images."""
     from scenedetect import ContentDetector, FrameTimecode, StatsManager
 
     detector = ContentDetector()
     detector.stats_manager = StatsManager()
     times = [FrameTimecode(number, fps=25.0) for number in range(2)]
-    for time, picture in zip(times, (before, after), strict=True):
-        detector.process_frame(time, picture)
+    for time, image in zip(times, (before, after), strict=True):
+        detector.process_frame(time, image)
     (score,) = detector.stats_manager.get_metrics(times[1], [ContentDetector.FRAME_SCORE_KEY])
     return float(score)
 
 
-def _thumbnail(image: Tensor) -> Picture:
-    """(3, H, W) in [0, 1] → a picture at most `_WIDTH` wide."""
+def _thumbnail(image: Tensor) -> BgrImage:
+    """An image (3, H, W) in [0, 1], shrunk to a width of at most `_WIDTH` pixels."""
     check_image(image)
     height, width = image.shape[-2:]
     if width > _WIDTH:

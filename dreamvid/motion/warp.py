@@ -1,6 +1,6 @@
-"""Follow flow from frame to frame, and say where it can be believed.
+"""Warping along flow, chains of flow, and trust in flow.
 
-Everything here is tensor arithmetic of fixed shapes: any device, and no host synchronisation.
+All functions are tensor arithmetic of fixed shapes, for any device, without host synchronisation.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
     """`image` moved along backward `flow`, so that it looks like the frame the flow lives on.
 
     (C, H, W) and (2, H, W) in pixels → (C, H, W) of the image's type: bilinear, the border
-    replicated, differentiable in `image`. An integer shift is exact bit for bit, which
-    `grid_sample` with its normalised coordinates is not: hence the gather by index.
+    replicated, differentiable in `image`. An integer shift is exact to the last bit, since pixels
+    are gathered by index; `grid_sample` with its normalised coordinates is not exact.
     Raises ValueError where the shapes do not fit.
     """
     if image.ndim != 3 or flow.shape != (2, *image.shape[-2:]):
@@ -46,15 +46,15 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
 
 
 def trust(backward: Tensor, forward: Tensor) -> Tensor:
-    """Where `backward` (current → previous) can be believed, by `forward` (previous → current).
+    """Reliability of `backward` (current → previous), checked by `forward` (previous → current).
 
     (2, H, W) twice, in pixels → float32 (1, H, W) in [0, 1]: 0 where the pixel was hidden or out
-    of the frame, and on motion edges; 1 well inside what is left. The rule and its constants are
-    those of Ruder, Dosovitskiy and Brox, "Artistic style transfer for videos" (2016). Two
-    deviations: their code blurs the mask both ways, whereas here only the trusted side is
-    softened, so that what was hidden stays at 0 and no ghost of it leaks in; and a pixel is out
-    of the frame when it leaves the frame's area, half a pixel beyond the outermost centres, so
-    that noise in the flow of a still scene does not untrust its border.
+    of the frame, and on motion edges; 1 well inside the rest. The rule and its constants are
+    those of Ruder, Dosovitskiy and Brox, "Artistic style transfer for videos" (2016), with two
+    deviations. Their code blurs the mask both ways; here only the trusted side is softened, so
+    that hidden pixels stay at 0 and no ghost of them leaks in. And a pixel is out of the frame
+    when it leaves the frame's area, half a pixel beyond the outermost centres, so that noise in
+    the flow of a still scene does not untrust its border.
     Raises ValueError where the shapes do not fit.
     """
     if backward.shape != forward.shape:
@@ -63,7 +63,7 @@ def trust(backward: Tensor, forward: Tensor) -> Tensor:
             f"not {tuple(backward.shape)} and {tuple(forward.shape)}"
         )
     backward, forward = backward.detach().float(), forward.detach().float()
-    # Each of these is worded so that a flow that is not a number is not trusted.
+    # Each comparison is false for NaN, so that such flow is not trusted.
     reliable = _is_consistent(backward, forward) & _is_smooth(backward) & _is_inside(backward)
     return _soften(reliable.float())[None]
 
@@ -72,24 +72,23 @@ def chain(steps: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tens
     """Flow and trust from one frame back to each of several earlier ones.
 
     `steps` are the backward flow (2, H, W) in pixels and the trust (1, H, W) between neighbours,
-    newest first; the n-th yield reaches n frames back. Each step is read where the chain has led
-    so far, `F ← F + f(x + F)`, so that none is interpolated twice. A chain's trust is the product
-    of its links': their doubts add up, and what was hidden or out of the frame on the way stays
-    untrusted.
+    newest first; the n-th result reaches n frames back. Each step is read where the chain has led
+    so far, `F ← F + f(x + F)`, so that no step is interpolated twice. The trust of a chain is the
+    product of its steps', so that a pixel hidden or out of the frame at any step stays untrusted.
     """
     reached: tuple[Tensor, Tensor] | None = None
-    for flow, link_trust in steps:
+    for flow, step_trust in steps:
         if reached is None:
-            reached = flow, link_trust
+            reached = flow, step_trust
         else:
-            way, trust_so_far = reached
-            step = warp(torch.cat([flow, link_trust]), way)  # (3, H, W)
-            reached = way + step[:2], trust_so_far * step[2:]
+            flow_so_far, trust_so_far = reached
+            step = warp(torch.cat([flow, step_trust]), flow_so_far)  # (3, H, W)
+            reached = flow_so_far + step[:2], trust_so_far * step[2:]
         yield reached
 
 
 def _positions(flow: Tensor) -> tuple[Tensor, Tensor]:
-    """Where each pixel was: columns and rows, (H, W) each, in pixels."""
+    """Columns and rows at which each pixel was, (H, W) each, in pixels."""
     height, width = flow.shape[-2:]
     columns = torch.arange(width, device=flow.device, dtype=flow.dtype)
     rows = torch.arange(height, device=flow.device, dtype=flow.dtype)
@@ -100,8 +99,8 @@ def _neighbours(position: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
     """The two indices around each position, in the frame, and the second one's share in [0, 1)."""
     floor = position.floor()
     index = floor.long()
-    # The indices are clamped, not the position: beyond the border both name the same pixel, and
-    # a flow that is not a number reads no foreign memory.
+    # Clamped indices name the same pixel beyond the border, and read no foreign memory for a flow
+    # of NaN, which clamped positions would.
     return index.clamp(0, size - 1), (index + 1).clamp(0, size - 1), position - floor
 
 
@@ -111,14 +110,14 @@ def _square(flow: Tensor) -> Tensor:
 
 
 def _is_consistent(backward: Tensor, forward: Tensor) -> Tensor:
-    """Whether the way there and back ends where it began: bool (H, W)."""
+    """Whether the flow there and back ends where it began: bool (H, W)."""
     returned = warp(forward, backward)
     tolerance = 0.01 * (_square(returned) + _square(backward)) + 0.5
     return _square(returned + backward) < tolerance
 
 
 def _is_smooth(backward: Tensor) -> Tensor:
-    """Whether the flow does not tear here, by central differences: bool (H, W)."""
+    """Whether there is no motion edge, by central differences: bool (H, W)."""
     padded = F.pad(backward, (1, 1, 1, 1), mode="replicate")  # (2, H + 2, W + 2)
     along_x = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / 2
     along_y = (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2
@@ -133,9 +132,9 @@ def _is_inside(backward: Tensor) -> Tensor:
 
 
 def _soften(reliable: Tensor) -> Tensor:
-    """Let trust rise gently from 0 at the rim of what is reliable: (H, W) of 0 and 1 → (H, W).
+    """Let trust rise gently from 0 at the rim of reliable regions: (H, W) of 0 and 1 → (H, W).
 
-    The *doubt* is blurred and taken away, so that trust is exactly 1 away from any doubt.
+    The *doubt*, 1 − `reliable`, is blurred and subtracted, so that trust is exactly 1 elsewhere.
     """
     doubt = (1 - reliable)[None, None]  # (1, 1, H, W)
     radius = math.ceil(2.5 * SOFTNESS_PX)

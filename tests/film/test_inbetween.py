@@ -18,12 +18,12 @@ class Pan:
         self.speed = speed
         self.asked: list[tuple[int, int]] = []
 
-    def __call__(self, current: Tensor, previous: Tensor) -> Tensor:
+    def __call__(self, current: Tensor, previous: Tensor) -> tuple[Tensor, Tensor]:
         now, then = (round(float(image[0, 0, 0]) * 100) for image in (current, previous))
         self.asked.append((now, then))
-        flow = torch.zeros(2, HEIGHT, WIDTH)
-        flow[0] = -self.speed * (now - then)
-        return flow
+        backward = torch.zeros(2, HEIGHT, WIDTH)
+        backward[0] = -self.speed * (now - then)
+        return backward, -backward
 
 
 def picture(number: int) -> Tensor:
@@ -31,28 +31,26 @@ def picture(number: int) -> Tensor:
 
 
 @pytest.mark.parametrize("find", [chained, direct])
-def test_ways_lead_back_to_the_key_before_and_ahead_to_the_key_after(find):
-    ways = find(picture(0), [picture(1), picture(2), picture(3)], Pan(1))
-    assert len(ways.back) == 3
-    assert len(ways.ahead) == 2
-    for number, way in enumerate(ways.back, 1):
-        assert (way.flow[0] == -number).all()
-        assert (way.flow[1] == 0).all()
-        assert (way.trust[:, :, number + 3 :] == 1).all()
-        assert (way.trust[:, :, :number] == 0).all()  # came from outside
-    for number, way in enumerate(ways.ahead, 1):
-        assert (way.flow[0] == 3 - number).all()
-        assert (way.trust[:, :, WIDTH - (3 - number) :] == 0).all()  # will have left
+def test_flow_fields_lead_back_to_the_key_before_and_ahead_to_the_key_after(find):
+    fields = find(picture(0), [picture(1), picture(2), picture(3)], Pan(1))
+    assert len(fields.back) == 3
+    assert len(fields.ahead) == 2
+    for number, field in enumerate(fields.back, 1):
+        assert (field.flow[0] == -number).all()
+        assert (field.flow[1] == 0).all()
+        assert (field.trust[:, :, number + 3 :] == 1).all()
+        assert (field.trust[:, :, :number] == 0).all()  # came from outside
+    for number, field in enumerate(fields.ahead, 1):
+        assert (field.flow[0] == 3 - number).all()
+        assert (field.trust[:, :, WIDTH - (3 - number) :] == 0).all()  # will have left
 
 
-def test_a_chain_asks_for_neighbours_alone_and_the_direct_way_for_keys_alone():
+def test_chained_asks_once_for_neighbours_alone_and_direct_for_keys_alone():
     neighbours, keys = Pan(1), Pan(1)
     chained(picture(0), [picture(1), picture(2), picture(3)], neighbours)
-    assert sorted(neighbours.asked) == [(0, 1), (1, 0), (1, 2), (2, 1), (2, 3), (3, 2)]
+    assert sorted(neighbours.asked) == [(1, 0), (2, 1), (3, 2)]
     direct(picture(0), [picture(1), picture(2), picture(3)], keys)
-    assert (1, 2) not in keys.asked
-    assert (2, 1) not in keys.asked
-    assert {(1, 0), (2, 0), (3, 0), (1, 3), (2, 3)} <= set(keys.asked)
+    assert sorted(keys.asked) == [(1, 0), (1, 3), (2, 0), (2, 3), (3, 0)]
 
 
 def still(trust: float) -> FlowField:
@@ -80,11 +78,11 @@ def test_deltas_are_mixed_by_trust_and_distance(back, ahead, share, expected):
 
 
 def test_what_neither_key_knows_is_filled_in_from_around_it():
-    way = still(1)
-    way.trust[:, 2:4, 5:8] = 0
+    field = still(1)
+    field.trust[:, 2:4, 5:8] = 0
     delta = level(0.2)
     delta[:, 2:4, 5:8] = 9  # whatever lies there is not believed
-    mixed = blend(way, way, delta, delta, 0.5)
+    mixed = blend(field, field, delta, delta, 0.5)
     torch.testing.assert_close(mixed, level(0.2), atol=1e-6, rtol=0)
 
 
@@ -103,10 +101,10 @@ def test_filling_in_keeps_what_is_known_and_its_range(size):
 
 
 def test_a_delta_moves_with_the_scene():
-    ways = chained(picture(0), [picture(1), picture(2)], Pan(2))
+    fields = chained(picture(0), [picture(1), picture(2)], Pan(2))
     before, after = torch.zeros(3, HEIGHT, WIDTH), torch.zeros(3, HEIGHT, WIDTH)
     before[:, :, 4], after[:, :, 8] = 1, 1
-    between = blend(ways.back[0], ways.ahead[0], before, after, 0.5)
+    between = blend(fields.back[0], fields.ahead[0], before, after, 0.5)
     expected = torch.zeros(3, HEIGHT, WIDTH)
     expected[:, :, 6] = 1
     torch.testing.assert_close(between[:, :, 5:8], expected[:, :, 5:8], atol=1e-6, rtol=0)

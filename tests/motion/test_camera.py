@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -12,10 +14,12 @@ import torch
 
 from dreamvid.motion import create_flow, warp
 from dreamvid.motion.camera import (
+    CHECKPOINT_STEPS,
     Camera,
     Course,
     Ease,
     Similarity,
+    expose,
     resample,
     sample,
     seen_in,
@@ -24,6 +28,7 @@ from dreamvid.motion.camera import (
 from dreamvid.motion.measure import fit_similarity
 from dreamvid.types import Frame
 from tests.motion.scenes import texture
+from tests.threads import ask_from_two_threads
 
 NOW, BEFORE = Fraction(1), Fraction(0)
 
@@ -120,7 +125,7 @@ def test_what_leaves_the_frame_is_not_trusted():
 def test_the_known_flow_agrees_with_the_estimated_one(camera):
     before = texture(160, 200)
     back = camera.back(NOW, BEFORE, 160, 200)
-    estimated = create_flow("dis", "cpu")(resample(before, back, 160, 200), before)
+    estimated = create_flow("dis", "cpu").backward(resample(before, back, 160, 200), before)
     known = camera.flow(NOW, BEFORE, 160, 200)
     inside = seen_in(known, 160, 200)[0].bool()
     error = (estimated - known).norm(dim=0)[inside]
@@ -183,6 +188,18 @@ def test_a_shutter_sees_moments_spread_about_its_own():
     assert len(camera.exposures(NOW, Fraction(1), 4000, 4000)) == 32
 
 
+def test_a_shutter_blurs_a_frame_along_its_motion():
+    """Open while the view moves by 8 pixels, over stripes of a period of 8."""
+    camera = Camera(pan=(1.0, 0))
+    wave = 0.5 + 0.5 * torch.sin(torch.arange(80) * 2 * torch.pi / 8)
+    upright = Frame(wave.expand(3, 64, 80), Fraction(1))
+    lying = Frame(wave[:64, None].expand(3, 64, 80), Fraction(1))
+    assert expose(upright, camera, Fraction(0)) is upright
+    blurred, kept = (expose(frame, camera, Fraction(1, 10)).image for frame in (upright, lying))
+    assert blurred[..., 8:-8].std() < 0.03
+    assert torch.allclose(kept, lying.image, atol=1e-3)
+
+
 def test_a_clip_is_seen_through_the_camera_on_top_of_its_own_motion():
     still = texture(48, 64)
     clip = [Frame(still.roll(index, 2), Fraction(index, 8), alpha=still[:1]) for index in range(3)]
@@ -218,12 +235,39 @@ def test_rates_that_change_add_up_and_lead_to_their_frame():
     assert camera.back(second, Fraction(0), 5, 9)(4 + 4j) == pytest.approx(5 + 2j)
 
 
-def test_a_course_is_the_same_wherever_it_is_first_asked_for():
-    def camera() -> Camera:
-        course = Course(lambda step: (1.1 + 0.1 * (step % 3), 7.0 * step), Fraction(24))
-        return Camera(pan=(0.1, 0.2), course=course)
+RATE = Fraction(24)
 
-    onwards, begun_late = camera(), camera()
-    ways = [onwards.back(Fraction(step, 25), Fraction(0), 40, 60) for step in range(50)]
-    assert begun_late.back(Fraction(49, 25), Fraction(0), 40, 60) == ways[49]
-    assert begun_late.back(Fraction(20, 25), Fraction(0), 40, 60) == ways[20]
+
+def swinging(step: int) -> tuple[float, float]:
+    return 1.1 + 0.1 * (step % 3), 7.0 * step
+
+
+def follow(camera: Camera, step: int) -> Similarity:
+    """The similarity from the end of a step, or from between two, back to 0."""
+    return camera.back((step + Fraction(step % 2, 2)) / RATE, Fraction(0), 40, 60)
+
+
+def test_a_course_is_the_same_in_whatever_order_it_is_asked_for():
+    def camera() -> Camera:
+        return Camera(pan=(0.1, 0.2), ease="in-out", course=Course(swinging, RATE))
+
+    serial = {step: follow(onwards, step) for onwards in [camera()] for step in range(100)}
+    late = camera()
+    assert [follow(late, step) for step in (99, 20, 0, 50)] == [serial[k] for k in (99, 20, 0, 50)]
+    for _ in range(20):
+        for found in ask_from_two_threads(partial(follow, camera()), range(100), rounds=1):
+            assert found == serial
+
+
+def test_a_course_costs_the_same_in_any_order():
+    """Rates are asked for a bounded number of times a step, which following from 0 would exceed."""
+    asked: list[int] = []
+
+    def rates_at(step: int) -> tuple[float, float]:
+        asked.append(step)
+        return swinging(step)
+
+    camera, steps = Camera(course=Course(rates_at, RATE)), 1000
+    for step in random.Random(0).sample(range(steps), steps):
+        follow(camera, step)
+    assert len(asked) <= CHECKPOINT_STEPS * steps

@@ -1,11 +1,12 @@
-"""One contract for every flow estimator, and what is said when one cannot be had."""
+"""Flow estimators by name: sizes, weights, and the errors of weights that are not available."""
 
+import io
 import subprocess
 import sys
+from email.message import Message
 from pathlib import Path
 from urllib.error import URLError
 
-import cv2
 import pytest
 import torch
 from torchvision.models import optical_flow
@@ -13,56 +14,33 @@ from torchvision.models import optical_flow
 from dreamvid.errors import ConfigError, DreamvidError, GuideError
 from dreamvid.motion import create_flow
 from dreamvid.motion.flow import tof_flow
-from dreamvid.types import FlowEstimator
-from tests.motion.scenes import RAFT_SMALL, need, texture, translated
+from dreamvid.motion.measure import BackwardFlow
+from tests.motion.scenes import RAFT_SMALL, need, translated
 
 
-@pytest.fixture(scope="module", params=["dis", "farneback", "raft-small", "tof"])
-def estimate(request: pytest.FixtureRequest) -> FlowEstimator:
-    if request.param == "tof":
-        return tof_flow
-    weights = need(RAFT_SMALL) if request.param.startswith("raft") else None
-    return create_flow(request.param, "cpu", weights)
-
-
-@pytest.mark.parametrize("size", [(136, 200), (129, 173), (40, 56), (31, 97)])
-def test_sign_and_scale(estimate: FlowEstimator, size: tuple[int, int]) -> None:
-    flow = estimate(*translated(*size, dx=3, dy=-2))
-    assert flow.shape == (2, *size)
-    assert flow.dtype == torch.float32
-    assert flow.device.type == "cpu"
-    inner = flow[:, 8:-8, 8:-8].flatten(1)
-    torch.testing.assert_close(inner.median(1).values, torch.tensor([3.0, -2.0]), atol=0.3, rtol=0)
-
-
-@pytest.mark.parametrize("size", [(8, 8), (9, 15), (16, 90)])
-def test_tiny_pictures(estimate: FlowEstimator, size: tuple[int, int]) -> None:
-    flow = estimate(texture(*size, seed=1), texture(*size, seed=1))
-    assert flow.shape == (2, *size)
-    assert flow.abs().median() < 0.3
-
-
-def test_the_same_frames_give_the_same_flow(estimate: FlowEstimator) -> None:
-    threads = cv2.getNumThreads()
-    current, previous = translated(136, 200, dx=1, dy=1)
-    kept = current.clone()
-    first = estimate(current, previous)
-    estimate(texture(130, 140, seed=2), texture(130, 140, seed=3))  # leaves nothing behind
-    assert torch.equal(estimate(current, previous), first)
-    assert torch.equal(current, kept)
-    assert cv2.getNumThreads() == threads
-
-
-def test_it_keeps_no_gradient(estimate: FlowEstimator) -> None:
-    current, previous = translated(128, 128, dx=1, dy=1)
-    assert not estimate(current.requires_grad_(), previous).requires_grad
-
-
-def test_frames_are_of_one_size(estimate: FlowEstimator) -> None:
+@pytest.mark.parametrize("estimate", [create_flow("dis", "cpu").backward, tof_flow])
+def test_frames_are_of_one_size(estimate: BackwardFlow) -> None:
     with pytest.raises(ValueError, match=r"not \(3, 128, 128\) and \(3, 128, 130\)"):
         estimate(torch.zeros(3, 128, 128), torch.zeros(3, 128, 130))
     with pytest.raises(ValueError, match="floating-point"):
         estimate(torch.zeros(1, 128, 128), torch.zeros(1, 128, 128))
+
+
+@pytest.mark.parametrize("name", ["dis", "farneback", "raft-small"])
+def test_both_directions_at_once_are_each_direction_alone(name: str) -> None:
+    estimate = create_flow(name, "cpu", need(RAFT_SMALL) if name == "raft-small" else None)
+    current, previous = translated(129, 173, dx=3, dy=-2)
+    tolerance = 1e-4 if name == "raft-small" else 0
+    alone = estimate.backward(current, previous), estimate.backward(previous, current)
+    for flow, expected in zip(estimate(current, previous), alone, strict=True):
+        torch.testing.assert_close(flow, expected, atol=tolerance, rtol=0)
+
+
+def test_each_flow_has_memory_of_its_own() -> None:
+    """A film's evaluation remembers backward flow alone."""
+    estimate = create_flow("raft-small", "cpu", need(RAFT_SMALL))
+    for flow in estimate(*translated(128, 136, dx=1, dy=0)):
+        assert flow.untyped_storage().nbytes() == flow.nbytes
 
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:
@@ -75,7 +53,8 @@ import torch
 from dreamvid.motion import create_flow
 estimate = create_flow("dis", "cpu")
 for size in [(1, 1), (8, 8), (12, 200), (16, 200), (24, 320), (16, 640), (200, 16), (127, 128)]:
-    assert estimate(torch.rand(3, *size), torch.rand(3, *size)).isfinite().all(), size
+    backward, forward = estimate(torch.rand(3, *size), torch.rand(3, *size))
+    assert backward.isfinite().all() and forward.isfinite().all(), size
 """
     result = run_python(code)
     assert result.returncode == 0, result.stderr
@@ -93,7 +72,7 @@ def test_raft_large_takes_weights_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "large.pth"
     torch.save(optical_flow.raft_large(weights=None).state_dict(), file)
     estimate = create_flow("raft-large", "cpu", str(file))
-    assert estimate(*translated(128, 131, dx=1, dy=0)).shape == (2, 128, 131)
+    assert estimate.backward(*translated(128, 131, dx=1, dy=0)).shape == (2, 128, 131)
     with pytest.raises(GuideError, match="does not hold the parameters of raft-small"):
         create_flow("raft-small", "cpu", file)
 
@@ -143,21 +122,50 @@ def test_weights_of_something_else(tmp_path: Path, content: object) -> None:
     assert text.startswith(f"--flow-weights '{file}' does not hold the parameters of raft-small; ")
 
 
+class Answer(io.BytesIO):
+    """An answer of a server."""
+
+    def info(self) -> Message:
+        return Message()
+
+
 @pytest.mark.parametrize(
-    "failure", [URLError("no route to host"), RuntimeError("invalid hash value (expected a)\nb")]
+    "failure", [URLError("no route to host"), RuntimeError("first line\nsecond line"), None]
 )
 def test_failed_download(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], failure: Exception
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    failure: Exception | None,
 ) -> None:
-    def fail(*_args: object, **_kwargs: object) -> None:
-        print("Downloading …")  # noqa: T201 as torch.hub does
-        raise failure
+    def answer(request: object) -> Answer:
+        if failure is not None:
+            raise failure
+        return Answer(b"of another hash")
 
-    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fail)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.urlopen", answer)
     text = message("raft-large", None, GuideError)
     assert text.startswith("--flow raft-large: cannot download https://download.pytorch.org/")
     assert "try --flow dis, or --flow-weights FILE" in text
-    assert capsys.readouterr() == ("", "")
+    assert capfd.readouterr() == ("", "")
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+def test_weights_are_downloaded_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    weights, fetched = need(RAFT_SMALL).read_bytes(), []
+
+    def fetch(url: str, file: str, hash_prefix: str, progress: bool) -> None:
+        fetched.append((Path(url).name, hash_prefix, progress))
+        Path(file).write_bytes(weights)
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", fetch)
+    for _ in range(2):
+        create_flow("raft-small", "cpu")
+    name = "raft_small_C_T_V2-01064c6d.pth"
+    assert fetched == [(name, "01064c6d", False)]
+    assert (tmp_path / "hub" / "checkpoints" / name).is_file()  # where torch.hub looks for it
 
 
 def test_building_a_network_leaves_the_global_generator_alone() -> None:

@@ -43,7 +43,7 @@ def test_what_moves_by_itself_has_no_say():
 @pytest.mark.parametrize(("zoom", "rotate"), [(1.2, 0.0), (0.85, 20.0)])
 def test_zoom_and_rotation_a_second_are_measured(zoom, rotate):
     film = filmed(Camera(zoom=zoom, rotate=rotate), 6, 12)
-    measure = measure_loop(film, create_flow("dis", "cpu"))
+    measure = measure_loop(film, create_flow("dis", "cpu").backward)
     assert (measure.frames, measure.seconds) == (6, 0.5)
     assert measure.zoom == pytest.approx(zoom, rel=0.01)
     assert measure.rotate == pytest.approx(rotate, abs=0.5)

@@ -23,14 +23,15 @@ def frames(scene: str) -> tuple[Tensor, Tensor]:
 
 
 @cache
-def backward_flow(name: str, scene: str) -> Tensor:
+def both_flows(name: str, scene: str) -> tuple[Tensor, Tensor]:
     weights = need(RAFT_SMALL) if name == "raft-small" else None
     return create_flow(name, "cpu", weights)(*frames(scene))
 
 
 def end_point_error(name: str, scene: str) -> Tensor:
     """(H, W), pixels."""
-    error = backward_flow(name, scene) - read_flo(SHARED / "clips" / scene / "flow_2_to_3.flo")
+    backward, _ = both_flows(name, scene)
+    error = backward - read_flo(SHARED / "clips" / scene / "flow_2_to_3.flo")
     return error.square().sum(0).sqrt()
 
 
@@ -57,8 +58,7 @@ def test_end_point_error(name: str, scene: str, ceiling: float) -> None:
 def test_trust_against_the_true_occlusion(
     scene: str, hidden_found: float, visible_kept: float
 ) -> None:
-    current, previous = frames(scene)
-    result = trust(backward_flow("dis", scene), create_flow("dis", "cpu")(previous, current))[0]
+    result = trust(*both_flows("dis", scene))[0]
     hidden = read_png(SHARED / "clips" / scene / "occluded_2_to_3.png")[0] > 0.5
     assert (result[hidden] < 0.5).float().mean() > hidden_found
     assert (result[~hidden] > 0.5).float().mean() > visible_kept
