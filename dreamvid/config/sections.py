@@ -52,6 +52,7 @@ class Section(BaseModel):
         frozen=True,
         allow_inf_nan=False,
         validate_default=True,
+        defer_build=True,  # until a model is used, with the defaults that it restates by then
     )
     title: ClassVar[str] = ""
     defaults: ClassVar[Mapping[str, Any]] = {}
@@ -60,13 +61,10 @@ class Section(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        defaults, descriptions = _restated(cls, "defaults"), _restated(cls, "descriptions")
-        for name, default in defaults.items():
+        for name, default in _restated(cls, "defaults").items():
             cls.model_fields[name].default = default
-        for name, description in descriptions.items():
+        for name, description in _restated(cls, "descriptions").items():
             cls.model_fields[name].description = description
-        if defaults:
-            cls.model_rebuild(force=True)
 
 
 def _restated(model: type[Section], table: str) -> dict[str, Any]:
@@ -140,8 +138,8 @@ class TimeConfig(PromptConfig):
 
     at: list[Scene] = Field(
         [],
-        description="Text that the picture shall mean from a time on, until the next --at; "
-        "--prompt holds throughout. Repeatable.",
+        description="Text that the picture shall mean from a time on. It holds until the next --at, "
+        "and --prompt holds throughout. Repeatable.",
     )
     transition: Place = Field(
         "2s",
@@ -150,8 +148,8 @@ class TimeConfig(PromptConfig):
     )
     set_: Assignments = Field(
         [],
-        description="Option that changes from frame to frame: a number, an expression of time "
-        "and sound, or key frames; `dreamvid plan` shows the values. Repeatable.",
+        description="Option that changes from frame to frame. It is set to a number, an expression "
+        "of time and sound, or key frames; `dreamvid plan` shows the values. Repeatable.",
     )
 
     def require_prompt(self) -> None:
@@ -173,7 +171,7 @@ class DreamConfig(Section):
         0.18,
         ge=0,
         le=1,
-        description="RMS distance from the source that a frame may reach, in shares of full range.",
+        description="Largest RMS difference of a frame from its source; full range is 1.",
     )
     lr: Annotated[float, Varies()] = Field(
         0.03, gt=0, le=1, description="Learning rate at the start of each octave."
@@ -459,7 +457,7 @@ class ImageConfig(MetadataConfig, SizeConfig, DreamConfig, TargetConfig):
     defaults: ClassVar[Mapping[str, Any]] = {"steps": 100, "strength": 0.3}
     descriptions: ClassVar[Mapping[str, str]] = {
         "steps": "Gradient steps, over all octaves.",
-        "strength": "RMS distance from IN that the picture may reach, in shares of full range.",
+        "strength": "Largest RMS difference of the picture from IN; full range is 1.",
         "size": "Size in pixels to dream at; needed for grey and noise.",
     }
 

@@ -47,9 +47,7 @@ def parse_seconds(value: object) -> Fraction:
     """Seconds from a number, `"2.5s"`, `"m:ss"` or `"h:mm:ss.fff"`; exact. Raises ValueError."""
     if isinstance(value, Fraction) and value >= 0:
         return value
-    if re.fullmatch(
-        r"\d+/0*[1-9]\d*", str(value)
-    ):  # as `_shortest` writes it
+    if re.fullmatch(r"\d+/0*[1-9]\d*", str(value)):  # as `_shortest` writes it
         return Fraction(str(value))
     match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)s?", str(value).strip())
     if match is None:
