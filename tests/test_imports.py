@@ -219,7 +219,16 @@ def test_the_command_line_and_options_load_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["video", "--help"], ["eval", "--help"], ["video", "--stepz", "3"]]
+    "arguments",
+    [
+        ["--help"],
+        ["video", "--help"],
+        ["zoom", "--help-all"],
+        ["eval", "--help"],
+        ["config", "image", "--help"],
+        ["video", "--stepz", "3"],
+        ["video", "a.mp4", "b.mp4", "-p", "coral", "reef"],
+    ],
 )
 def test_help_and_a_mistyped_option_load_nothing_heavy(arguments):
     run = f"from dreamvid.cli.app import run\ntry:\n    run({arguments!r})\nexcept SystemExit: pass"

@@ -138,8 +138,8 @@ class TimeConfig(PromptConfig):
 
     at: list[Scene] = Field(
         [],
-        description="Text that the picture shall mean from a time on. It holds until the next --at, "
-        "and --prompt holds throughout. Repeatable.",
+        description="Text that the picture shall mean from a time on. It holds until the next "
+        "--at, and --prompt holds throughout. Repeatable.",
     )
     transition: Place = Field(
         "2s",
