@@ -1,4 +1,4 @@
-"""The program: its commands put together, and what becomes of a mistyped one."""
+"""The program: all commands in one, with one-line errors for what is mistyped."""
 
 from __future__ import annotations
 

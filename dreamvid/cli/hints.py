@@ -50,7 +50,7 @@ def find_hint(message: str, arguments: Sequence[str]) -> str | None:
     if extra := re.search(r"extra argument\S* \((.*)\)", message):
         return _quotes(arguments, len(extra[1].split(" ")))
     if message.startswith("No such command") and "Did you mean" not in message:
-        return _command(next(name for name in arguments if repr(name) in message))
+        return next((_command(name) for name in arguments if repr(name) in message), None)
     if unknown := re.match(r"No such option: (--width|--height)\b", message):
         return _size(unknown[1], arguments)
     return None

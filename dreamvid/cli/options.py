@@ -37,7 +37,7 @@ PRESET_OPTION = inspect.Parameter(
     annotation=Annotated[
         str | None,
         typer.Option(
-            "--preset", help="Options kept under a name; --config and the command line override it."
+            "--preset", help="Named set of options; --config and the command line override it."
         ),
     ],
 )
@@ -56,15 +56,16 @@ DEBUG_OPTION = inspect.Parameter(
     "debug",
     inspect.Parameter.KEYWORD_ONLY,
     default=False,
-    annotation=Annotated[bool, typer.Option("--debug", help="Show where an error came from.")],
+    annotation=Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")],
 )
 
 
 def command(model: type[Section] | None = None) -> Callable[[Callable[..., None]], Any]:
     """Make a typer command of a function.
 
-    Its parameter `config`, if it has one, becomes the options of `model` and `--config FILE`, and
-    is given the effective configuration. Expected errors end in one line and their exit status.
+    Its parameter `config`, if it has one, becomes the options of `model`, `--config FILE` and
+    `--preset NAME`, and gets the effective configuration. Expected errors end in one line and
+    their exit status.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
@@ -97,7 +98,7 @@ def command(model: type[Section] | None = None) -> Callable[[Callable[..., None]
 
 
 def join_pairs(arguments: Sequence[str]) -> list[str]:
-    """Make one value of the two that follow `--at`, TIME and TEXT: typer has no lists of pairs."""
+    """Join the two values that follow `--at`, TIME and TEXT, since typer has no lists of pairs."""
     joined: list[str] = []
     rest = list(arguments)
     while rest:
@@ -112,7 +113,7 @@ def join_pairs(arguments: Sequence[str]) -> list[str]:
 
 
 def fail(error: BaseException) -> NoReturn:
-    """Say what is wrong in one line on standard error, and exit."""
+    """Print an error in one line on standard error, and exit."""
     message, status = " ".join(str(error).split()), 1
     notes: list[str] = getattr(error, "__notes__", [])
     if isinstance(error, DreamvidError):
@@ -131,7 +132,7 @@ def fail(error: BaseException) -> NoReturn:
 
 
 def _configure(model: type[Section], given: dict[str, Any]) -> Section:
-    """Take the options of `model` out of `given`; None and [] mean that one was not typed."""
+    """Take the options of `model` out of `given`; None and [] stand for one that was not typed."""
     typed = {field.field: given.pop(field.field) for field in options(model)}
     typed = {name: value for name, value in typed.items() if value not in (None, [])}
     name = given.pop("preset")
