@@ -138,8 +138,7 @@ class TimeConfig(PromptConfig):
 
     at: list[Scene] = Field(
         [],
-        description="Text that the picture shall mean from a time on. It holds until the next "
-        "--at, and --prompt holds throughout. Repeatable.",
+        description="Text that the picture shall mean from a time on, to the next. Repeatable.",
     )
     transition: Place = Field(
         "2s",
@@ -149,7 +148,7 @@ class TimeConfig(PromptConfig):
     set_: Assignments = Field(
         [],
         description="Option that changes from frame to frame. It is set to a number, an expression "
-        "of time and sound, or key frames; `dreamvid plan` shows the values. Repeatable.",
+        "or key frames; `dreamvid plan` shows the values. Repeatable.",
     )
 
     def require_prompt(self) -> None:
