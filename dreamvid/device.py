@@ -1,4 +1,4 @@
-"""Where to compute, and with what numbers."""
+"""The device that computes, and the precision of its numbers."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def torch_environment() -> dict[str, str]:
     OpenMP's idle threads spin for milliseconds by default, which beside another busy program makes
     a step many times slower. If they do not spin at all, each of a step's hundreds of short
     operations waits to wake them up, a fifth of its time. So they spin for a thousand turns, some
-    microseconds: GNU OpenMP's own number where threads outnumber processors. Whoever has set one
-    of the two is left in peace.
+    microseconds: GNU OpenMP's own number where threads outnumber processors. A variable that is
+    set already keeps its value, and the other one stays unset.
     """
     waiting = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
     return {} if waiting.keys() & os.environ.keys() else waiting
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name; for auto, the best there is.
+    """The device of that name; for auto, the fastest present: CUDA, then MPS, then the CPU.
 
-    Raises ConfigError for what is no device's name, DeviceError for one that is not there.
+    Raises ConfigError if no device has such a name, DeviceError if that one is not present.
     """
     import torch
 
@@ -49,18 +49,19 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device, is_convolutional: bool) -> torch.dtype:
-    """The numbers for a guide on `device`: those of that name; for auto, the faster of two.
+    """The precision of a guide on `device`: that of `name`; for auto, the faster of two.
 
-    By the hardware alone, never by a clock: a run that is resumed must choose alike. Of CPUs,
-    those with products of bfloat16 but no tiles of them run convolutions in it 1.7 times as fast,
-    and transformers at 0.7 of the speed.
+    The hardware alone decides, never a clock: a run that is resumed must choose alike. CPUs with
+    products of bfloat16 but no tiles of them run convolutions in it 1.7 times as fast, and
+    transformers at 0.7 of the speed.
     """
     import torch
 
     if name != "auto":
         return torch.bfloat16 if name == "bfloat16" else torch.float32
     if device.type == "cuda":
-        is_faster = torch.cuda.is_bf16_supported(including_emulation=False)
+        with torch.cuda.device(device):  # the question below is about the current card
+            is_faster = torch.cuda.is_bf16_supported(including_emulation=False)
     elif device.type == "cpu":
         has_tiles, has_products = _bfloat16_units()
         is_faster = has_tiles or (has_products and is_convolutional)
@@ -70,9 +71,20 @@ def choose_precision(name: str, device: torch.device, is_convolutional: bool) ->
 
 
 def _bfloat16_units() -> tuple[bool, bool]:
-    """Whether the CPU multiplies tiles of bfloat16 (AMX), and vectors of it (AVX512-BF16)."""
+    """Whether the CPU multiplies tiles of bfloat16 (AMX), and vectors of it (AVX512-BF16).
+
+    Torch has no public names for these questions; where it drops the private ones, both answers
+    are False, and the guide computes in float32.
+    """
     import torch
 
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False, False
-    return torch.cpu._is_amx_tile_supported(), torch.cpu._is_avx512_bf16_supported()
+    return _cpu_has("_is_amx_tile_supported"), _cpu_has("_is_avx512_bf16_supported")
+
+
+def _cpu_has(question: str) -> bool:
+    import torch
+
+    ask = getattr(torch.cpu, question, None)
+    return bool(ask()) if ask is not None else False

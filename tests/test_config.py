@@ -12,10 +12,14 @@ from typing import Any
 import pytest
 
 from dreamvid.config import (
+    MODELS,
+    DreamConfig,
+    EvalConfig,
     ImageConfig,
     Section,
     SequenceConfig,
     VideoConfig,
+    ZoomConfig,
     build_config,
     options,
     parse_rate,
@@ -24,8 +28,6 @@ from dreamvid.config import (
     to_toml,
 )
 from dreamvid.errors import ConfigError
-
-MODELS = [VideoConfig, ImageConfig]
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -325,7 +327,148 @@ def test_options_are_frozen_and_json_keeps_them_under_the_names_of_the_command_l
     assert tomllib.loads(to_toml(config))["prompt"] == dumped["prompt"] == ["x"]
 
 
-def test_defaults_of_the_loop_over_time_are_those_of_clips():
-    """Sections are mixed: one that stands before another decides about a default."""
-    for name in SequenceConfig.model_fields:
-        assert getattr(VideoConfig(), name) == getattr(SequenceConfig(), name), name
+DEFAULTS = """
+option             video      zoom       image      eval   sequence   dream
+prompt             []         []         []         []     -          -
+negative           []         []         []         []     -          -
+image_prompt       []         []         []         []     -          -
+from_              []         []         []         []     -          -
+to                 []         []         []         []     -          -
+device             auto       auto       auto       auto   -          -
+guide              ['mini']   ['mini']   ['mini']   -      -          -
+precision          auto       auto       auto       -      -          -
+at                 []         []         -          -      -          -
+transition         2s         2s         -          -      -          -
+set_               []         []         -          -      -          -
+music              None       None       -          -      -          -
+music_start        0          0          -          -      -          -
+bpm                None       None       -          -      -          -
+attack             1/50       1/50       -          -      -          -
+release            3/10       3/10       -          -      -          -
+steps              6          4          100        -      6          6
+octaves            4          4          4          -      4          4
+octave_scale       1.6        1.6        1.6        -      1.6        1.6
+strength           0.18       0.18       0.3        -      0.18       0.18
+lr                 0.03       0.03       0.03       -      0.03       0.03
+optimizer          adam       adam       adam       -      adam       adam
+cutouts            16         16         16         -      16         16
+global_share       0.25       0.25       0.25       -      0.25       0.25
+middle_share       0.25       0.25       0.25       -      0.25       0.25
+local_share        0.5        0.5        0.5        -      0.5        0.5
+local_size         0.5        0.2        0.5        -      0.5        0.5
+augment            True       True       True       -      True       True
+normalize_gradient True       True       True       -      True       True
+tv                 8.0        8.0        8.0        -      8.0        8.0
+tv_of              difference difference difference -      difference difference
+steady             0.0        0.0        0.0        -      0.0        0.0
+hold               0.9        0.6        0.0        -      0.9        0.0
+colour_drift       30.0       30.0       30.0       -      30.0       30.0
+seed               0          0          0          -      0          0
+flow               dis        -          -          dis    dis        -
+flow_weights       None       -          -          None   None       -
+cuts               True       -          -          True   True       -
+cut_threshold      27.0       -          -          27.0   27.0       -
+first_steps        40         60         -          -      40         -
+carry              delta      -          -          -      delta      -
+decay              1.0        -          -          -      1.0        -
+catch_up           0.1        -          -          -      0.1        -
+every              1          -          -          -      1          -
+zoom               1.0        1.5        -          -      -          -
+rotate             0.0        0.0        -          -      -          -
+pan                (0.0,0.0)  (0.0,0.0)  -          -      -          -
+centre             (0.5,0.5)  (0.5,0.5)  -          -      -          -
+ease               linear     linear     -          -      -          -
+shutter            0.0        0.0        -          -      -          -
+start              None       None       -          None   -          -
+end                None       -          -          None   -          -
+fps                None       24         -          None   -          -
+size               source     source     source     source -          -
+rate               25         -          -          -      -          -
+seconds            None       8          -          -      -          -
+input_format       None       -          -          -      -          -
+mask               None       -          -          -      -          -
+mask_invert        False      -          -          -      -          -
+deliver            dreamed    -          -          -      -          -
+codec              None       None       -          -      -          -
+crf                None       None       -          -      -          -
+pix_fmt            None       None       -          -      -          -
+output_format      nut        nut        -          -      -          -
+metadata           True       True       True       -      -          -
+sound              True       -          -          -      -          -
+subtitles          True       -          -          -      -          -
+loop_steps         -          250        -          -      -          -
+loop               -          False      -          -      -          -
+judge              -          -          -          None   -          -
+"""
+"""Each as text without blanks; a dash if a model lacks the option."""
+TABLE = [line.split() for line in DEFAULTS.strip().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("column", "model"),
+    list(
+        enumerate(
+            [VideoConfig, ZoomConfig, ImageConfig, EvalConfig, SequenceConfig, DreamConfig], 1
+        )
+    ),
+)
+def test_defaults_are_those_that_are_promised(column, model):
+    promised = {row[0]: row[column] for row in TABLE[1:] if row[column] != "-"}
+    assert promised == {name: str(value).replace(" ", "") for name, value in dict(model()).items()}
+    assert promised == {
+        option.field: str(option.default).replace(" ", "") for option in options(model)
+    }
+
+
+def _sections(model: type[Section]) -> list[type[Section]]:
+    return [base for base in model.__mro__ if issubclass(base, Section)]
+
+
+def test_each_option_is_declared_in_one_section():
+    """Only a zoom's length and rate are other options than a clip's: they always have a value."""
+    homes: dict[str, set[type[Section]]] = {}
+    for model in MODELS:
+        for section in _sections(model):
+            for name in section.__annotations__.keys() & section.model_fields.keys():
+                homes.setdefault(name, set()).add(section)
+    assert {name for name, declared in homes.items() if len(declared) > 1} == {"seconds", "fps"}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_model_restates_options_that_it_has(model):
+    for section in _sections(model):
+        assert section.defaults.keys() | section.descriptions.keys() <= section.model_fields.keys()
+
+
+def test_a_section_keeps_its_own_words_where_a_model_restates_them():
+    helps = {
+        model: {option.name: option.help for option in options(model)}["steps"]
+        for model in (DreamConfig, VideoConfig, ZoomConfig, ImageConfig)
+    }
+    assert helps[VideoConfig] == helps[DreamConfig]
+    assert len(set(helps.values())) == 3
+
+
+@pytest.mark.parametrize(
+    ("model", "titles"),
+    [
+        (VideoConfig, {"size": "Reading", "first-steps": "Motion", "metadata": "Writing"}),
+        (
+            ZoomConfig,
+            {
+                **dict.fromkeys(["loop", "loop-steps", "fps", "size", "start"], "Zoom"),
+                **{"zoom": "Camera", "steps": "Dream", "crf": "Writing"},
+            },
+        ),
+        (ImageConfig, {"size": "Image", "metadata": "Image", "steps": "Dream"}),
+        (EvalConfig, {"size": "Judge", "judge": "Judge", "start": "Reading", "flow": "Motion"}),
+    ],
+)
+def test_options_stand_under_the_title_of_their_section(model, titles):
+    found = {option.name: option.section for option in options(model)}
+    assert {name: found[name] for name in titles} == titles
+    headings = [option.section for option in options(model)]
+    changes = [
+        title for title, before in zip(headings, [None, *headings], strict=False) if title != before
+    ]
+    assert len(changes) == len(set(changes))

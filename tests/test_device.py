@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -98,11 +99,42 @@ def test_a_cpu_gets_bfloat16_where_that_is_faster(
     assert choose_precision("auto", cpu, is_convolutional=False) == others
 
 
-@pytest.mark.parametrize(("supported", "expected"), [(True, BF16), (False, F32)])
-def test_a_card_gets_bfloat16_where_it_has_it(monkeypatch, supported, expected):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: supported)
-    assert choose_precision("auto", torch.device("cuda"), is_convolutional=False) == expected
+def test_a_card_gets_bfloat16_where_that_card_has_it(monkeypatch):
+    """Of two unlike cards, the one that is named counts, not the current one."""
+    current = [torch.device("cuda:0")]
+
+    @contextmanager
+    def enter(device: torch.device) -> Iterator[None]:
+        current.append(device)
+        yield
+        current.pop()
+
+    def is_supported(including_emulation: bool = True) -> bool:
+        return not including_emulation and current[-1].index == 1
+
+    monkeypatch.setattr(torch.cuda, "device", enter)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_supported)
+    for index, expected in enumerate([F32, BF16]):
+        card = torch.device("cuda", index)
+        assert choose_precision("auto", card, is_convolutional=False) == expected
     assert choose_precision("auto", torch.device("mps"), is_convolutional=True) == F32
+
+
+QUESTIONS = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+
+
+def test_torch_still_has_the_private_names_that_it_is_asked_by():
+    """Where they vanish, CPUs fall back to float32: look for their public successors."""
+    assert [name for name in QUESTIONS if not hasattr(torch.cpu, name)] == []
+
+
+@pytest.mark.parametrize("gone", range(len(QUESTIONS)))
+def test_a_question_that_torch_no_longer_answers_is_answered_no(monkeypatch, gone):
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    for name in QUESTIONS:
+        monkeypatch.setattr(torch.cpu, name, lambda: True)
+    monkeypatch.delattr(torch.cpu, QUESTIONS[gone])
+    assert device_module._bfloat16_units() == (gone != 0, gone != 1)
 
 
 def test_this_machine_can_be_asked():

@@ -1,14 +1,17 @@
-"""The program: its commands put together, and what becomes of a mistyped one."""
+"""The program: all commands in one, with one-line errors for what is mistyped."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from dreamvid.cli.config import config
 from dreamvid.cli.eval import evaluate
 from dreamvid.cli.guides import guides
+from dreamvid.cli.help import SHORT_HELPS, ShortHelpCommand
+from dreamvid.cli.hints import check_texts, find_hint, split_short
 from dreamvid.cli.image import image
 from dreamvid.cli.info import info
 from dreamvid.cli.options import fail, join_pairs
@@ -20,7 +23,16 @@ from dreamvid.cli.video import video
 from dreamvid.cli.zoom import zoom
 from dreamvid.errors import ConfigError
 
+
+class _ConfigLast(TyperGroup):
+    """The program's commands, in the order of their use; groups would otherwise come first."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        return sorted(super().list_commands(ctx), key="config".__eq__)
+
+
 app = typer.Typer(
+    cls=_ConfigLast,
     name="dreamvid",
     help="Dreams video: gradient descent on the pixels until every frame means the prompt.",
     no_args_is_help=True,
@@ -39,9 +51,9 @@ for name, command in {
     "guides": guides,
     "presets": presets,
     "info": info,
-    "config": config,
 }.items():
-    app.command(name)(command)
+    app.command(name, cls=ShortHelpCommand if name in SHORT_HELPS else None)(command)
+app.add_typer(config, name="config")
 
 
 def _print_version(value: bool) -> None:
@@ -64,10 +76,16 @@ def _program(
 def run(arguments: list[str]) -> None:
     """Run one command; usage errors end in one line and exit status 2."""
     try:
+        arguments = split_short(arguments)
+        check_texts(arguments)
         status = app(join_pairs(arguments), standalone_mode=False)
+    except ConfigError as error:
+        fail(error)
     except Exception as error:
         message = getattr(error, "format_message", None)
         if message is None:
             raise
-        fail(ConfigError(f"{message()} (--help lists what is allowed)"))
+        listing = "--help-all" if arguments and arguments[0] in SHORT_HELPS else "--help"
+        hint = find_hint(message(), arguments)
+        fail(ConfigError(hint or f"{message()} ({listing} lists what is allowed)"))
     raise SystemExit(status if isinstance(status, int) else 0)

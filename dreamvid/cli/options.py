@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from dreamvid.cli.help import full_help, metavar, print_full_help
 from dreamvid.cli.preset_files import find_preset
 from dreamvid.config import Option, Section, build_config, options
 from dreamvid.errors import DreamvidError
@@ -36,7 +37,18 @@ PRESET_OPTION = inspect.Parameter(
     annotation=Annotated[
         str | None,
         typer.Option(
-            "--preset", help="Options kept under a name; --config and the command line override it."
+            "--preset", help="Named set of options; --config and the command line override it."
+        ),
+    ],
+)
+HELP_ALL_OPTION = inspect.Parameter(
+    "help_all",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=False,
+    annotation=Annotated[
+        bool,
+        typer.Option(
+            "--help-all", callback=print_full_help, is_eager=True, help="Show all options and exit."
         ),
     ],
 )
@@ -44,15 +56,16 @@ DEBUG_OPTION = inspect.Parameter(
     "debug",
     inspect.Parameter.KEYWORD_ONLY,
     default=False,
-    annotation=Annotated[bool, typer.Option("--debug", help="Show where an error came from.")],
+    annotation=Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")],
 )
 
 
 def command(model: type[Section] | None = None) -> Callable[[Callable[..., None]], Any]:
     """Make a typer command of a function.
 
-    Its parameter `config`, if it has one, becomes the options of `model` and `--config FILE`, and
-    is given the effective configuration. Expected errors end in one line and their exit status.
+    Its parameter `config`, if it has one, becomes the options of `model`, `--config FILE` and
+    `--preset NAME`, and gets the effective configuration. Expected errors end in one line and
+    their exit status.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
@@ -60,7 +73,7 @@ def command(model: type[Section] | None = None) -> Callable[[Callable[..., None]
         fields = options(model) if model else []
 
         @functools.wraps(function)
-        def run(*, debug: bool, **given: Any) -> None:
+        def run(*, debug: bool, help_all: bool = False, **given: Any) -> None:
             try:
                 if model is not None:
                     given["config"] = _configure(model, given)
@@ -73,7 +86,7 @@ def command(model: type[Section] | None = None) -> Callable[[Callable[..., None]
         parameters = [parameter for parameter in own if parameter.name != "config"]
         added = [
             *(_parameter(field) for field in fields),
-            *([FILE_OPTION, PRESET_OPTION] if model else []),
+            *([FILE_OPTION, PRESET_OPTION, HELP_ALL_OPTION] if model else []),
         ]
         run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             _keyword_only([*parameters, *added, DEBUG_OPTION])
@@ -85,7 +98,7 @@ def command(model: type[Section] | None = None) -> Callable[[Callable[..., None]
 
 
 def join_pairs(arguments: Sequence[str]) -> list[str]:
-    """Make one value of the two that follow `--at`, TIME and TEXT: typer has no lists of pairs."""
+    """Join the two values that follow `--at`, TIME and TEXT, since typer has no lists of pairs."""
     joined: list[str] = []
     rest = list(arguments)
     while rest:
@@ -100,7 +113,7 @@ def join_pairs(arguments: Sequence[str]) -> list[str]:
 
 
 def fail(error: BaseException) -> NoReturn:
-    """Say what is wrong in one line on standard error, and exit."""
+    """Print an error in one line on standard error, and exit."""
     message, status = " ".join(str(error).split()), 1
     notes: list[str] = getattr(error, "__notes__", [])
     if isinstance(error, DreamvidError):
@@ -119,7 +132,7 @@ def fail(error: BaseException) -> NoReturn:
 
 
 def _configure(model: type[Section], given: dict[str, Any]) -> Section:
-    """Take the options of `model` out of `given`; None and [] mean that one was not typed."""
+    """Take the options of `model` out of `given`; None and [] stand for one that was not typed."""
     typed = {field.field: given.pop(field.field) for field in options(model)}
     typed = {name: value for name, value in typed.items() if value not in (None, [])}
     name = given.pop("preset")
@@ -132,7 +145,7 @@ def _keyword_only(parameters: list[inspect.Parameter]) -> list[inspect.Parameter
 
 
 def _parameter(option: Option) -> inspect.Parameter:
-    """One option as typer sees it: text, for the model alone converts and judges."""
+    """One option for typer, as text: only the model converts and checks it."""
     names = [f"--{option.name}/--no-{option.name}" if option.is_flag else f"--{option.name}"]
     kind: Any = (
         bool | None if option.is_flag else list[str] | None if option.is_list else str | None
@@ -140,8 +153,8 @@ def _parameter(option: Option) -> inspect.Parameter:
     declared = typer.Option(
         *names,
         *([option.short] if option.short else []),
-        help=f"{option.help} {_limits(option)}",
-        metavar=None if option.is_flag else _metavar(option),
+        help=full_help(option),
+        metavar=None if option.is_flag else metavar(option),
         show_default=False,
         rich_help_panel=option.section,
     )
@@ -151,23 +164,3 @@ def _parameter(option: Option) -> inspect.Parameter:
         default=None,
         annotation=Annotated[kind, declared],
     )
-
-
-def _metavar(option: Option) -> str:
-    first = option.allowed.split(",")[0]
-    if first.startswith("a "):
-        return {"a text": "TEXT"}.get(first, "N")
-    return "CHOICE" if "," in option.allowed and " " not in first else "VALUE"
-
-
-def _limits(option: Option) -> str:
-    allowed = "" if option.is_flag or option.allowed == "a text" else option.allowed
-    default = "" if option.default in (None, []) else f"default: {_shown(option.default)}"
-    both = "; ".join(part for part in (allowed, default) if part)
-    return f"({both})" if both else ""
-
-
-def _shown(default: Any) -> str:
-    if isinstance(default, bool):
-        return "on" if default else "off"
-    return ", ".join(default) if isinstance(default, list) else str(default)

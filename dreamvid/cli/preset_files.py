@@ -1,4 +1,4 @@
-"""Options kept in files under a name: those that come with dreamvid, and the user's own."""
+"""Presets: named files of options, built in and the user's own."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ BUILT_IN = Path(__file__).parents[1] / "data" / "presets"
 
 
 def own_folder() -> Path:
-    """Where a user keeps presets: `presets` in the platform's folder for configuration."""
+    """Folder of the user's own presets: `presets` in the platform's folder for configuration."""
     return Path(typer.get_app_dir("dreamvid")) / "presets"
 
 
 def preset_files() -> dict[str, Path]:
-    """All of them: name → TOML file; a user's own comes before one that is built in."""
+    """All presets: name → TOML file; a user's own replaces a built-in one of the same name."""
     folders = (BUILT_IN, own_folder())
     return {path.stem: path for folder in folders for path in sorted(folder.glob("*.toml"))}
 
 
 def find_preset(name: str) -> Path:
-    """The file of this preset. Raises ConfigError where there is none."""
+    """The file of this preset. Raises ConfigError if it does not exist."""
     files = preset_files()
     if name not in files:
         raise ConfigError(
@@ -34,6 +34,6 @@ def find_preset(name: str) -> Path:
 
 
 def describe(path: Path) -> str:
-    """What its first line says of it, where that is a comment."""
+    """Description in the first line of a preset's file; empty unless that is a comment."""
     first = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
     return first.removeprefix("#").strip() if first.startswith("#") else ""

@@ -1,4 +1,4 @@
-"""`dreamvid presets`: what --preset takes."""
+"""`dreamvid presets`: the names that --preset takes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dreamvid.cli.preset_files import describe, own_folder, preset_files
 def presets(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
 ) -> None:
-    """List presets, built in and your own, with a line each."""
+    """List presets, built in and your own, one a line."""
     found = [
         {"name": name, "file": str(path), "note": describe(path)}
         for name, path in preset_files().items()

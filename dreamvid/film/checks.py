@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from dreamvid.config import (
-    Config,
     ImageConfig,
     ScheduledConfig,
     VideoConfig,
@@ -16,6 +15,7 @@ from dreamvid.config import (
     options,
     split_weight,
 )
+from dreamvid.config.loading import Config
 from dreamvid.errors import MediaError
 from dreamvid.guide.names import parse_guide
 

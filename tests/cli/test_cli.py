@@ -246,13 +246,13 @@ COMMANDS: dict[str, type[Section]] = {
     "image": ImageConfig,
     "eval": EvalConfig,
     "zoom": ZoomConfig,
-    "config": VideoConfig,
+    "plan": VideoConfig,
 }
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_tells_every_option_with_its_limits_and_default(dreamvid, command):
-    result = dreamvid(command, "--help")
+    result = dreamvid(command, "--help-all")
     assert result.status == 0
     words = result.out.split()
     text = " ".join(words)
@@ -274,7 +274,7 @@ def test_help_tells_the_commands_and_their_own_options(dreamvid):
     text = dreamvid("--help").out
     commands = ("video", "zoom", "resume", "peek", "plan", "image", "eval", "guides", "config")
     assert all(f" {command} " in text for command in commands)
-    video, image = (dreamvid(command, "--help").out.split() for command in ("video", "image"))
+    video, image = (dreamvid(command, "--help-all").out.split() for command in ("video", "image"))
     assert {"--overwrite", "--quiet", "--json", "--debug"} <= set(video) & set(image)
     assert "--film" in image
 

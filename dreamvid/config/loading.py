@@ -1,0 +1,95 @@
+"""Effective options: defaults, presets, files and the command line, laid over one another."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from dreamvid.config.describing import one_line, options
+from dreamvid.config.sections import MODELS, Section
+from dreamvid.config.values import kebab, list_assignments
+from dreamvid.errors import ConfigError
+
+Config = TypeVar("Config", bound=Section)
+
+
+def build_config(
+    model: type[Config],
+    *,
+    file: Path | None = None,
+    preset: Path | None = None,
+    given: Mapping[str, Any] | None = None,
+) -> Config:
+    """The effective options: `given` (by field name) over `file` over `preset` over the defaults.
+
+    Assignments of --set are replaced one by one, and also by a plain value in a layer above.
+    Raises ConfigError with one line that names the option, its value and what is allowed.
+    """
+    layers = [_layer(model, path) for path in (preset, file) if path is not None]
+    layers.append({kebab(name): value for name, value in (given or {}).items()})
+    values = {name: value for layer in layers for name, value in layer.items()}
+    if "set" in values:
+        values["set"] = _assignments_over(layers)
+    try:
+        return model(**values)
+    except ValidationError as error:
+        raise ConfigError(one_line(model, error)) from None
+
+
+def varied(config: Config, values: Mapping[str, float]) -> Config:
+    """`config` with other values, by field name, for the options that vary.
+
+    Values of whole-number options are rounded. Raises ConfigError for one that is not allowed, in
+    the words of --set, which names them.
+    """
+    model = type(config)
+    whole = {name for name in values if model.model_fields[name].annotation is int}
+    given = {name: round(value) if name in whole else value for name, value in values.items()}
+    try:
+        return model.model_validate({**dict(config), **given})
+    except ValidationError as error:
+        raise ConfigError(one_line(model, error, "--set ")) from None
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """The keys and values of a configuration file.
+
+    Raises ConfigError if the file cannot be read, or a key is no option of any command.
+    """
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"configuration '{file}': {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration '{file}' is not TOML: {error}") from None
+    known = {option.name for model in MODELS for option in options(model)}
+    for key in values:
+        if key not in known:
+            raise ConfigError(
+                f"configuration '{file}': unknown option '{key}'; "
+                f"allowed: {', '.join(sorted(known))}"
+            )
+    return values
+
+
+def _layer(model: type[Section], file: Path) -> dict[str, Any]:
+    """The values of a file for the options of `model`; one text stands for a list of it."""
+    is_list = {option.name: option.is_list for option in options(model)}
+    return {
+        key: [value] if is_list[key] and isinstance(value, str) else value
+        for key, value in read_toml(file).items()
+        if key in is_list
+    }
+
+
+def _assignments_over(layers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The assignments of all `layers`, the topmost last, without those replaced by plain values."""
+    kept: list[str] = []
+    for layer in layers:
+        kept = [text for text in kept if text.partition("=")[0].strip() not in layer]
+        kept += list_assignments(layer.get("set", []))
+    return kept

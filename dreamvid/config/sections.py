@@ -1,0 +1,560 @@
+"""Options, each declared once in one section; a command's model is composed of sections.
+
+A model states what it says differently (defaults, descriptions) in two tables of its own, so that
+a function that needs only `DreamConfig` says so and still takes a whole `VideoConfig`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from dreamvid.config.values import (
+    Allowed,
+    Assignments,
+    Device,
+    Duration,
+    Flag,
+    Pair,
+    Place,
+    Rate,
+    Scene,
+    Seconds,
+    Size,
+    Varies,
+    Weighted,
+    WeightedFile,
+    check_share,
+    kebab,
+    split_assignment,
+)
+from dreamvid.errors import ConfigError
+
+SMALLEST_ROUND = 1.25
+"""Factor by which a loop must zoom in all; below it, the picture is nothing but rings."""
+
+
+class Section(BaseModel):
+    """A group of options.
+
+    `title` heads it in help texts and files; a section without one is headed by the title of the
+    section or model that includes it. `defaults` and `descriptions` restate, by field name, those
+    of the sections that a model is composed of.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=kebab,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        validate_default=True,
+        defer_build=True,  # until a model is used, with the defaults that it restates by then
+    )
+    title: ClassVar[str] = ""
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    descriptions: ClassVar[Mapping[str, str]] = {}
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        for name, default in _restated(cls, "defaults").items():
+            cls.model_fields[name].default = default
+        for name, description in _restated(cls, "descriptions").items():
+            cls.model_fields[name].description = description
+
+
+def _restated(model: type[Section], table: str) -> dict[str, Any]:
+    """The entries of `table` in a model and its sections; those of the model count most."""
+    tables = [vars(base).get(table, {}) for base in reversed(model.__mro__)]
+    return {name: value for each in tables for name, value in each.items()}
+
+
+class PromptConfig(Section):
+    title = "Prompts"
+
+    prompt: Annotated[list[Weighted], Flag("-p")] = Field(
+        [], description="Text that the picture shall mean. Repeatable."
+    )
+    negative: Annotated[list[Weighted], Flag("-n")] = Field(
+        [], description="Text that the picture shall not mean. Repeatable."
+    )
+    image_prompt: list[WeightedFile] = Field(
+        [], description="Picture file whose meaning attracts. Repeatable."
+    )
+    from_: list[str] = Field(
+        [], description="Start of a direction between two texts; goes with --to. Repeatable."
+    )
+    to: list[Weighted] = Field([], description="End of that direction. Repeatable.")
+
+    @model_validator(mode="after")
+    def _paired(self) -> Self:
+        if len(self.from_) != len(self.to):
+            raise ValueError(
+                f"--from stands {len(self.from_)} times and --to {len(self.to)} times; "
+                "a direction needs one of each"
+            )
+        return self
+
+    def require_prompt(self) -> None:
+        """Raise ConfigError if no prompt of any kind is given."""
+        if not (self.prompt or self.negative or self.image_prompt or self.to):
+            raise ConfigError(
+                "no prompt; give at least one of --prompt TEXT, --negative TEXT, "
+                "--image-prompt FILE or --from TEXT --to TEXT"
+            )
+
+
+class DeviceConfig(Section):
+    title = "Guide and device"
+
+    device: Device = Field("auto", description="Device that computes; auto: the fastest present.")
+
+
+class GuideConfig(DeviceConfig):
+    title = "Guide and device"
+
+    guide: Annotated[list[str], Flag("-g"), Field(min_length=1)] = Field(
+        ["mini"],
+        description="CLIP that guides the dream: mini, MODEL:TAG, MODEL:FILE or hf-hub:ORG/NAME. "
+        "Repeat for an ensemble. `dreamvid guides` lists them.",
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="Numbers that the guide computes with; auto: bfloat16 where it is known to be "
+        "faster.",
+    )
+
+
+class TargetConfig(GuideConfig, PromptConfig):
+    """Options of the prompts and of the guides that read them."""
+
+
+class TimeConfig(PromptConfig):
+    title = "Over time"
+
+    at: list[Scene] = Field(
+        [],
+        description="Text that the picture shall mean from a time on, to the next. Repeatable.",
+    )
+    transition: Place = Field(
+        "2s",
+        description="Duration of the change from one --at to the next; half of it lies before "
+        "the time.",
+    )
+    set_: Assignments = Field(
+        [],
+        description="Option that changes from frame to frame. It is set to a number, an expression "
+        "or key frames; `dreamvid plan` shows the values. Repeatable.",
+    )
+
+    def require_prompt(self) -> None:
+        if not self.at:
+            super().require_prompt()
+
+
+class DreamConfig(Section):
+    title = "Dream"
+
+    steps: Annotated[int, Varies()] = Field(
+        6, ge=0, le=100_000, description="Gradient steps a frame, over all octaves."
+    )
+    octaves: int = Field(4, ge=1, le=12, description="Number of scales, dreamed coarse to fine.")
+    octave_scale: float = Field(
+        1.6, ge=1.05, le=4, description="Ratio of sizes between two octaves."
+    )
+    strength: Annotated[float, Varies()] = Field(
+        0.18,
+        ge=0,
+        le=1,
+        description="Largest RMS difference of a frame from its source; full range is 1.",
+    )
+    lr: Annotated[float, Varies()] = Field(
+        0.03, gt=0, le=1, description="Learning rate at the start of each octave."
+    )
+    optimizer: Literal["adam", "momentum"] = Field("adam", description="Rule of descent.")
+    cutouts: int = Field(
+        16, ge=1, le=1024, description="Number of cutouts that the guide sees in each step."
+    )
+    global_share: Annotated[float, Varies()] = Field(
+        0.25, ge=0, le=1, description="Share of cutouts that show the whole frame."
+    )
+    middle_share: Annotated[float, Varies()] = Field(
+        0.25, ge=0, le=1, description="Share of cutouts that show the frame's middle."
+    )
+    local_share: Annotated[float, Varies()] = Field(
+        0.5, ge=0, le=1, description="Share of cutouts that show a small part."
+    )
+    local_size: float = Field(
+        0.5,
+        ge=0.05,
+        le=1,
+        description="Side of the smallest local cutout, as a share of the frame's shorter side.",
+    )
+    augment: bool = Field(True, description="Mirror, jitter and add noise to the cutouts.")
+    normalize_gradient: bool = Field(
+        True,
+        description="Scale the guide's gradient to unit RMS before other terms are added.",
+    )
+    tv: Annotated[float, Varies()] = Field(
+        8.0, ge=0, le=1000, description="Weight of the masked total variation, which smooths."
+    )
+    tv_of: Literal["image", "difference"] = Field(
+        "difference", description="Target of --tv: the image, or only its difference to the source."
+    )
+    steady: Annotated[float, Varies()] = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description="Weight of the penalty on trusted pixels that leave their warm start.",
+    )
+    hold: Annotated[float, Varies()] = Field(
+        0.0, ge=0, le=1, description="Share of each step that trusted pixels do not take."
+    )
+    colour_drift: Annotated[float, Varies()] = Field(
+        30.0,
+        ge=0,
+        le=1000,
+        description="Weight of the penalty on drift of the dream's mean colour within a shot.",
+    )
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="Seed of all random numbers.")
+
+    @model_validator(mode="after")
+    def _some_cutouts(self) -> Self:
+        if self.global_share + self.middle_share + self.local_share <= 0:
+            raise ValueError(
+                "the shares --global-share, --middle-share and --local-share are all 0; "
+                "at least one must be above 0"
+            )
+        return self
+
+
+class FlowConfig(Section):
+    title = "Motion"
+
+    flow: Literal["dis", "farneback", "raft-small", "raft-large"] = Field(
+        "dis", description="Method of optical flow."
+    )
+    flow_weights: str | None = Field(
+        None, description="File with RAFT's weights; without it torchvision downloads them."
+    )
+    cuts: bool = Field(True, description="Find cuts and start afresh at each.")
+    cut_threshold: float = Field(
+        27.0,
+        gt=0,
+        le=255,
+        description="Change between two frames that makes a cut, in grey levels of 0 to 255.",
+    )
+
+
+class FirstFrameConfig(Section):
+    first_steps: int = Field(
+        40, ge=0, le=100_000, description="Gradient steps for the first frame of a shot."
+    )
+
+
+class MotionConfig(FirstFrameConfig, FlowConfig):
+    title = "Motion"
+
+    carry: Literal["frame", "delta", "none"] = Field(
+        "delta",
+        description="Picture carried along the flow: the dreamed frame, its difference to the "
+        "source (delta), or none.",
+    )
+    decay: Annotated[float, Varies()] = Field(
+        1.0, ge=0, le=1, description="Share of the carried delta that is kept in each frame."
+    )
+    catch_up: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of --first-steps that a frame gets on top of --steps if none of it "
+        "can be trusted; in proportion if a part cannot.",
+    )
+    every: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="Distance in frames between those that are dreamed; the rest is blended.",
+    )
+
+
+class SequenceConfig(MotionConfig, DreamConfig):
+    """Options of the loop over time."""
+
+    defaults: ClassVar[Mapping[str, Any]] = {"hold": 0.9}
+
+
+class SoundConfig(Section):
+    title = "Sound"
+
+    music: str | None = Field(
+        None,
+        description="Sound file to follow instead of the source's own; the result gets its sound.",
+    )
+    music_start: Seconds = Field(
+        Fraction(0), description="Time in that file at which the result begins."
+    )
+    bpm: float | None = Field(
+        None,
+        ge=20,
+        le=400,
+        description="Approximate tempo in beats a minute; without it, found from the sound.",
+    )
+    attack: Seconds = Field(
+        Fraction(1, 50), description="Time in which bass_smooth and the other _smooth values rise."
+    )
+    release: Seconds = Field(
+        Fraction(3, 10), description="Time in which bass_smooth and the other _smooth values fall."
+    )
+
+    @model_validator(mode="after")
+    def _something_to_start(self) -> Self:
+        if self.music is None and self.music_start:
+            raise ValueError(
+                f"--music-start {float(self.music_start):g} is given without --music; "
+                "allowed with --music FILE"
+            )
+        return self
+
+
+class ScheduledConfig(DreamConfig, SoundConfig, TimeConfig):
+    """Options that may change from frame to frame, and those that change them."""
+
+
+class StartConfig(Section):
+    start: Seconds | None = Field(None, description="Time in the source at which to begin.")
+
+
+class SpanConfig(StartConfig):
+    title = "Reading"
+
+    end: Seconds | None = Field(None, description="Time in the source before which to end.")
+    fps: Rate | None = Field(
+        None, description="Frames a second; without it, the source's own times."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise ValueError(
+                f"--end {float(self.end):g} is not after --start {float(self.start):g}; "
+                "allowed: any later time"
+            )
+        return self
+
+
+class SizeConfig(Section):
+    size: Size = Field("source", description="Size in pixels to dream and deliver at.")
+
+
+class ReadConfig(SizeConfig, SpanConfig):
+    title = "Reading"
+
+    rate: Rate = Field(
+        Fraction(25), description="Frames a second of pictures that are read as a film."
+    )
+    seconds: Seconds | None = Field(
+        None, description="Time that a single picture as IN stays, or that a device is read."
+    )
+    input_format: str | None = Field(
+        None,
+        description="FFmpeg's name of the format on standard input (IN is -) or of a device (IN is "
+        "its own name): v4l2, x11grab, avfoundation, dshow, gdigrab, lavfi.",
+    )
+
+
+class DeliveryConfig(Section):
+    title = "Delivery"
+
+    mask: str | None = Field(
+        None, description="Picture or video file: white is dreamed, grey in part, black stays."
+    )
+    mask_invert: bool = Field(False, description="Dream where the mask is black instead.")
+    deliver: Literal["dreamed", "source"] = Field(
+        "dreamed",
+        description="Size of the result: as dreamed, or the source's, onto which the dream's "
+        "difference is scaled up.",
+    )
+
+    @model_validator(mode="after")
+    def _something_to_invert(self) -> Self:
+        if self.mask_invert and self.mask is None:
+            raise ValueError("--mask-invert is given without --mask; allowed with --mask FILE")
+        return self
+
+
+class CameraConfig(Section):
+    title = "Camera"
+
+    zoom: Annotated[float, Varies()] = Field(
+        1.0, gt=0, le=100, description="Factor a second by which the camera magnifies."
+    )
+    rotate: Annotated[float, Varies()] = Field(
+        0.0, ge=-3600, le=3600, description="Degrees a second by which it turns clockwise."
+    )
+    pan: Annotated[Pair, Allowed("two numbers as X,Y")] = Field(
+        (0.0, 0.0), description="Frame widths right and heights down a second that the view moves."
+    )
+    centre: Annotated[
+        Pair, AfterValidator(check_share), Allowed("two shares from 0 to 1 as X,Y")
+    ] = Field(
+        (0.5, 0.5),
+        description="Point about which it zooms and turns, in shares of width and height.",
+    )
+    ease: Literal["linear", "in", "out", "in-out"] = Field(
+        "linear", description="Even motion, or slow at the beginning, the end or both."
+    )
+    shutter: float = Field(
+        0.0, ge=0, le=360, description="Shutter angle in degrees: 180 blurs half a frame's motion."
+    )
+
+
+class MetadataConfig(Section):
+    metadata: bool = Field(True, description="Write prompts and options into the result.")
+
+
+class EncodeConfig(MetadataConfig):
+    title = "Writing"
+
+    codec: str | None = Field(None, description="FFmpeg's name of the video encoder, as libx264.")
+    crf: float | None = Field(
+        None, ge=0, le=63, description="Quality of the encoder; lower is better."
+    )
+    pix_fmt: str | None = Field(None, description="Pixel format of the result, as yuv420p.")
+    output_format: Literal["nut", "rawvideo", "matroska", "mp4"] = Field(
+        "nut", description="Format on standard output (OUT is -); mp4 is fragmented."
+    )
+
+
+class WriteConfig(EncodeConfig):
+    title = "Writing"
+
+    sound: bool = Field(True, description="Copy the source's sound.")
+    subtitles: bool = Field(True, description="Copy the source's subtitles, if OUT can hold them.")
+
+
+class VideoConfig(
+    WriteConfig,
+    DeliveryConfig,
+    ReadConfig,
+    CameraConfig,
+    SequenceConfig,
+    ScheduledConfig,
+    TargetConfig,
+):
+    """All options of `dreamvid video`."""
+
+
+class ImageConfig(MetadataConfig, SizeConfig, DreamConfig, TargetConfig):
+    """All options of `dreamvid image`."""
+
+    title = "Image"
+    defaults: ClassVar[Mapping[str, Any]] = {"steps": 100, "strength": 0.3}
+    descriptions: ClassVar[Mapping[str, str]] = {
+        "steps": "Gradient steps, over all octaves.",
+        "strength": "Largest RMS difference of the picture from IN; full range is 1.",
+        "size": "Size in pixels to dream at; needed for grey and noise.",
+    }
+
+
+class EvalConfig(SizeConfig, SpanConfig, FlowConfig, DeviceConfig, PromptConfig):
+    """All options of `dreamvid eval`. The span of the source is that of the result's metadata."""
+
+    title = "Judge"
+    descriptions: ClassVar[Mapping[str, str]] = {
+        "size": "Size in pixels to measure at; source: the result's own.",
+    }
+
+    judge: str | None = Field(
+        None,
+        description="CLIP that scores the result, named like a guide; not one that dreamed it.",
+    )
+
+
+class FilmConfig(FirstFrameConfig, StartConfig, SizeConfig):
+    """Options of a film that a camera makes of one picture.
+
+    Its length and rate are always known, so `seconds` and `fps` are options of its own.
+    """
+
+    title = "Zoom"
+
+    loop: bool = Field(False, description="Make the film join its own beginning.")
+    loop_steps: int = Field(
+        250, ge=0, le=100_000, description="Gradient steps for the whole of a loop."
+    )
+    seconds: Duration = Field(Fraction(8), description="Length of the film.")
+    fps: Rate = Field(Fraction(24), description="Frames a second.")
+
+    @property
+    def frame_count(self) -> int:
+        """Number of frames in `seconds`, at least 1."""
+        return max(1, round(self.seconds * self.fps))
+
+
+class ZoomConfig(FilmConfig, EncodeConfig, CameraConfig, ScheduledConfig, TargetConfig):
+    """All options of `dreamvid zoom`."""
+
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "zoom": 1.5,
+        "steps": 4,
+        "first_steps": 60,
+        "hold": 0.6,
+        "local_size": 0.2,
+    }
+    descriptions: ClassVar[Mapping[str, str]] = {
+        "steps": "Gradient steps a frame, without --loop.",
+        "first_steps": "Gradient steps for the first frame, without --loop.",
+        "hold": "Share of each step that frames after the first do not take, in all pixels.",
+        "start": "Time of the frame to begin with, if IN is a video.",
+        "size": "Size of the film in pixels; needed for grey and noise.",
+    }
+
+    @model_validator(mode="after")
+    def _closes(self) -> Self:
+        if not self.loop:
+            return self
+        self._check_constant()
+        whole = self.zoom ** float(self.seconds)
+        if not SMALLEST_ROUND <= max(whole, 1 / whole) <= 1e12 or self.frame_count < 2:
+            raise ValueError(
+                f"--zoom {self.zoom:g} for {float(self.seconds):g} s is a factor of {whole:.4g} in "
+                f"all; allowed with --loop: {SMALLEST_ROUND} to 1e12, inwards or outwards, over "
+                "two frames or more"
+            )
+        if any(self.pan):
+            raise ValueError(
+                f"--pan {self.pan[0]:g},{self.pan[1]:g} leaves the beginning behind; "
+                "allowed with --loop: 0,0"
+            )
+        if self.ease in ("in", "out"):
+            raise ValueError(
+                f"--ease {self.ease} ends at another speed than it begins; "
+                "allowed with --loop: linear, in-out"
+            )
+        return self
+
+    def _check_constant(self) -> None:
+        for name, _ in map(split_assignment, self.set_):
+            if name in varying(type(self)):
+                raise ValueError(
+                    f"--set {name}: a loop is one picture under an even camera; "
+                    "allowed with --loop: weights, as prompt1"
+                )
+
+
+MODELS = (VideoConfig, ImageConfig, ZoomConfig, EvalConfig)
+"""Models of the commands that take a configuration file."""
+
+
+def varying(model: type[Section]) -> dict[str, str]:
+    """Options of `model` that may change from frame to frame: name → field."""
+    return {
+        kebab(name): name
+        for name, field in model.model_fields.items()
+        if any(isinstance(mark, Varies) for mark in field.metadata)
+    }
