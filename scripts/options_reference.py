@@ -1,6 +1,6 @@
 """Write `samples/options.md`: every option of every command, from the configuration itself.
 
-    python scripts/options_reference.py
+python scripts/options_reference.py
 """
 
 from __future__ import annotations
