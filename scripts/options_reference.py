@@ -12,7 +12,12 @@ from typing import Any
 from dreamvid.config import EvalConfig, ImageConfig, Option, VideoConfig, ZoomConfig, options
 
 PAGE = Path(__file__).parent.parent / "samples" / "options.md"
-COMMANDS = {"video": VideoConfig, "zoom": ZoomConfig, "image": ImageConfig, "eval": EvalConfig}
+COMMANDS: dict[str, type[VideoConfig | ZoomConfig | ImageConfig | EvalConfig]] = {
+    "video": VideoConfig,
+    "zoom": ZoomConfig,
+    "image": ImageConfig,
+    "eval": EvalConfig,
+}
 HEAD = """# Options
 
 Written by `python scripts/options_reference.py` from the configuration; do not edit it by hand.

@@ -87,7 +87,8 @@ def blocks(language: str) -> list[Block]:
 
 
 def _heading(before: str) -> str:
-    return re.findall(r"^#+ (.*)", before, re.M)[-1]
+    headings: list[str] = re.findall(r"^#+ (.*)", before, re.M)
+    return headings[-1]
 
 
 def python_blocks() -> list[Block]:
@@ -130,8 +131,8 @@ def _add_music(clip: Path, music: Path, out: Path) -> None:
     ):
         sources = [pictures.streams.video[0], sounds.streams.audio[0]]
         copies = [both.add_stream_from_template(source) for source in sources]
-        for source, copy in zip(sources, copies, strict=True):
-            for packet in source.container.demux(source):
+        for container, source, copy in zip((pictures, sounds), sources, copies, strict=True):
+            for packet in container.demux(source):
                 if packet.dts is not None and packet.dts * source.time_base < SECONDS:
                     packet.stream = copy
                     both.mux(packet)
