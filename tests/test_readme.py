@@ -1,27 +1,54 @@
-"""What the README names exists, and what exists it names."""
+"""What the README and its pages name exists, and what exists they name."""
 
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
+import pytest
+import typer
+
 import dreamvid
-from dreamvid.config import MODELS, options
+from dreamvid.cli.app import app
 from dreamvid.evaluation.figures import FIGURES
 from dreamvid.guide.names import BUILT_IN, KNOWN
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-RUN_OPTIONS = {
-    *("film", "plot", "sheet", "overwrite", "resume", "force", "quiet", "json", "config"),
-    *("preset", "debug", "help"),
+ROOT = Path(__file__).parent.parent
+SAMPLES = ROOT / "samples"
+PAGES = [ROOT / "README.md", *sorted(SAMPLES.glob("*.md"))]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SCRIPT_OPTIONS = {"--second-guide", "--memory"}
+AWAITED = {"--help-all"}
+"""What the pages say already and the program does not do yet."""
+AWAITED_NAMES = {
+    *("dream_video", "dream_image", "zoom", "plan", "resume", "peek", "evaluate", "events"),
 }
-SCRIPT_OPTIONS = {"second-guide", "memory"}
 
 
-def test_every_option_in_the_readme_exists():
-    named = {name.removeprefix("no-") for name in re.findall(r"--([a-z][a-z-]+)", README)}
-    known = {option.name for model in MODELS for option in options(model)}
-    assert named - known - RUN_OPTIONS - SCRIPT_OPTIONS == set()
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def spellings() -> set[str]:
+    """Every option of every command, as it is written on the command line."""
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    return {
+        spelling
+        for command in commands.values()
+        for parameter in command.params
+        for spelling in (*parameter.opts, *parameter.secondary_opts)
+    } | {"--help", "--version"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_option_in_a_page_exists(page):
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text_of(page)))
+    assert named - spellings() - SCRIPT_OPTIONS - AWAITED == set()
+
+
+def test_the_readme_stays_short():
+    assert len(README.splitlines()) <= 220
 
 
 def test_every_guide_worth_knowing_is_in_the_readme():
@@ -29,22 +56,46 @@ def test_every_guide_worth_knowing_is_in_the_readme():
         assert f"`{name}`" in README
 
 
-def test_every_figure_is_explained_in_the_readme():
-    section = README.split("## Measuring a dream")[1].split("\n## ")[0]
+def test_every_figure_is_explained():
+    page = text_of(SAMPLES / "measuring.md")
     for figure in FIGURES.keys() - {"frames", "cuts"}:
-        assert f"`{figure.removesuffix('_8').removesuffix('_24')}`" in section
+        assert f"`{figure.removesuffix('_8').removesuffix('_24')}`" in page
 
 
-def test_every_name_that_the_readme_uses_of_the_library_is_exported():
-    used = set(
-        re.findall(
-            r"dreamvid\.([A-Za-z_]+)", "".join(re.findall(r"```python(.*?)```", README, re.S))
-        )
+def test_every_page_is_in_both_indexes():
+    for page in SAMPLES.glob("*.md"):
+        if page.name != "README.md":
+            assert f"({page.name})" in text_of(SAMPLES / "README.md")
+        if page.name not in (
+            "coherence.md",
+            "evaluations.md",
+        ):  # the tables behind method and speed
+            assert f"(samples/{page.name})" in README
+
+
+def test_the_reference_of_options_is_what_the_script_writes(monkeypatch):
+    monkeypatch.setattr(sys, "path", [str(ROOT / "scripts"), *sys.path])
+    from options_reference import PAGE, reference
+
+    assert text_of(PAGE) == reference()
+
+
+def test_every_name_of_the_library_in_the_pages_is_exported():
+    blocks = "".join(
+        block for page in PAGES for block in re.findall(r"```python(.*?)```", text_of(page), re.S)
     )
+    used = set(re.findall(r"dreamvid\.([A-Za-z_]+)", blocks)) - AWAITED_NAMES
     assert used <= set(dreamvid.__all__)
     assert all(getattr(dreamvid, name) is not None for name in dreamvid.__all__)
 
 
-def test_every_file_that_the_readme_links_to_is_there():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (Path(__file__).parent.parent / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page):
+    for target, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", text_of(page)):
+        if target.startswith("https://"):
+            continue
+        linked = (page.parent / target) if target else page
+        assert linked.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)", text_of(linked), re.M)
+            assert anchor in [heading.lower().replace(" ", "-") for heading in headings], anchor
