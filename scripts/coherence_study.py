@@ -47,7 +47,9 @@ from torch import Tensor
 
 from dreamvid.cli.plot import Line, Panel, write_plot
 from dreamvid.config import VideoConfig, WriteConfig
-from dreamvid.dream.descent import Objective, constrain, descend, frame_generator
+from dreamvid.dream.canvas import constrain
+from dreamvid.dream.descent import descend, frame_generator
+from dreamvid.dream.objective import Objective
 from dreamvid.evaluation.figures import Evaluation
 from dreamvid.film.inbetween import FlowField, chained
 from dreamvid.film.sequence import constant_settings, dream_frames

@@ -14,7 +14,8 @@ from torch import Generator, Tensor
 
 from dreamvid.config import DreamConfig
 from dreamvid.dream.cutouts import Cutouts, draw_cutouts
-from dreamvid.dream.descent import Objective, OnStep
+from dreamvid.dream.descent import OnStep
+from dreamvid.dream.objective import Objective
 from dreamvid.dream.octaves import octave_sizes, resize, split_steps
 from dreamvid.dream.terms import detail_mask, masked_total_variation
 

@@ -68,7 +68,7 @@ def image(
 
         def on_step(step: Step) -> None:
             record(step)
-            progress.advance(f"octave {step.octave + 1} of {step.octaves}")
+            progress.advance(f"octave {step.level + 1} of {step.levels}")
 
         dream = descend(start, with_microbatches, config, on_step=on_step)
     report.count(*mean_similarities(objectives, [start, dream]))

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from dreamvid.config import SequenceConfig
-from dreamvid.dream.descent import Objective, OnStep, constrain, descend, frame_generator
+from dreamvid.dream.canvas import constrain
+from dreamvid.dream.descent import OnStep, descend, frame_generator
+from dreamvid.dream.objective import Objective
 from dreamvid.errors import GradientError
 from dreamvid.film.inbetween import FlowField, FlowFields, blend, chained, direct, fill_in
 from dreamvid.film.prefetch import Prefetch

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from dreamvid.dream.descent import Objective
+from dreamvid.dream.objective import Objective
 
 SAFE = 0.9
 """Share of the free memory that is counted on: others use the device too."""

@@ -64,7 +64,7 @@ def mixed(scenes: Tensor, mix: Mix) -> Tensor:
 
 
 class ClipObjective:
-    """The prompts as one guide sees them; see `dreamvid.dream.descent.Objective`.
+    """The prompts as one guide sees them; see `dreamvid.dream.objective.Objective`.
 
         Σ w⁺·d(E(c(I)), T⁺)  +  Σ w⁻·max(0, ⟨E(c(I)), T⁻⟩)  −  Σ w·⟨E(c(I)) − E(c(S)), N⟩
 
