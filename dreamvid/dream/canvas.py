@@ -25,11 +25,11 @@ class Task:
     """One image to dream, as a canvas is told of it. Images are (3, H, W) in [0, 1]."""
 
     source: Tensor
-    """S."""
+    """The source S."""
     start: Tensor
     """The warm start W; not always within `config.strength` of the source."""
     steps: int
-    """Over all layers."""
+    """Steps of all layers together."""
     config: DreamConfig
     trust: Tensor | None = None
     """(1, H, W) in [0, 1]: how far the warm start can be believed."""
@@ -41,9 +41,9 @@ class Layer(Protocol):
     """One stage of a canvas: parameters, and the image (3, h, w) that they stand for."""
 
     level: int
-    """From 0, coarse to fine."""
+    """Index of the layer, from 0, coarse to fine."""
     levels: int
-    """How many the canvas has."""
+    """Number of the canvas's layers."""
     steps: int
     """Steps of the optimizer, at least 1."""
     parameters: Tensor
@@ -53,7 +53,7 @@ class Layer(Protocol):
         """The image (3, h, w) that `parameters` stand for, differentiable in them."""
 
     def scene(self, image: Tensor) -> Scene:
-        """What terms may look at beside `image` (3, h, w), at its size."""
+        """The scene of `image` (3, h, w), for terms."""
 
     def gradient(self, pixels: Tensor) -> Tensor:
         """A gradient in the image's pixels, brought to the parameters: Aᵀ · `pixels`."""
@@ -74,7 +74,7 @@ class Layer(Protocol):
 
 
 Canvas = Callable[[Task], Iterable[Layer]]
-"""The layers of one image, each made when the one before it is finished.
+"""Gives the layers of one image, each made when the one before it is finished.
 
 Their steps add up to the task's.
 """

@@ -25,10 +25,10 @@ class Step:
     """One finished gradient step, as `on_step` is told of it."""
 
     index: int
-    """From 0, over all levels of the frame."""
+    """Index of the step, from 0, over all levels of the frame."""
     count: int
     level: int
-    """Of the canvas, from 0, coarse to fine."""
+    """Index of the canvas's layer, from 0, coarse to fine."""
     levels: int
     loss: Tensor
     """The guides' loss before the step; a scalar on the device."""

@@ -52,7 +52,7 @@ class Scene:
 
     @cached_property
     def dreamed(self) -> Tensor:
-        """What was dreamed, (3, h, w): the image less its origin.
+        """The dreamed difference, (3, h, w): the image less its origin.
 
         Computed when a term first asks for it, and shared by all of them.
         """
@@ -61,7 +61,7 @@ class Scene:
         return self.image - (self.source if self.origin is None else self.origin)
 
     def showing(self, image: Tensor, difference: Tensor | None = None) -> Scene:
-        """The same for another `image` (3, h, w)."""
+        """Give the scene of another `image` (3, h, w)."""
         return replace(self, image=image, difference=difference)
 
 

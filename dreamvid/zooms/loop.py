@@ -40,7 +40,7 @@ class Loop:
     """A film that joins its own beginning."""
 
     camera: Camera
-    """Its `seconds` are those of a round."""
+    """The camera; its `seconds` are those of a round."""
     shape: Droste
     size: tuple[int, int]
     """(height, width) of a frame."""
@@ -74,7 +74,7 @@ def dream_loop(
     terms: Sequence[Term] | None = None,
     on_step: OnLoopStep | None = None,
 ) -> Loop:
-    """Change the canvas of `loop` until its frames at all times mean what they shall.
+    """Change the canvas of `loop` until its frames at all times mean what is asked.
 
     The texture is dreamed on a `DrosteCanvas`, and a step looks at frames rendered from it at
     moments spread over the round. It stays within an RMS distance of `config.strength` from
@@ -107,7 +107,7 @@ class DrosteCanvas:
     """Seamless textures by octaves: `I = W + Σ_k up(Δ_k)`, periodic in both axes."""
 
     shape: Droste
-    """Of the image: the texture at full size."""
+    """Shape of the texture at full size."""
     size: tuple[int, int]
     """(height, width) of the frames that are rendered from it, which its octaves follow."""
 
@@ -157,7 +157,7 @@ class DrosteLayer(PixelLayer):
 
 @dataclass(frozen=True, eq=False)
 class _Moments:
-    """How guides look at one octave of a loop: at several moments of the round a step.
+    """Guidance of one octave of a loop: guides see several moments of the round a step.
 
     The cutouts of a step are shared out among its moments.
     """
@@ -210,7 +210,7 @@ class _Moments:
 
 
 def find_start(loop: Loop, times: Sequence[Fraction], candidates: int | None = None) -> int:
-    """Which of the first `candidates` of a round's `times` a film had best begin with.
+    """Find which of the first `candidates` of a round's `times` a film begins with best.
 
     Steps from frame to frame are alike, not equal: they grow with the contrast of what passes the
     border. The film begins after the smallest, because encoders join neighbours more smoothly
