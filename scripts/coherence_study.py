@@ -46,7 +46,9 @@ from side_by_side import side_by_side
 from torch import Tensor
 
 from dreamvid.config import VideoConfig, WriteConfig
-from dreamvid.dream.descent import Objective, constrain, descend, frame_generator
+from dreamvid.dream.canvas import constrain
+from dreamvid.dream.descent import descend, frame_generator
+from dreamvid.dream.objective import Objective
 from dreamvid.evaluation.accumulator import Evaluation
 from dreamvid.film.inbetween import FlowField, chained
 from dreamvid.film.sequence import constant_settings, dream_frames

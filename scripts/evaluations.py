@@ -31,7 +31,8 @@ from coherence_study import CLIPS, ERROR, JUDGE, Study
 from torch import Tensor
 
 from dreamvid.config import VideoConfig
-from dreamvid.dream.descent import Objective, descend, frame_generator
+from dreamvid.dream.descent import descend, frame_generator
+from dreamvid.dream.objective import Objective
 from dreamvid.evaluation.accumulator import Evaluation
 from dreamvid.film.sequence import constant_settings, dream_frames
 from dreamvid.types import Frame

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from dreamvid.config import VideoConfig
-from dreamvid.dream.descent import Objective
+from dreamvid.dream.objective import Objective
 from dreamvid.film.sequence import constant_settings, dream_frames
 from dreamvid.guide.loading import load_clip
 from dreamvid.guide.objective import create_objective

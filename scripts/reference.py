@@ -1,6 +1,6 @@
-"""The first straightforward dream of a frame: autograd through everything, one cutout at a time.
+"""A plain dream of a frame: autograd through everything, one cutout at a time.
 
-What `dreamvid.dream.descent.descend` is measured against, in time by `scripts/bench.py` and in
+`dreamvid.dream.descent.descend` is measured against it, in time by `scripts/bench.py` and in
 pixels by a test: the same windows, noise, losses and steps, written as the formulas read.
 """
 
@@ -14,7 +14,8 @@ from torch import Generator, Tensor
 
 from dreamvid.config import DreamConfig
 from dreamvid.dream.cutouts import Cutouts, draw_cutouts
-from dreamvid.dream.descent import Objective, OnStep
+from dreamvid.dream.descent import OnStep
+from dreamvid.dream.objective import Objective
 from dreamvid.dream.octaves import octave_sizes, resize, split_steps
 from dreamvid.dream.terms import detail_mask, masked_total_variation
 
@@ -31,7 +32,7 @@ def descend(
     steps: int | None = None,
     on_step: OnStep | None = None,
 ) -> Tensor:
-    """As the one it stands for; nobody is told of its steps, and no gradient is looked at."""
+    """Descend like the fast version; `on_step` is never called, and no gradient is checked."""
     start = source if start is None else start
     steps = config.steps if steps is None else steps
     sizes = octave_sizes(source.shape[1], source.shape[2], config.octaves, config.octave_scale)
@@ -79,7 +80,7 @@ def optimizer_of(delta: Tensor, config: DreamConfig) -> torch.optim.Optimizer:
 def meaning_loss(
     image: Tensor, source: Tensor, objective: Objective, cutouts: Cutouts, step: int
 ) -> Tensor:
-    """How far `image` is from what it shall mean."""
+    """The objective's loss of `image`."""
     windows, size = cutouts.windows[step], objective.size
     noise = cutouts.noise[size][cutouts.order[step]]
     shown = torch.stack([crop(image, window.tolist(), size) for window in windows]) + noise
@@ -99,7 +100,7 @@ def crop(image: Tensor, window: Sequence[float], size: int) -> Tensor:
 
 
 def triangle(start: float, end: float, length: int, size: int) -> tuple[slice, Tensor]:
-    """Which pixels an axis of a window covers, and their weights in each of `size` samples."""
+    """The pixels that a window covers on one axis, and their weights in each of `size` samples."""
     scale = (end - start) / size
     support = max(1.0, abs(scale))
     centres = start + (torch.arange(size, dtype=torch.float64) + 0.5) * scale - 0.5
@@ -123,7 +124,7 @@ def look_loss(
     mean_colour: Tensor | None,
     config: DreamConfig,
 ) -> Tensor:
-    """How it may look, and how it may move."""
+    """The loss of all terms."""
     smoothed = image if config.tv_of == "image" else image - source
     loss = config.tv * masked_total_variation(smoothed, mask)
     if trust is not None:

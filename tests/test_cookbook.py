@@ -133,7 +133,7 @@ def _add_music(clip: Path, music: Path, out: Path) -> None:
         copies = [both.add_stream_from_template(source) for source in sources]
         for container, source, copy in zip((pictures, sounds), sources, copies, strict=True):
             for packet in container.demux(source):
-                if packet.dts is not None and packet.dts * source.time_base < SECONDS:
+                if packet.dts is not None and packet.dts * packet.time_base < SECONDS:
                     packet.stream = copy
                     both.mux(packet)
 

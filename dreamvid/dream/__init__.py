@@ -1,1 +1,1 @@
-"""One image: what it shall mean, and the descent towards it. Knows nothing of time."""
+"""The dream of one image: canvases, objectives, terms, descent. Knows nothing of time."""

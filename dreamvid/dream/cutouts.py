@@ -1,4 +1,4 @@
-"""What the guide is shown of a frame: seeded windows, resampled with anti-aliasing.
+"""Cutouts, which a guide sees of a frame: seeded windows, resampled with anti-aliasing.
 
 A window is `(left, top, right, bottom)` in fractions of the frame's width and height, so that one
 draw serves every octave and every guide of an ensemble; `left > right` mirrors it. Windows reach
@@ -29,7 +29,7 @@ NOISE = 0.04
 
 @dataclass(frozen=True)
 class Kind:
-    """How windows of one kind are drawn."""
+    """Ranges from which windows of one kind are drawn."""
 
     whole: bool
     """Whether sides are measured against the frame's longer side, else its shorter one."""
@@ -44,7 +44,7 @@ class Kind:
 GLOBAL = Kind(whole=True, sides=(1.0, 1.15), wander=0.1, overhang=0.0)
 MIDDLE = Kind(whole=False, sides=(0.6, 1.0), wander=0.2, overhang=0.0)
 LOCAL = Kind(whole=False, sides=(0.5, 1.0), wander=1.0, overhang=0.3)
-"""Its smallest side is `DreamConfig.local_size`."""
+"""Windows of a small part; their smallest side is `DreamConfig.local_size`."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Cutouts:
     """A guide's input size S → (N, 3, S, S)."""
 
     def to(self, device: torch.device) -> Cutouts:
-        """The same choices on `device`."""
+        """Move the choices to `device`."""
         noise = {size: field.to(device) for size, field in self.noise.items()}
         return Cutouts(self.windows.to(device), self.order.to(device), noise)
 
@@ -106,7 +106,7 @@ def draw_windows(
 
 
 def share_out(config: DreamConfig) -> list[tuple[Kind, int]]:
-    """How many of `config.cutouts` go to each kind: largest remainders, the sum exact."""
+    """Share `config.cutouts` out among the kinds: largest remainders, the sum exact."""
     shares = [config.global_share, config.middle_share, config.local_share]
     exact = [config.cutouts * share / sum(shares) for share in shares]
     counts = [math.floor(count) for count in exact]
@@ -184,12 +184,12 @@ class Filters:
     """Pixels along this axis."""
 
     def dense(self) -> Tensor:
-        """As N matrices, (N, S, length)."""
+        """Give the filters as N matrices, (N, S, length)."""
         matrix = self.weight.new_zeros(*self.index.shape[:2], self.length)
         return matrix.scatter_add_(2, self.index, self.weight)
 
     def sums(self, lines: Tensor) -> Sums:
-        """As sums over numbered lines: `lines` (N, S, taps) says which line each pixel is."""
+        """Give the filters as sums over lines; `lines` (N, S, taps) is the line of each pixel."""
         used = self.weight != 0  # masked_select takes a fifth of the time of indexing by it
         line, weight = (each.masked_select(used) for each in (lines, self.weight))
         return Sums(line, weight, used.sum(2).flatten())

@@ -1,23 +1,187 @@
-"""What is asked of an image besides its meaning, and the distance that meaning is measured by.
+"""Terms: losses of an image beside its meaning, for how it may look and move.
 
-All losses are means, so that their weights survive a change of size. Those of how an image may
-look and move are quadratic: their gradients stand here in closed form, as pulls, which costs a
-quarter of differentiating them. A pull is the gradient times the image's number of values: the
-guide's gradient has unit RMS at any size, while that of a mean shrinks with the number of values.
+All losses are means, so that their weights survive a change of size. Those here are quadratic:
+their gradients stand in closed form, which costs a quarter of differentiating them. A term's
+gradient is added times the image's number of values: the guide's gradient has unit RMS at any
+size, while that of a mean shrinks with the number of values.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dreamvid.config import DreamConfig
+
 EDGE = 0.03
 """Gradient of the blurred source, per pixel in [0, 1] units, at which the detail mask is 1/2."""
 BLUR_SIGMA = 1.5
 """Blur in pixels before edges are looked for: noise goes, edges stay."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """All that a term may need beside the image; every tensor has the image's size."""
+
+    image: Tensor
+    """(3, h, w), the image that this scene was made for."""
+    source: Tensor
+    """(3, h, w)."""
+    start: Tensor
+    """(3, h, w): the warm start."""
+    mask: Tensor
+    """(1, h, w): the source's `detail_mask`."""
+    trust: Tensor | None = None
+    """(1, h, w) in [0, 1]: how far the warm start can be believed; None without one."""
+    mean_colour: Tensor | None = None
+    """(3,): the mean of `image − source` over the shot so far; None at its beginning."""
+    mask_around: Tensor | None = None
+    """(1, h + 2, w + 2): the mask of a seamless image, whose opposite borders join, continued by
+    one pixel around; None where the image ends at its borders."""
+    origin: Tensor | None = None
+    """(3, h, w): the image in which nothing is dreamed yet; None for the source."""
+    difference: Tensor | None = None
+    """(3, h, w): `image − origin`, where the canvas has it at hand."""
+
+    @cached_property
+    def dreamed(self) -> Tensor:
+        """The dreamed difference, (3, h, w): the image less its origin.
+
+        Computed when a term first asks for it, and shared by all of them.
+        """
+        if self.difference is not None:
+            return self.difference
+        return self.image - (self.source if self.origin is None else self.origin)
+
+    def showing(self, image: Tensor, difference: Tensor | None = None) -> Scene:
+        """Give the scene of another `image` (3, h, w)."""
+        return replace(self, image=image, difference=difference)
+
+
+class Term(Protocol):
+    """A loss of the image. Autograd finds its gradient, unless it is a `ClosedFormTerm`."""
+
+    def __call__(self, image: Tensor, scene: Scene) -> Tensor:
+        """The weighted loss, a scalar mean; `image` is `scene.image`, (3, h, w)."""
+
+
+@runtime_checkable
+class ClosedFormTerm(Term, Protocol):
+    """A term that knows its gradient."""
+
+    def add_gradient(self, gradient: Tensor, image: Tensor, scene: Scene) -> None:
+        """Add the loss's gradient in `image`, times its number of values, in place."""
+
+
+def terms_of(config: DreamConfig) -> list[Term]:
+    """The terms that `config` gives a weight."""
+    terms: list[tuple[float, Term]] = [
+        (config.tv, TotalVariation(config.tv, config.tv_of)),
+        (config.steady, Steadiness(config.steady)),
+        (config.colour_drift, ColourDrift(config.colour_drift)),
+    ]
+    return [term for weight, term in terms if weight]
+
+
+def add_gradients(terms: Sequence[Term], gradient: Tensor, image: Tensor, scene: Scene) -> None:
+    """Add the gradients of `terms` to `gradient` in place, each times the number of values."""
+    for term in terms:
+        if isinstance(term, ClosedFormTerm):
+            term.add_gradient(gradient, image, scene)
+        else:
+            gradient += differentiated(term, image, scene)
+
+
+def differentiated(term: Term, image: Tensor, scene: Scene) -> Tensor:
+    """The gradient (3, h, w) of `term` in `image` by autograd, times the number of values."""
+    leaf = image.detach().requires_grad_()
+    with torch.enable_grad():
+        loss = term(leaf, scene.showing(leaf))
+    if not loss.requires_grad:
+        return torch.zeros_like(image)
+    (gradient,) = torch.autograd.grad(loss, leaf)
+    return gradient * image.numel()
+
+
+@dataclass(frozen=True)
+class TotalVariation:
+    """Masked total variation, `weight · mean(M · |∇I|²)`: smooths the image or what was dreamed."""
+
+    weight: float
+    of: Literal["image", "difference"]
+
+    def __call__(self, image: Tensor, scene: Scene) -> Tensor:
+        smoothed = self._smoothed(image, scene)
+        if scene.mask_around is None:
+            return self.weight * masked_total_variation(smoothed, scene.mask)
+        around = _continued(smoothed)
+        down = (around[:, 2:, 1:-1] - smoothed).square() * scene.mask
+        across = (around[:, 1:-1, 2:] - smoothed).square() * scene.mask
+        return self.weight * (down.sum() + across.sum()) / around.numel()
+
+    def add_gradient(self, gradient: Tensor, image: Tensor, scene: Scene) -> None:
+        """Add the gradient in closed form; a seamless image's mean is over it and its rim."""
+        smoothed = self._smoothed(image, scene)
+        if scene.mask_around is None:
+            add_variation_gradient(gradient, smoothed, scene.mask, self.weight)
+            return
+        around = _continued(smoothed)
+        added = torch.zeros_like(around)
+        weight = self.weight * smoothed.numel() / around.numel()
+        add_variation_gradient(added, around, scene.mask_around, weight)
+        gradient += added[:, 1:-1, 1:-1]
+
+    def _smoothed(self, image: Tensor, scene: Scene) -> Tensor:
+        return image if self.of == "image" else scene.dreamed
+
+
+@dataclass(frozen=True)
+class Steadiness:
+    """`weight · mean(C · (I − W)²)`: holds the image I to its warm start W, where trust C is high.
+
+    0 without trust.
+    """
+
+    weight: float
+
+    def __call__(self, image: Tensor, scene: Scene) -> Tensor:
+        if scene.trust is None:
+            return image.new_zeros(())
+        return self.weight * ((image - scene.start).square() * scene.trust).mean()
+
+    def add_gradient(self, gradient: Tensor, image: Tensor, scene: Scene) -> None:
+        """Add the gradient in closed form."""
+        if scene.trust is not None:
+            gradient.addcmul_(image - scene.start, scene.trust, value=2 * self.weight)
+
+
+@dataclass(frozen=True)
+class ColourDrift:
+    """`weight · mean_c (mean(D)_c − t_c)²`: keeps the mean colour of what was dreamed, D, at t.
+
+    Measured against the source frame, whose own colours may change as they like. 0 without a
+    mean colour.
+    """
+
+    weight: float
+
+    def __call__(self, image: Tensor, scene: Scene) -> Tensor:
+        if scene.mean_colour is None:
+            return image.new_zeros(())
+        return self.weight * (scene.dreamed.mean((1, 2)) - scene.mean_colour).square().mean()
+
+    def add_gradient(self, gradient: Tensor, image: Tensor, scene: Scene) -> None:
+        """Add the gradient in closed form."""
+        if scene.mean_colour is not None:
+            drift = scene.dreamed.mean((1, 2)) - scene.mean_colour
+            gradient += 2 * self.weight * drift[:, None, None]
 
 
 def detail_mask(source: Tensor) -> Tensor:
@@ -40,34 +204,26 @@ def masked_total_variation(image: Tensor, mask: Tensor) -> Tensor:
     return (down.sum() + across.sum()) / image.numel()
 
 
-def add_variation_gradient(pull: Tensor, image: Tensor, mask: Tensor, weight: float) -> None:
-    """Add that of `weight · mean(M · |∇I|²)`, the masked total variation, to `pull` in place."""
+def add_variation_gradient(gradient: Tensor, image: Tensor, mask: Tensor, weight: float) -> None:
+    """Add the gradient of `weight · masked_total_variation`, times the number of values."""
     for dim in (1, 2):
         count = image.shape[dim] - 1
         before, after = (dim, 0, count), (dim, 1, count)
         slope = image.narrow(*after) - image.narrow(*before)
         conductance = mask.narrow(*before)
-        pull.narrow(*after).addcmul_(slope, conductance, value=2 * weight)
-        pull.narrow(*before).addcmul_(slope, conductance, value=-2 * weight)
+        gradient.narrow(*after).addcmul_(slope, conductance, value=2 * weight)
+        gradient.narrow(*before).addcmul_(slope, conductance, value=-2 * weight)
 
 
-def add_steady_gradient(pull: Tensor, moved: Tensor, trust: Tensor, weight: float) -> None:
-    """Add that of `weight · mean(C · (I − W)²)`, for how far I `moved` from its warm start W."""
-    pull.addcmul_(moved, trust, value=2 * weight)
-
-
-def add_drift_gradient(pull: Tensor, dreamed: Tensor, mean_colour: Tensor, weight: float) -> None:
-    """Add that of `weight · mean_c (mean(D)_c − t_c)²`: of what was dreamed, D, and t (3,).
-
-    Against the source frame, D = I − S, whose own colours may change as they like.
-    """
-    pull += 2 * weight * (dreamed.mean((1, 2)) - mean_colour)[:, None, None]
+def _continued(image: Tensor) -> Tensor:
+    """A seamless (C, H, W), continued by one pixel around: (C, H + 2, W + 2)."""
+    return F.pad(image[None], (1, 1, 1, 1), mode="circular")[0]
 
 
 def _blur(image: Tensor) -> Tensor:
     """Gaussian blur of (C, H, W), borders replicated.
 
-    As a sum of shifted copies: on the CPU ten times faster than a convolution of one channel.
+    A sum of shifted copies: on the CPU ten times faster than a convolution of one channel.
     """
     radius = round(3 * BLUR_SIGMA)
     weights = [

@@ -19,7 +19,11 @@ from dreamvid.notebook import usual_listener
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from dreamvid.dream.canvas import Canvas
     from dreamvid.dream.descent import Step
+    from dreamvid.dream.objective import Objective
+    from dreamvid.dream.terms import Term
+    from dreamvid.guide.objective import FilmObjective
 
 FILM_RATE = Fraction(24)
 """Frames a second of the film of a picture's steps."""
@@ -40,9 +44,9 @@ def dream_image(
     film: str | PathLike[str] | None = None,
     config: ImageConfig | None = None,
     overwrite: bool = False,
-    objectives: Sequence[Any] | None = None,
-    canvas: Any = None,
-    terms: Sequence[Any] | None = None,
+    objectives: Sequence[Objective] | None = None,
+    canvas: Canvas | None = None,
+    terms: Sequence[Term] | None = None,
     listener: Listener | None = None,
     **options: Any,
 ) -> Summary | Tensor:
@@ -77,26 +81,27 @@ def dream_image(
 
 def _dream(
     start: Tensor,
-    objectives: Sequence[Any],
+    objectives: Sequence[FilmObjective],
     config: ImageConfig,
     reporter: Reporter,
     record: Callable[[Step], None],
-    canvas: Any,
-    terms: Sequence[Any] | None,
+    canvas: Canvas | None,
+    terms: Sequence[Term] | None,
 ) -> Tensor:
     """The dream of `start` (3, H, W); `record` and the reporter are told of each step."""
+    from dreamvid.dream.canvas import octaves
     from dreamvid.dream.descent import descend
     from dreamvid.guide.microbatch import Microbatches, MicrobatchSize
 
     def on_step(step: Step) -> None:
         record(step)
-        note = f"octave {step.octave + 1} of {step.octaves}"
+        note = f"octave {step.level + 1} of {step.levels}"
         reporter.progress("dreaming", config.steps, step.index + 1, note)
         reporter.step(step)
 
     reporter.progress("dreaming", config.steps)
     whole = [Microbatches(each, MicrobatchSize(reporter.note_microbatch)) for each in objectives]
-    return descend(start, whole, config, on_step=on_step)
+    return descend(start, whole, config, canvas=canvas or octaves, terms=terms, on_step=on_step)
 
 
 def _write(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dreamvid.config import ReadConfig, VideoConfig
 from dreamvid.errors import ConfigError
@@ -13,6 +13,9 @@ from dreamvid.film.checks import check_music, check_prompts
 from dreamvid.media.source import RESUMABLE_SUFFIXES, Source, can_resume, check_result
 
 if TYPE_CHECKING:
+    from dreamvid.dream.canvas import Canvas
+    from dreamvid.dream.objective import Objective
+    from dreamvid.dream.terms import Term
     from dreamvid.types import FlowEstimator
 
 
@@ -20,11 +23,12 @@ if TYPE_CHECKING:
 class Parts:
     """A caller's own parts of the dream; None for those that the options name."""
 
-    objectives: Sequence[Any] | None = None
-    """Objectives instead of guides and prompts; see `dreamvid.dream.descent.Objective`."""
+    objectives: Sequence[Objective] | None = None
+    """Objectives instead of guides and prompts."""
     flow: FlowEstimator | None = None
-    canvas: Any = None
-    terms: Sequence[Any] | None = None
+    canvas: Canvas | None = None
+    terms: Sequence[Term] | None = None
+    """Terms instead of those that the options give a weight."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from dreamvid.config import VideoConfig
 from dreamvid.device import choose_device
+from dreamvid.dream.canvas import octaves
 from dreamvid.film.delivery import Delivery
 from dreamvid.film.listening import schedule_of
 from dreamvid.film.report import Reporter, Summary, Tally
@@ -152,10 +153,11 @@ def _dream(
     stage: _Stage, schedule: Schedule[VideoConfig], carry: Carry | None, reporter: Reporter
 ) -> None:
     """Run the loop over time, and write what it yields."""
-    job, config, info = stage.job, stage.job.config, stage.reader.info
-    flow = job.parts.flow or create_flow(config.flow, stage.device, config.flow_weights)
-    objectives = load_objectives(config, stage.device, reporter, job.parts.objectives)
-    planned = scheduled_settings(schedule, objectives)
+    job, config, parts = stage.job, stage.job.config, stage.job.parts
+    info = stage.reader.info
+    flow = parts.flow or create_flow(config.flow, stage.device, config.flow_weights)
+    objectives = load_objectives(config, stage.device, reporter, parts.objectives)
+    planned = scheduled_settings(schedule, objectives, parts.canvas or octaves, parts.terms)
     with _ending(job.source, reporter) as until_stopped:
         dreamed_frames = dream_frames(
             stage.delivery.prepare(_read(stage)),

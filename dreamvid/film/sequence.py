@@ -14,7 +14,10 @@ import torch
 from torch import Tensor
 
 from dreamvid.config import SequenceConfig
-from dreamvid.dream.descent import Objective, OnStep, constrain, descend, frame_generator
+from dreamvid.dream.canvas import Canvas, constrain, octaves
+from dreamvid.dream.descent import OnStep, descend, frame_generator
+from dreamvid.dream.objective import Objective
+from dreamvid.dream.terms import Term
 from dreamvid.errors import GradientError
 from dreamvid.film.inbetween import FlowField, FlowFields, blend, chained, direct, fill_in
 from dreamvid.film.prefetch import Prefetch
@@ -63,20 +66,23 @@ warm start, where that failed too."""
 
 @dataclass(frozen=True, eq=False)
 class FrameSettings:
-    """What holds for one frame."""
+    """Everything that decides how one frame is dreamed, beside its start."""
 
     config: SequenceConfig
     objectives: Sequence[Objective]
+    canvas: Canvas = octaves
+    terms: Sequence[Term] | None = None
+    """None for those that `config` gives a weight."""
 
 
 SettingsAt = Callable[[Frame, int], FrameSettings]
-"""(source frame, its index from 0) → what holds for it, whatever was asked before."""
+"""(source frame, its index from 0) → its settings, whatever was asked before."""
 
 
 def constant_settings(objectives: Sequence[Objective], config: SequenceConfig) -> SettingsAt:
-    """The same for every frame."""
-    moment = FrameSettings(config, objectives)
-    return lambda frame, index: moment
+    """The same settings for every frame."""
+    settings = FrameSettings(config, objectives)
+    return lambda frame, index: settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,20 +293,22 @@ def _result(
 
 def _dream_or_keep(asked: _Asked, start: _Start, on_step: OnStep | None) -> tuple[Tensor, Outcome]:
     """The dream of a frame; where its gradients lead nowhere twice, its warm start."""
-    config = asked.settings.config
+    settings, config = asked.settings, asked.settings.config
     gentle = config.model_copy(update={"lr": config.lr / 2})
     attempts: list[tuple[Outcome, SequenceConfig]] = [("dreamed", config), ("retried", gentle)]
     for outcome, attempt in attempts:
         try:
             dream = descend(
                 asked.image,
-                asked.settings.objectives,
+                settings.objectives,
                 attempt,
                 generator=frame_generator(config.seed, asked.index),
                 start=start.image,
                 trust=start.trust,
                 mean_colour=start.mean_colour,
                 steps=start.steps,
+                canvas=settings.canvas,
+                terms=settings.terms,
                 on_step=on_step,
             )
         except GradientError:

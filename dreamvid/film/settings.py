@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from dreamvid.config import ImageConfig, VideoConfig, ZoomConfig, split_weight
 from dreamvid.control.schedule import Schedule
-from dreamvid.dream.descent import Objective
+from dreamvid.dream.canvas import Canvas, octaves
+from dreamvid.dream.objective import Objective
+from dreamvid.dream.terms import Term
 from dreamvid.film.sequence import FrameSettings, SettingsAt
 from dreamvid.guide.microbatch import Microbatches, MicrobatchSize
 from dreamvid.guide.objective import FilmObjective, as_film_objective, create_objectives
@@ -43,13 +45,20 @@ def load_objectives(
 
 
 def scheduled_settings(
-    schedule: Schedule[VideoConfig], objectives: Sequence[FilmObjective]
+    schedule: Schedule[VideoConfig],
+    objectives: Sequence[FilmObjective],
+    canvas: Canvas = octaves,
+    terms: Sequence[Term] | None = None,
 ) -> SettingsAt:
-    """Settings for `dream_frames` that follow `schedule`, by each frame's own time."""
+    """Settings for `dream_frames` that follow `schedule`, by each frame's own time.
+
+    `canvas` and `terms` are the same for all; no `terms` are those that the options give a weight.
+    """
 
     def settings_at(frame: Frame, index: int) -> FrameSettings:
         setting = schedule(frame.time, index, frame.duration)
-        return FrameSettings(setting.config, [each.at(setting.prompts) for each in objectives])
+        then = [objective.at(setting.prompts) for objective in objectives]
+        return FrameSettings(setting.config, then, canvas, terms)
 
     return settings_at
 

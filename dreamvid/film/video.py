@@ -17,6 +17,9 @@ from dreamvid.film.report import Reporter, Summary, Tally
 from dreamvid.notebook import usual_listener
 
 if TYPE_CHECKING:
+    from dreamvid.dream.canvas import Canvas
+    from dreamvid.dream.objective import Objective
+    from dreamvid.dream.terms import Term
     from dreamvid.types import FlowEstimator
 
 
@@ -28,10 +31,10 @@ def dream_video(
     overwrite: bool = False,
     resume: bool = False,
     force: bool = False,
-    objectives: Sequence[Any] | None = None,
+    objectives: Sequence[Objective] | None = None,
     flow: FlowEstimator | None = None,
-    canvas: Any = None,
-    terms: Sequence[Any] | None = None,
+    canvas: Canvas | None = None,
+    terms: Sequence[Term] | None = None,
     listener: Listener | None = None,
     **options: Any,
 ) -> Summary:

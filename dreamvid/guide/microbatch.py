@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import torch
 from torch import Tensor
 
-from dreamvid.dream.descent import Objective
+from dreamvid.dream.objective import Objective
 
 if TYPE_CHECKING:
     from dreamvid.guide.objective import FilmObjective

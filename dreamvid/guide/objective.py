@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dreamvid.config import PromptConfig, TargetConfig, TimeConfig, split_scene, split_weight
 from dreamvid.dream.cutouts import crop, whole_window
-from dreamvid.dream.descent import Objective
+from dreamvid.dream.objective import Objective
 from dreamvid.guide.loading import Clip, load_clip
 from dreamvid.guide.tower import ImageTower, see_whole
 from dreamvid.types import Mix, PromptWeights

@@ -20,7 +20,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dreamvid.config import DreamConfig
-from dreamvid.dream.descent import Objective, OnStep, descend, frame_generator, rms
+from dreamvid.dream.descent import OnStep, descend, frame_generator
+from dreamvid.dream.norms import rms
+from dreamvid.dream.objective import Objective
 from dreamvid.dream.octaves import resize
 from dreamvid.motion.camera import Camera, Similarity, resample, seen_in
 from dreamvid.types import Frame

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dreamvid.control.schedule import Schedule, Setting
+    from dreamvid.dream.objective import Objective
     from dreamvid.guide.objective import FilmObjective
     from dreamvid.media.frames import FrameWriter
     from dreamvid.media.sound import SoundSource
@@ -41,7 +42,7 @@ def zoom(
     *,
     config: ZoomConfig | None = None,
     overwrite: bool = False,
-    objectives: Sequence[Any] | None = None,
+    objectives: Sequence[Objective] | None = None,
     listener: Listener | None = None,
     **options: Any,
 ) -> Summary:

@@ -8,24 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from itertools import islice
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from dreamvid.config import DreamConfig
+from dreamvid.dream.canvas import Octave, PixelLayer, Task, by_octaves, constrain
 from dreamvid.dream.cutouts import Cutouts, draw_cutouts
-from dreamvid.dream.descent import (
-    constrain,
-    create_optimizer,
-    frame_generator,
-    guide_gradient,
-    rate,
-    step_down,
-    unit_rms,
-)
-from dreamvid.dream.octaves import octave_sizes, split_steps
-from dreamvid.dream.terms import add_variation_gradient, detail_mask
+from dreamvid.dream.descent import GradientCheck, Guidance, frame_generator, optimize
+from dreamvid.dream.norms import unit_rms
+from dreamvid.dream.objective import guide_gradient
+from dreamvid.dream.terms import Scene, Term, detail_mask, terms_of
 from dreamvid.motion.camera import Camera
 from dreamvid.zooms.droste import Droste, DrosteView, halved, resized, wrap
 from dreamvid.zooms.endless import ObjectivesAt
@@ -45,7 +40,7 @@ class Loop:
     """A film that joins its own beginning."""
 
     camera: Camera
-    """Its `seconds` are those of a round."""
+    """The camera; its `seconds` are those of a round."""
     shape: Droste
     size: tuple[int, int]
     """(height, width) of a frame."""
@@ -76,131 +71,146 @@ def dream_loop(
     config: DreamConfig,
     *,
     steps: int,
+    terms: Sequence[Term] | None = None,
     on_step: OnLoopStep | None = None,
 ) -> Loop:
-    """Change the canvas of `loop` until its frames at all times mean what they shall.
+    """Change the canvas of `loop` until its frames at all times mean what is asked.
 
-    As for one image, `I = S + Σ_k up(Δ_k)`, coarse octaves first; but each Δ_k is a difference of
-    canvases, and a step looks at frames rendered from it at moments spread over the round. The
-    canvas stays within an RMS distance of `config.strength` from where it began.
+    The texture is dreamed on a `DrosteCanvas`, and a step looks at frames rendered from it at
+    moments spread over the round. It stays within an RMS distance of `config.strength` from
+    where it began. Raises GradientError as `dreamvid.dream.descent.descend` does.
     """
     generator = frame_generator(config.seed, 0)
-    sizes = octave_sizes(*loop.size, config.octaves, config.octave_scale)
-    dream, done = loop, 0
-    for size, count in zip(sizes, split_steps(steps, len(sizes)), strict=True):
-        if not count:
-            continue
-        octave = _Octave.at(size, loop, dream)
-        delta = torch.zeros_like(octave.base)
-        for loss in _descend(delta, octave, objectives_at, config, count, generator):
-            if on_step is not None:
-                on_step(done, loss)
-            done += 1
-        added = dream.canvas + resized(delta, loop.shape)
-        dream = replace(dream, canvas=constrain(added, loop.canvas, config.strength))
-    return dream
+    layers = DrosteCanvas(loop.shape, loop.size)(Task(loop.canvas, loop.canvas, steps, config))
+    terms = terms_of(config) if terms is None else terms
+    objectives = objectives_at(Fraction(0))
+    guide_sizes = {objective.size for objective in objectives}
+    check = GradientCheck(any(objective.compares for objective in objectives))
+
+    def guidance(layer: DrosteLayer, first: int) -> Guidance:
+        cutouts = draw_cutouts(config, layer.steps, layer.view.size, guide_sizes, generator)
+        begin = float(torch.rand((), generator=generator))
+        return _Moments(
+            loop, layer.view, objectives_at, config, cutouts.to(loop.canvas.device), begin
+        )
+
+    last: DrosteLayer | None = None
+    for index, (layer, losses) in enumerate(optimize(layers, guidance, terms, config, check)):
+        last = layer
+        if on_step is not None:
+            on_step(index, losses.mean())
+    return loop if last is None else replace(loop, canvas=last.result(last.parameters))
 
 
 @dataclass(frozen=True, eq=False)
-class _Octave:
-    """All that one octave looks at, at its own size."""
+class DrosteCanvas:
+    """Seamless textures by octaves: `I = W + Σ_k up(Δ_k)`, periodic in both axes."""
 
-    source: Tensor
-    base: Tensor
-    """Source and coarser deltas."""
-    mask: Tensor
-    """Of the source continued by one texel around."""
+    shape: Droste
+    """Shape of the texture at full size."""
+    size: tuple[int, int]
+    """(height, width) of the frames that are rendered from it, which its octaves follow."""
+
+    def __call__(self, task: Task) -> Iterator[DrosteLayer]:
+        return by_octaves(task, self.size, partial(DrosteLayer, self))
+
+
+class DrosteLayer(PixelLayer):
+    """One octave of a texture; its parameters are what it adds, Δ."""
+
+    def __init__(self, canvas: DrosteCanvas, octave: Octave, task: Task, begun: Tensor) -> None:
+        """Continues the texture `begun`, (3, rows, columns)."""
+        shape = canvas.shape.resized(octave.size[0] / canvas.size[0])
+        self._canvas, self._task, self._begun = canvas, task, begun
+        self._base = resized(begun, shape)
+        source = resized(task.source, shape)
+        mask = detail_mask(wrap(source, 1))
+        trust = None if task.trust is None else resized(task.trust, shape).clamp(0, 1)
+        self._scene = Scene(
+            image=self._base,
+            source=source,
+            start=source if task.start is task.source else resized(task.start, shape),
+            mask=mask[:, 1:-1, 1:-1],
+            trust=trust,
+            mean_colour=task.mean_colour,
+            mask_around=mask,
+            origin=self._base,
+        )
+        super().__init__(octave, torch.zeros_like(self._base), trust, task.config.hold)
+        self.view = DrosteView.of(shape, *octave.size, source.device)
+        """Through which a frame of the octave's size sees the texture."""
+
+    def image(self, parameters: Tensor) -> Tensor:
+        return self._base + parameters
+
+    def scene(self, image: Tensor) -> Scene:
+        return self._scene.showing(image, self.parameters)
+
+    def result(self, parameters: Tensor) -> Tensor:
+        added = self._begun + resized(parameters, self._canvas.shape)
+        return constrain(added, self._task.source, self._task.config.strength)
+
+    def _constrain(self) -> None:
+        image, source = self.image(self.parameters), self._scene.source
+        self.parameters.copy_(constrain(image, source, self._task.config.strength) - self._base)
+
+
+@dataclass(frozen=True, eq=False)
+class _Moments:
+    """Guidance of one octave of a loop: guides see several moments of the round a step.
+
+    The cutouts of a step are shared out among its moments.
+    """
+
+    loop: Loop
     view: DrosteView
-    phase: Callable[[Fraction], float]
-    """Share of the round that has passed at a time."""
-    seconds: Fraction
-    """Of the round."""
+    objectives_at: ObjectivesAt
+    config: DreamConfig
+    cutouts: Cutouts
+    begin: float
+    """Share of the round at which the first step looks."""
 
-    @classmethod
-    def at(cls, size: tuple[int, int], source: Loop, dream: Loop) -> _Octave:
-        shape = source.shape.resized(size[0] / source.size[0])
-        small = resized(source.canvas, shape)
-        return cls(
-            source=small,
-            base=resized(dream.canvas, shape),
-            mask=detail_mask(wrap(small, 1)),
-            view=DrosteView.of(shape, *size, small.device),
-            phase=source.phase,
-            seconds=source.camera.seconds,
-        )
-
-
-def _descend(
-    delta: Tensor,
-    octave: _Octave,
-    objectives_at: ObjectivesAt,
-    config: DreamConfig,
-    steps: int,
-    generator: Generator,
-) -> Iterator[Tensor]:
-    """Optimise one octave's `delta` in place; yields the guides' loss after each step."""
-    guide_sizes = {objective.size for objective in objectives_at(Fraction(0))}
-    cutouts = draw_cutouts(config, steps, octave.view.size, guide_sizes, generator)
-    cutouts = cutouts.to(delta.device)
-    begin = float(torch.rand((), generator=generator))
-    optimizer = create_optimizer(delta, config)
-    for step in range(steps):
-        shares = [(begin + (step + part / PHASES) * GOLDEN) % 1 for part in range(PHASES)]
-        times = [Fraction(share) * octave.seconds for share in shares]
-        gradient, loss = _guide_gradient(delta, octave, times, objectives_at, config, cutouts, step)
-        if config.normalize_gradient:
+    def __call__(self, texture: Tensor, source: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """The gradient in `texture` (3, rows, columns), and the loss of each moment."""
+        times, leaf = self._times(step), texture.detach().requires_grad_()
+        with torch.enable_grad():
+            levels = halved(leaf)
+            frames = [self._frame(levels, time) for time in times]
+        found = [
+            self._frame_gradient(frame.detach(), source, time, part, step)
+            for part, (frame, time) in enumerate(zip(frames, times, strict=True))
+        ]
+        gradients, losses = zip(*found, strict=True)
+        (gradient,) = torch.autograd.grad(frames, leaf, gradients)
+        if self.config.normalize_gradient:
             gradient = unit_rms(gradient)
-        if config.tv:
-            gradient += _variation_pull(delta, octave, config)
-        step_down(optimizer, gradient, rate(config, step, steps))
-        delta.copy_(constrain(octave.base + delta, octave.source, config.strength) - octave.base)
-        yield loss
+        return gradient, torch.stack(losses)
 
+    def _times(self, step: int) -> list[Fraction]:
+        """The moments of `step` in seconds; no more than there are cutouts."""
+        count = min(PHASES, self.config.cutouts)
+        shares = [(self.begin + (step + part / PHASES) * GOLDEN) % 1 for part in range(count)]
+        return [Fraction(share) * self.loop.camera.seconds for share in shares]
 
-def _guide_gradient(
-    delta: Tensor,
-    octave: _Octave,
-    times: Sequence[Fraction],
-    objectives_at: ObjectivesAt,
-    config: DreamConfig,
-    cutouts: Cutouts,
-    step: int,
-) -> tuple[Tensor, Tensor]:
-    """The gradient of the frames at `times` with respect to the canvas, and their mean loss."""
-    leaf = (octave.base + delta).requires_grad_()
-    with torch.enable_grad():
-        levels = halved(leaf)
-        frames = [octave.view.at(levels, octave.phase(time)) for time in times]
-    gradients, losses = [], []
-    for part, (time, frame) in enumerate(zip(times, frames, strict=True)):
-        mine = slice(part, None, len(times))
-        shown = replace(cutouts, windows=cutouts.windows[:, mine], order=cutouts.order[:, mine])
-        if not shown.windows.shape[1]:
-            continue
-        objectives = objectives_at(time)
-        source = frame
+    def _frame(self, levels: Sequence[Tensor], time: Fraction) -> Tensor:
+        return self.view.at(levels, self.loop.phase(time))
+
+    def _frame_gradient(
+        self, frame: Tensor, source: Tensor, time: Fraction, part: int, step: int
+    ) -> tuple[Tensor, Tensor]:
+        """The gradient in a `frame` (3, H, W), seen through its share of cutouts, and the loss."""
+        mine = slice(part, None, PHASES)
+        windows, order = self.cutouts.windows[:, mine], self.cutouts.order[:, mine]
+        objectives, before = self.objectives_at(time), frame
         if any(objective.compares for objective in objectives):
-            source = octave.view.at(halved(octave.source), octave.phase(time))
-        gradient, loss = guide_gradient(
-            frame.detach(), source.detach(), objectives, config, shown, step
-        )
-        gradients.append(gradient)
-        losses.append(loss.sum())
-    (gradient,) = torch.autograd.grad(frames[: len(gradients)], leaf, gradients)
-    return gradient, torch.stack(losses).mean()
-
-
-def _variation_pull(delta: Tensor, octave: _Octave, config: DreamConfig) -> Tensor:
-    """That of the masked total variation, seamless; see `dreamvid.dream.terms`."""
-    seen = wrap(delta if config.tv_of == "difference" else octave.base + delta, 1)
-    pull = torch.zeros_like(seen)
-    # The mean is the wrapped canvas's, rim and all.
-    add_variation_gradient(pull, seen, octave.mask, config.tv * delta.numel() / seen.numel())
-    return pull[:, 1:-1, 1:-1]
+            before = self._frame(halved(source), time)
+        shown = replace(self.cutouts, windows=windows, order=order)
+        gradient, losses = guide_gradient(frame, before, objectives, self.config, shown, step)
+        return gradient, losses.sum()
 
 
 def find_start(loop: Loop, times: Sequence[Fraction], candidates: int | None = None) -> int:
-    """Which of the first `candidates` of a round's `times` a film had best begin with.
+    """Find which of the first `candidates` of a round's `times` a film begins with best.
 
     Steps from frame to frame are alike, not equal: they grow with the contrast of what passes the
     border. The film begins after the smallest, because encoders join neighbours more smoothly

@@ -587,7 +587,7 @@ def test_ctrl_c_leaves_neither_picture_nor_film(dreamvid, picture, tmp_path, mon
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(descent, "_add_look_pull", interrupt)
+    monkeypatch.setattr(descent, "add_gradients", interrupt)
     out, film = tmp_path / "out.png", tmp_path / "film.mp4"
     result = dreamvid("image", picture, out, *ROSE, *QUICK_IMAGE, "--film", film)
     refused(result, 130, "stopped; no result was written")

@@ -9,18 +9,12 @@ import torch
 from torch import Tensor
 
 from dreamvid.config import DreamConfig
-from dreamvid.dream.descent import (
-    Objective,
-    Step,
-    constrain,
-    cosine,
-    create_optimizer,
-    descend,
-    frame_generator,
-    rate,
-    unit_rms,
-)
+from dreamvid.dream.canvas import constrain
+from dreamvid.dream.descent import Step, descend, frame_generator
+from dreamvid.dream.norms import unit_rms
+from dreamvid.dream.objective import Objective
 from dreamvid.dream.octaves import split_steps
+from dreamvid.dream.optimizer import cosine, create_optimizer, rate
 from dreamvid.dream.terms import masked_total_variation
 from dreamvid.errors import GradientError
 from tests.fakes import AwayFromSource, TowardsColour
@@ -183,9 +177,9 @@ def test_every_step_is_told_in_order_coarse_octaves_first(count):
     steps: list[Step] = []
     result = dream(texture(), steps=count, on_step=steps.append)
     assert [step.index for step in steps] == list(range(count))
-    assert {(step.count, step.octaves) for step in steps} == {(count, 2)}
+    assert {(step.count, step.levels) for step in steps} == {(count, 2)}
     coarse, fine = split_steps(count, 2)
-    assert [step.octave for step in steps] == [0] * coarse + [1] * fine
+    assert [step.level for step in steps] == [0] * coarse + [1] * fine
     assert {tuple(step.image.shape) for step in steps} == {(3, HEIGHT, WIDTH)}
     assert torch.equal(steps[-1].image, result)
 

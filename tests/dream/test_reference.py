@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from dreamvid.config import PromptConfig, SequenceConfig
-from dreamvid.dream.descent import Objective, frame_generator
+from dreamvid.dream.descent import frame_generator
+from dreamvid.dream.objective import Objective
 from dreamvid.film.sequence import constant_settings, dream_frames
 from dreamvid.guide.objective import ClipObjective, Targets, create_objective
 from dreamvid.types import Frame

@@ -1,22 +1,177 @@
-"""Losses by hand."""
+"""Terms: one contract for all of them, and each by hand."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dreamvid.config import DreamConfig
+from dreamvid.dream.descent import descend
 from dreamvid.dream.terms import (
-    add_drift_gradient,
-    add_steady_gradient,
-    add_variation_gradient,
+    ColourDrift,
+    Scene,
+    Steadiness,
+    Term,
+    TotalVariation,
+    add_gradients,
     detail_mask,
+    differentiated,
     masked_total_variation,
+    terms_of,
 )
 from dreamvid.guide.objective import spherical_distance
+
+SIZE = (20, 24)
+
+
+def drawn(channels: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    """(channels, H, W) between 0 and 1."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(channels, *SIZE, generator=generator, dtype=dtype)
+
+
+def scene_of(image: Tensor, *, is_seamless: bool = False, is_first: bool = False) -> Scene:
+    """One where everything differs; a first frame has neither trust nor mean colour."""
+    mask = drawn(1, 4)
+    return Scene(
+        image,
+        source=drawn(3, 1),
+        start=drawn(3, 2),
+        mask=mask,
+        trust=None if is_first else drawn(1, 3),
+        mean_colour=None if is_first else torch.tensor([0.1, -0.1, 0.2], dtype=torch.float64),
+        mask_around=F.pad(mask[None], (1, 1, 1, 1), mode="circular")[0] if is_seamless else None,
+    )
+
+
+class Darkness:
+    """A stranger's term, without a closed form: dark images are wanted."""
+
+    weight = 20.0
+
+    def __call__(self, image: Tensor, scene: Scene) -> Tensor:
+        return self.weight * image.pow(2).mean()
+
+
+TERMS: dict[str, Term] = {
+    "variation of the image": TotalVariation(5, "image"),
+    "variation of the difference": TotalVariation(5, "difference"),
+    "steadiness": Steadiness(3),
+    "colour drift": ColourDrift(30),
+    "stranger": Darkness(),
+}
+
+
+@pytest.fixture(params=TERMS)
+def term(request: pytest.FixtureRequest) -> Term:
+    return TERMS[request.param]
+
+
+@pytest.mark.parametrize("is_seamless", [False, True])
+@pytest.mark.parametrize("is_first", [False, True])
+def test_the_gradient_that_is_added_is_autograds(term, is_seamless, is_first):
+    image = drawn(3, 0)
+    scene = scene_of(image, is_seamless=is_seamless, is_first=is_first)
+    gradient = torch.ones_like(image)
+    add_gradients([term], gradient, image, scene)
+    torch.testing.assert_close(gradient, 1 + differentiated(term, image, scene))
+
+
+def test_the_gradient_is_the_slope_of_the_loss_times_the_number_of_values(term):
+    image, towards, step = drawn(3, 0), drawn(3, 9) - 0.5, 1e-5
+    gradient = torch.zeros_like(image)
+    add_gradients([term], gradient, image, scene_of(image))
+    ahead, behind = (
+        term(moved, scene_of(moved)) for moved in (image + step * towards, image - step * towards)
+    )
+    slope = (ahead - behind).item() / (2 * step)
+    assert (gradient * towards).sum().item() == pytest.approx(slope * image.numel(), rel=1e-5)
+    assert abs(slope) > 1e-4
+
+
+def test_a_difference_at_hand_stands_for_the_image_less_its_origin(term):
+    image, origin = drawn(3, 0), drawn(3, 5)
+    scene = replace(scene_of(image), origin=origin)
+    found, expected = torch.zeros_like(image), torch.zeros_like(image)
+    add_gradients([term], found, image, scene.showing(image, image - origin))
+    add_gradients([term], expected, image, scene)
+    assert torch.equal(found, expected)
+    torch.testing.assert_close(found, differentiated(term, image, scene))
+
+
+def test_a_term_is_a_mean_and_reads_only(term):
+    image = drawn(3, 0)
+    scene = scene_of(image)
+    assert term(image, scene).shape == ()
+    add_gradients([term], torch.zeros_like(image), image, scene)
+    for left, drawn_again in ((image, drawn(3, 0)), (scene.source, drawn(3, 1))):
+        assert torch.equal(left, drawn_again)
+
+
+class Indifferent:
+    """An objective that every image satisfies."""
+
+    size, compares = 16, False
+
+    def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
+        return 0 * cutouts.mean()
+
+
+def test_a_descent_lowers_a_term(term):
+    source, start = (drawn(3, seed, torch.float32) for seed in (1, 2))
+    config = DreamConfig(steps=12, octaves=1, strength=1, cutouts=1, lr=0.003, optimizer="momentum")
+    trust, colour = torch.ones(1, *SIZE), torch.tensor([0.1, -0.1, 0.2])
+    # Steadiness is at rest at the warm start: another term moves the image first.
+    terms: list[Term] = [term, Darkness()] if isinstance(term, Steadiness) else [term]
+    with_term, without = (
+        descend(
+            source,
+            [Indifferent()],
+            config,
+            start=start,
+            trust=trust,
+            mean_colour=colour,
+            terms=chosen,
+        )
+        for chosen in (terms, [each for each in terms if each is not term])
+    )
+
+    def loss(image: Tensor) -> Tensor:
+        mask = detail_mask(source)
+        loss: Tensor = term(image, Scene(image, source, start, mask, trust, colour))
+        return loss
+
+    assert loss(with_term) < 0.98 * loss(without)
+
+
+def test_no_terms_leave_an_image_alone():
+    source = drawn(3, 1, torch.float32)
+    config = DreamConfig(steps=2, octaves=1, strength=1, cutouts=1, tv_of="image")
+    assert torch.equal(descend(source, [Indifferent()], config, terms=[]), source)
+    assert not torch.equal(descend(source, [Indifferent()], config), source)
+
+
+def test_a_config_names_the_terms_that_have_a_weight():
+    assert terms_of(DreamConfig(tv=0, steady=0, colour_drift=0)) == []
+    config = DreamConfig(tv=8, tv_of="image", steady=2, colour_drift=30)
+    assert terms_of(config) == [TotalVariation(8, "image"), Steadiness(2), ColourDrift(30)]
+
+
+def test_what_was_dreamed_is_computed_once_and_only_where_it_is_asked_for():
+    image = drawn(3, 0)
+    scene = scene_of(image)
+    add_gradients(
+        [TotalVariation(1, "image"), Steadiness(1)], torch.zeros_like(image), image, scene
+    )
+    assert "dreamed" not in vars(scene)
+    add_gradients([TotalVariation(1, "difference")], torch.zeros_like(image), image, scene)
+    assert scene.dreamed is vars(scene)["dreamed"]
+
 
 NUMBERS = torch.tensor([[[0.0, 1.0, 3.0], [2.0, 2.0, 2.0], [5.0, 1.0, 0.0]]])
 """Squared differences: down 4, 1, 1 and 9, 1, 4; across 1, 4 and 0, 0 and 16, 1. In all 42."""
@@ -62,28 +217,6 @@ def test_a_ramp_stretched_to_twice_its_width_varies_a_quarter_as_much():
     narrow = masked_total_variation(ramp(16, 0.1), torch.ones(1, 4, 16)).item()
     wide = masked_total_variation(ramp(32, 0.05), torch.ones(1, 4, 32)).item()
     assert wide / narrow == pytest.approx((31 / 32) / (15 / 16) / 4, rel=1e-5)
-
-
-def test_the_pull_of_the_variation_is_its_gradient():
-    generator = torch.Generator().manual_seed(0)
-    image, mask = (torch.rand(c, 7, 9, generator=generator, dtype=torch.float64) for c in (3, 1))
-    leaf = image.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(5 * masked_total_variation(leaf, mask), leaf)
-    pull = torch.ones_like(image)
-    add_variation_gradient(pull, image, mask, 5)
-    torch.testing.assert_close(pull, 1 + gradient * image.numel())
-
-
-def test_the_pull_of_steadiness_by_hand():
-    image = torch.tensor([[[1.0, 3.0]], [[0.0, 0.0]], [[0.0, 2.0]]])  # (3, 1, 2)
-    start = torch.tensor([[[0.0, 1.0]], [[0.0, 0.0]], [[0.0, 4.0]]])
-    trust = torch.tensor([[[1.0, 0.25]]])
-    leaf = image.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad((trust * (leaf - start).square()).mean(), leaf)
-    pull = torch.zeros_like(image)
-    add_steady_gradient(pull, image - start, trust, 3)
-    torch.testing.assert_close(pull, 3 * gradient * 6)
-    assert pull.flatten().tolist() == [6.0, 3.0, 0.0, 0.0, 0.0, -3.0]
 
 
 @pytest.mark.parametrize("degrees", [10, 60, 90, 120, 170])
@@ -149,19 +282,35 @@ def test_edges_in_both_directions_count_alike():
     torch.testing.assert_close(down.mT, across, atol=1e-6, rtol=1e-5)
 
 
-def test_the_pull_of_the_tint_by_hand():
-    dreamed = torch.zeros(3, 2, 2)
-    dreamed[0] += torch.tensor([[0.1, 0.3], [0.1, 0.3]])  # mean 0.2, and kept at 0.1
-    dreamed[2] -= 0.05  # kept at 0.1
-    mean_colour = torch.tensor([0.1, 0.0, 0.1])
-    leaf = dreamed.clone().requires_grad_()
-    loss = (leaf.mean((1, 2)) - mean_colour).square().mean()
-    assert loss.item() == pytest.approx((0.1**2 + 0.15**2) / 3)
-    (gradient,) = torch.autograd.grad(loss, leaf)
-    pull = torch.zeros(3, 2, 2)
-    add_drift_gradient(pull, dreamed, mean_colour, 30)
-    torch.testing.assert_close(pull, 30 * gradient * 12)
-    torch.testing.assert_close(pull[:, 0, 0], torch.tensor([6.0, 0.0, -9.0]))
+def test_the_gradient_of_colour_drift_by_hand():
+    source, mean_colour = torch.full((3, 2, 2), 0.5), torch.tensor([0.1, 0.0, 0.1])
+    image = source.clone()
+    image[0] += torch.tensor([[0.1, 0.3], [0.1, 0.3]])  # mean 0.2, and kept at 0.1
+    image[2] -= 0.05  # kept at 0.1
+    scene = Scene(image, source, source, torch.ones(1, 2, 2), mean_colour=mean_colour)
+    drift = ColourDrift(30)
+    assert drift(image, scene).item() == pytest.approx(30 * (0.1**2 + 0.15**2) / 3)
+    gradient = torch.zeros(3, 2, 2)
+    drift.add_gradient(gradient, image, scene)
+    torch.testing.assert_close(gradient[:, 0, 0], torch.tensor([6.0, 0.0, -9.0]))
+
+
+def test_the_gradient_of_steadiness_by_hand():
+    image = torch.tensor([[[1.0, 3.0]], [[0.0, 0.0]], [[0.0, 2.0]]])  # (3, 1, 2)
+    start = torch.tensor([[[0.0, 1.0]], [[0.0, 0.0]], [[0.0, 4.0]]])
+    trust = torch.tensor([[[1.0, 0.25]]])
+    scene = Scene(image, image, start, torch.ones(1, 1, 2), trust=trust)
+    assert Steadiness(3)(image, scene).item() == pytest.approx(3 * (1 + 1 + 1) / 6)
+    gradient = torch.zeros_like(image)
+    Steadiness(3).add_gradient(gradient, image, scene)
+    assert gradient.flatten().tolist() == [6.0, 3.0, 0.0, 0.0, 0.0, -3.0]
+
+
+def test_a_seamless_image_varies_across_its_joined_borders_too():
+    row = torch.tensor([[[0.0, 1.0, 3.0]]])  # around: 1, 4 and 9, and downwards nothing
+    mask = torch.ones(1, 3, 5)
+    scene = Scene(row, row, row, mask[:, 1:-1, 1:-1], mask_around=mask)
+    assert TotalVariation(2, "image")(row, scene).item() == pytest.approx(2 * 14 / 15)
 
 
 def test_a_mask_is_high_on_noise():

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from dreamvid.config import DreamConfig
-from dreamvid.dream.descent import Objective, descend
+from dreamvid.dream.descent import descend
+from dreamvid.dream.objective import Objective
 from dreamvid.guide.microbatch import Microbatches, MicrobatchSize
 from tests.fakes import AwayFromSource, TowardsColour
 

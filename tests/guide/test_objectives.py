@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from dreamvid.config import DreamConfig, PromptConfig
-from dreamvid.dream.descent import Objective, descend
+from dreamvid.dream.descent import descend
+from dreamvid.dream.objective import Objective
 from dreamvid.guide.microbatch import Microbatches, MicrobatchSize
 from dreamvid.guide.objective import FilmObjective, create_objective
 from dreamvid.types import PromptWeights

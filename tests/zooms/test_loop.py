@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from dreamvid.config import DreamConfig
+from dreamvid.dream.terms import Scene
+from dreamvid.errors import GradientError
 from dreamvid.motion.camera import Camera
 from dreamvid.zooms.loop import Loop, dream_loop, film_loop, find_start
 from tests.fakes import AwayFromSource, TowardsColour
@@ -98,6 +100,56 @@ def test_fewer_cutouts_than_moments_do():
     config = CONFIG.model_copy(update={"cutouts": 1})
     dreamed = dream_loop(planted(), lambda time: [TowardsColour(RED)], config, steps=2)
     assert not torch.equal(dreamed.canvas, planted().canvas)
+
+
+class Unmoved(TowardsColour):
+    """An objective whose loss does not depend on what it sees."""
+
+    def __call__(self, cutouts: torch.Tensor, source_cutouts: torch.Tensor | None) -> torch.Tensor:
+        return 0 * super().__call__(cutouts, source_cutouts) + 0.7
+
+
+def test_gradients_that_lead_nowhere_are_told():
+    with pytest.raises(GradientError, match="zero at every step"):
+        dream_loop(planted(), lambda time: [Unmoved(RED)], CONFIG, steps=2)
+    endless = TowardsColour(RED, scale=float("nan"))
+    with pytest.raises(GradientError, match="not finite"):
+        dream_loop(planted(), lambda time: [endless], CONFIG, steps=2)
+
+
+def test_terms_are_asked_of_the_texture():
+    begun = planted()
+
+    def darkness(image: torch.Tensor, scene: Scene) -> torch.Tensor:
+        assert image.shape == scene.source.shape == scene.dreamed.shape
+        return 50 * image.square().mean()
+
+    dark, plain = (
+        dream_loop(begun, lambda time: [TowardsColour(RED)], CONFIG, steps=4, terms=terms)
+        for terms in ([darkness], [])
+    )
+    assert dark.canvas.mean() < plain.canvas.mean() - 0.02
+
+
+def test_total_variation_smooths_what_was_dreamed_across_the_join():
+    begun = planted()
+    config = CONFIG.model_copy(update={"octaves": 1, "augment": False})
+    rough, smooth = (
+        dream_loop(
+            begun,
+            lambda time: [TowardsColour(RED)],
+            config.model_copy(update={"tv": tv}),
+            steps=8,
+        ).canvas
+        - begun.canvas
+        for tv in (0, 100)
+    )
+
+    def across(dreamed: torch.Tensor, dim: int) -> torch.Tensor:
+        return (dreamed.select(dim, 0) - dreamed.select(dim, -1)).square().mean()
+
+    for dim in (1, 2):
+        assert across(smooth, dim) < 0.5 * across(rough, dim)
 
 
 def test_the_film_begins_where_the_join_is_a_small_step():

@@ -1,0 +1,185 @@
+"""Canvases: how what is dreamed, the difference D = I − S, is represented by parameters.
+
+A canvas gives the layers of one image, coarse to fine. Each has parameters z, which an optimizer
+moves, and an image that depends on them; a gradient in the image's pixels is brought to z by the
+transpose of that dependence. What descends needs no more of it, and knows no canvas by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from dreamvid.config import DreamConfig
+from dreamvid.dream.norms import rms
+from dreamvid.dream.octaves import octave_sizes, resize, split_steps
+from dreamvid.dream.terms import Scene, detail_mask
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One image to dream, as a canvas is told of it. Images are (3, H, W) in [0, 1]."""
+
+    source: Tensor
+    """The source S."""
+    start: Tensor
+    """The warm start W; not always within `config.strength` of the source."""
+    steps: int
+    """Steps of all layers together."""
+    config: DreamConfig
+    trust: Tensor | None = None
+    """(1, H, W) in [0, 1]: how far the warm start can be believed."""
+    mean_colour: Tensor | None = None
+    """(3,): the mean of I − S that must not drift."""
+
+
+class Layer(Protocol):
+    """One stage of a canvas: parameters, and the image (3, h, w) that they stand for."""
+
+    level: int
+    """Index of the layer, from 0, coarse to fine."""
+    levels: int
+    """Number of the canvas's layers."""
+    steps: int
+    """Steps of the optimizer, at least 1."""
+    parameters: Tensor
+    """z: real, contiguous, of any shape; the optimizer moves it in place."""
+
+    def image(self, parameters: Tensor) -> Tensor:
+        """The image (3, h, w) that `parameters` stand for, differentiable in them."""
+
+    def scene(self, image: Tensor) -> Scene:
+        """The scene of `image` (3, h, w), for terms."""
+
+    def gradient(self, pixels: Tensor) -> Tensor:
+        """A gradient in the image's pixels, brought to the parameters: Aᵀ · `pixels`."""
+        leaf = self.parameters.detach().requires_grad_()
+        with torch.enable_grad():
+            image = self.image(leaf)
+        (gradient,) = torch.autograd.grad(image, leaf, pixels)
+        return gradient
+
+    def settle(self) -> None:
+        """Bring the parameters, just moved, back to where the image keeps its limits.
+
+        These are `hold`'s share of a step for trusted pixels, [0, 1], and the strength.
+        """
+
+    def result(self, parameters: Tensor) -> Tensor:
+        """The image (3, H, W) at full size, within [0, 1] and the strength; a new tensor."""
+
+
+Canvas = Callable[[Task], Iterable[Layer]]
+"""Gives the layers of one image, each made when the one before it is finished.
+
+Their steps add up to the task's.
+"""
+
+
+def constrain(image: Tensor, source: Tensor, strength: float, out: Tensor | None = None) -> Tensor:
+    """Clamp to [0, 1], then draw back to within an RMS distance of `strength` from `source`.
+
+    `out` takes the result, where given; it may be `image`.
+    """
+    difference = image.clamp(0, 1).sub_(source)
+    share = (strength / rms(difference).clamp(min=1e-12)).clamp(max=1)
+    return torch.addcmul(source, difference, share, out=out)
+
+
+@dataclass(frozen=True)
+class Octave:
+    """The size at which a layer dreams, and its steps."""
+
+    level: int
+    levels: int
+    size: tuple[int, int]
+    """(height, width)."""
+    steps: int
+
+
+AnyLayer = TypeVar("AnyLayer", bound=Layer)
+
+
+def by_octaves(
+    task: Task, size: tuple[int, int], layer_at: Callable[[Octave, Task, Tensor], AnyLayer]
+) -> Iterator[AnyLayer]:
+    """A layer for each octave of `size` (height, width) that has steps, coarse to fine.
+
+    `layer_at` is given the octave, the task and the image so far, at full size.
+    """
+    sizes = octave_sizes(*size, task.config.octaves, task.config.octave_scale)
+    layer: AnyLayer | None = None
+    for level, steps in enumerate(split_steps(task.steps, len(sizes))):
+        if steps:
+            begun = task.start if layer is None else layer.result(layer.parameters)
+            layer = layer_at(Octave(level, len(sizes), sizes[level], steps), task, begun)
+            yield layer
+
+
+class PixelLayer(Layer):
+    """A layer whose parameters are pixels, or what is added to them: Aᵀ is the identity."""
+
+    def __init__(self, octave: Octave, parameters: Tensor, trust: Tensor | None, hold: float):
+        """Trusted pixels, `trust` (1, h, w), do not take the share `hold` of a step."""
+        self.level, self.levels, self.steps = octave.level, octave.levels, octave.steps
+        self.parameters = parameters
+        self._step_mask = None if trust is None or not hold else 1 - hold * trust
+        self._settled = None if self._step_mask is None else parameters.clone()
+
+    def gradient(self, pixels: Tensor) -> Tensor:
+        return pixels
+
+    def settle(self) -> None:
+        if self._step_mask is not None and self._settled is not None:
+            torch.lerp(self._settled, self.parameters, self._step_mask, out=self.parameters)
+        self._constrain()
+        if self._settled is not None:
+            self._settled.copy_(self.parameters)
+
+    def _constrain(self) -> None:
+        """Bring the image, in place, into [0, 1] and within the strength."""
+        raise NotImplementedError
+
+
+class OctaveLayer(PixelLayer):
+    """One octave's pixels; the image at full size gets what was added to them, `I + up(Δ)`."""
+
+    def __init__(self, octave: Octave, task: Task, begun: Tensor) -> None:
+        self._task, self._begun = task, begun
+        self._base = resize(begun, octave.size)
+        source = resize(task.source, octave.size)
+        trust = task.trust
+        trust = None if trust is None else resize(trust, octave.size).to(source.dtype)
+        self._scene = Scene(
+            image=self._base,
+            source=source,
+            start=resize(task.start, octave.size),
+            mask=detail_mask(source),
+            trust=trust,
+            mean_colour=task.mean_colour,
+        )
+        pixels = self._base.clone(memory_format=torch.contiguous_format)
+        super().__init__(octave, pixels, trust, task.config.hold)
+
+    def image(self, parameters: Tensor) -> Tensor:
+        return parameters
+
+    def scene(self, image: Tensor) -> Scene:
+        return self._scene.showing(image)
+
+    def result(self, parameters: Tensor) -> Tensor:
+        added = resize(parameters - self._base, self._begun.shape[1:])
+        return constrain(self._begun + added, self._task.source, self._task.config.strength)
+
+    def _constrain(self) -> None:
+        strength = self._task.config.strength
+        constrain(self.parameters, self._scene.source, strength, out=self.parameters)
+
+
+def octaves(task: Task) -> Iterator[OctaveLayer]:
+    """Pixels by octaves, `I = W + Σ_k up(Δ_k)`: one difference an octave, the coarse ones first."""
+    return by_octaves(task, (task.source.shape[1], task.source.shape[2]), OctaveLayer)
