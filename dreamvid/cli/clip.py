@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dreamvid.guide.microbatch import Microbatches
     from dreamvid.guide.objective import ClipObjective
     from dreamvid.journal import Journal
-    from dreamvid.media.frames import FrameWriter
+    from dreamvid.media.image_sequence import ImageSequenceWriter
     from dreamvid.media.info import VideoInfo
     from dreamvid.media.mask import MaskReader
     from dreamvid.media.reader import FrameReader
@@ -208,7 +208,7 @@ class _Direct:
 
     facts: Mapping[str, Any] = {}
 
-    def __init__(self, writer: VideoWriter | FrameWriter, out: Path) -> None:
+    def __init__(self, writer: VideoWriter | ImageSequenceWriter, out: Path) -> None:
         self._writer, self._out = writer, out
         self.keeps_alpha = writer.keeps_alpha
 

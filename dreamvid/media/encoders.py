@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -15,15 +17,12 @@ from av.video.codeccontext import VideoCodecContext
 
 from dreamvid.config import WriteConfig
 from dreamvid.errors import MediaError
-from dreamvid.media.colour import ColourTags, tags_for
+from dreamvid.media.colour import ColourTags, has_alpha, tags_for
+from dreamvid.media.containers import Container
 from dreamvid.media.files import reason
 from dreamvid.media.info import VideoInfo
 
-os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 would write to stderr by itself, below errors
-
-DEFAULT_CODEC = "libx264"
-_OWN_DEFAULT = {"webm": "libvpx-vp9", "gif": "gif", "nut": "ffv1", "rawvideo": "rawvideo"}
-"""By FFmpeg's name of the format, where it cannot hold H.264 or is a link between programs."""
+_SVT_LOG = "SVT_LOG"
 DEFAULT_PIX_FMT = "yuv420p"
 _PIX_FMT = {"mjpeg": "yuvj420p", "rawvideo": "rgb24", "gif": "pal8"}
 """Where an encoder lists the default and refuses it, or another is expected."""
@@ -50,28 +49,28 @@ LAMBDA_PER_QUANTISER = 118
 """FF_QP2LAMBDA: `global_quality` is in this unit."""
 
 
-def find_codec(config: WriteConfig, container: OutputContainer) -> Codec:
-    """The video encoder asked for. Raises MediaError where there is none, or none that fits."""
-    name = config.codec or _OWN_DEFAULT.get(container.format.name, DEFAULT_CODEC)
+def find_codec(config: WriteConfig, container: Container, output: OutputContainer) -> Codec:
+    """The video encoder asked for, or the container's own.
+
+    Raises MediaError where there is no such encoder, or where `output` cannot hold it.
+    """
+    name = config.codec or container.codec
     try:
         codec = Codec(name, "w")
     except UnknownCodecError:
         codec = None
     if codec is None or codec.type != "video":
+        raise MediaError(f"--codec '{name}' is no video encoder here; allowed: {_fitting(output)}")
+    if codec.name not in output.supported_codecs:
         raise MediaError(
-            f"--codec '{name}' is no video encoder here; allowed: {_fitting(container)}"
-        )
-    if codec.name not in container.supported_codecs:
-        raise MediaError(
-            f"--codec {name}: {container.format.name} cannot hold it; "
-            f"allowed: {_fitting(container)}"
+            f"--codec {name}: {container.format} cannot hold it; allowed: {_fitting(output)}"
         )
     return codec
 
 
-def _fitting(container: OutputContainer) -> str:
-    """The well-known encoders that this machine has and `container` holds."""
-    held = container.supported_codecs
+def _fitting(output: OutputContainer) -> str:
+    """The well-known encoders that this machine has and `output` holds."""
+    held = output.supported_codecs
     names = [
         name
         for name in _COMMON_CODECS
@@ -147,10 +146,28 @@ def _opens(codec: Codec, pix_fmt: str, width: int, height: int) -> bool:
     context.width, context.height, context.pix_fmt = width, height, pix_fmt
     context.rate, context.options = 25, dict(_OPTIONS.get(codec.name, {}))  # type: ignore[assignment]
     try:
-        context.open()
+        with _quiet_svt(codec.name):
+            context.open()
     except av.FFmpegError:
         return False
     return True
+
+
+@contextmanager
+def _quiet_svt(encoder: str) -> Iterator[None]:
+    """Keep SVT-AV1's messages, apart from errors, off stderr while the encoder is opened.
+
+    It reads its level of messages only then, and from the environment alone: `svtav1-params` has
+    no such option. What the user has set stays.
+    """
+    if encoder != "libsvtav1" or _SVT_LOG in os.environ:
+        yield
+        return
+    os.environ[_SVT_LOG] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(_SVT_LOG, None)
 
 
 @dataclass(frozen=True)
@@ -166,32 +183,40 @@ class Encoding:
     padding: tuple[int, int]
     """Columns and rows to add to a frame."""
     tags: ColourTags
-    container: str
-    """FFmpeg's name of its format."""
+    container: Container
 
     @classmethod
     def choose(
-        cls, config: WriteConfig, info: VideoInfo, clock: Fraction, container: OutputContainer
+        cls, config: WriteConfig, info: VideoInfo, container: Container, output: OutputContainer
     ) -> Encoding:
-        """What `config` asks for, in `container`. Raises MediaError where that does not go."""
-        codec = find_codec(config, container)
+        """The encoding that `config` asks for in `output`, a file of the kind `container`.
+
+        Raises MediaError where codec, pixel format, quality and container do not go together.
+        """
+        codec = find_codec(config, container, output)
         options = encoder_options(codec, config)
-        pix_fmt = choose_pix_fmt(codec, config, info.alpha)
+        alpha = info.alpha and container.alpha_codec is not None
+        pix_fmt = choose_pix_fmt(codec, config, alpha)
         added = padding(codec, pix_fmt, info.width, info.height)
         return cls(
             codec=codec,
             options=options,
             pix_fmt=pix_fmt,
-            clock=clock,
+            clock=container.clock_for(info.time_base),
             info=info,
             padding=added,
             tags=tags_for(info.colour, pix_fmt, info.height + added[1]),
-            container=container.format.name,
+            container=container,
         )
 
     @property
+    def keeps_alpha(self) -> bool:
+        """Whether the alpha of frames arrives in the result."""
+        return has_alpha(self.pix_fmt)
+
+    @property
     def rate(self) -> Fraction:
-        """Frames a second, as far as the encoder wants to know."""
+        """Frames a second; a guess where the source has no rate."""
         return self.info.rate or Fraction(25)
 
     def configure(self, context: VideoCodecContext) -> None:
@@ -203,10 +228,10 @@ class Encoding:
         context.sample_aspect_ratio = self.info.sample_aspect_ratio
         context.thread_count = THREADS
         context.thread_type = "AUTO"
-        if self.container == "nut":
-            context.max_b_frames = 0  # it would shift all times by their delay
+        if self.container.begins_at_zero:
+            context.max_b_frames = 0  # all times would be shifted by their delay
         set_quality(context)
-        if self.codec.canonical_name == "hevc" and self.container in ("mp4", "mov"):
+        if self.codec.canonical_name == "hevc" and self.container.is_isom:
             context.codec_tag = "hvc1"  # Apple's players know no other
         context.color_primaries, context.color_trc = self.tags.primaries, self.tags.transfer
         context.colorspace, context.color_range = self.tags.matrix, self.tags.range
@@ -214,7 +239,8 @@ class Encoding:
     def start(self, context: VideoCodecContext) -> None:
         """Open a configured encoder. Raises MediaError where it cannot encode such pictures."""
         try:
-            context.open()
+            with _quiet_svt(context.name):
+                context.open()
         except av.FFmpegError as error:
             raise MediaError(
                 f"--codec {context.name} cannot encode {context.width}x{context.height} "

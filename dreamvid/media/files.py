@@ -14,22 +14,17 @@ import av.logging
 from av.container import InputContainer
 
 from dreamvid.errors import MediaError
+from dreamvid.media.containers import video_suffixes
 
-FORMATS = {
-    ".mp4": "mp4",
-    ".mov": "mov",
-    ".mkv": "matroska",
-    ".webm": "webm",
-    ".gif": "gif",
-}
-"""FFmpeg's names of the formats, by extension."""
-VIDEO_SUFFIXES = tuple(FORMATS)
 STANDARD = Path("-")
 """Standard input or output instead of a file."""
 GENERATOR = "lavfi"
 """FFmpeg's device for pictures that its filters make, as many as are asked for."""
 DEVICES = ("v4l2", "x11grab", "avfoundation", "dshow", "gdigrab", GENERATOR)
 """FFmpeg's names of cameras and screens, of which each system has some."""
+
+_LONGEST_TOLD = 1000
+"""Characters of a name that a message repeats."""
 
 _serial = itertools.count()
 
@@ -49,10 +44,29 @@ def reason(error: BaseException) -> str:
     return " ".join(str(text).split())
 
 
+def check_name(path: Path) -> None:
+    """Raise MediaError where the system cannot tell what `path` is, as where it is too long."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:  # ValueError: a null character
+        raise MediaError(
+            f"'{_short(path)}' cannot be looked up: {reason(error)}; "
+            "allowed: the name of a file or folder"
+        ) from error
+
+
+def _short(name: Path | str) -> str:
+    text = str(name)
+    return text if len(text) <= _LONGEST_TOLD else f"{text[:_LONGEST_TOLD]}…"
+
+
 def check_input(path: Path) -> None:
     """Raise MediaError unless `path` is there, no folder and not empty, or standard input."""
     if path == STANDARD:
         return
+    check_name(path)
     if not path.exists():
         raise MediaError(f"'{path}' does not exist; allowed: an existing file")
     if path.is_dir():
@@ -132,19 +146,23 @@ def check_output(
     path: Path,
     source: Path | None = None,
     overwrite: bool = False,
-    suffixes: Sequence[str] = VIDEO_SUFFIXES,
+    suffixes: Sequence[str] | None = None,
 ) -> None:
     """Raise MediaError unless a result may be written to `path`.
 
-    Looks at the extension, the folder, what stands there already, and whether that is `source`.
-    Quick and without side effects: to be called before anything heavy.
+    Looks at the extension, which must be one of `suffixes` (None: of a video), the folder, what
+    stands there already, and that it is not `source`. Quick and without side effects: to be called
+    before anything heavy.
     """
-    if path == STANDARD and suffixes == VIDEO_SUFFIXES:
+    if path == STANDARD and suffixes is None:
         return
-    if path.suffix.lower() not in suffixes:
+    allowed = video_suffixes() if suffixes is None else suffixes
+    if path.suffix.lower() not in allowed:
         raise MediaError(
-            f"'{path}': unknown extension '{path.suffix}'; allowed: {', '.join(suffixes)}"
+            f"'{_short(path)}': unknown extension '{_short(path.suffix)}'; "
+            f"allowed: {', '.join(allowed)}"
         )
+    check_name(path)
     if not path.parent.is_dir():
         raise MediaError(f"folder '{path.parent}' does not exist; allowed: an existing folder")
     if path.is_dir():

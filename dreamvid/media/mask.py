@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dreamvid.config import ReadConfig
 from dreamvid.media.closing import Closes
-from dreamvid.media.images import names_images
+from dreamvid.media.image_sequence import names_images
 from dreamvid.media.source import open_frames
 from dreamvid.types import Frame
 

@@ -22,17 +22,15 @@ from av.subtitles.stream import SubtitleStream
 
 from dreamvid.errors import MediaError
 from dreamvid.media.closing import Closes
+from dreamvid.media.containers import container_of
 from dreamvid.media.files import open_input
 from dreamvid.media.info import has_decoder, packet_time, zero_of
-from dreamvid.media.recode import SOUND_ENCODERS, SUBTITLE_ENCODERS, Recoder, TextRecoder
+from dreamvid.media.recode import Recoder, TextRecoder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dreamvid.media.reader import VideoReader
-
-_ONLY_MP4 = {"flac", "opus", "truehd"}
-"""Which FFmpeg's list promises for .mov as well, and its header then refuses."""
 
 _GAP = Fraction(1, 20)
 """Seconds by which the times of blocks may be off before that counts as a gap."""
@@ -85,10 +83,11 @@ class SoundSource(Closes):
         What the container cannot hold is encoded anew, subtitles that are pictures are left out,
         each with a warning. Raises MediaError where the sound cannot be decoded either.
         """
+        container = container_of(output.format.name)
         for track in self._tracks if sound else ():
             name = track.codec_context.codec.canonical_name if has_decoder(track) else ""
             try:
-                if output.format.name == "mov" and name in _ONLY_MP4:
+                if name in container.refused_sound:
                     raise ValueError
                 self._add(output, track)
             except ValueError:
@@ -98,9 +97,9 @@ class SoundSource(Closes):
                 self._add(output, text)
             except ValueError:
                 self._recode_text(output, text, path)
-        # NUT would shift the pictures too, lest the first packet begin before 0.
-        self._hides_priming = output.format.name != "nut"
-        self._has_edit_list = output.format.name in ("mp4", "mov")
+        # Sound before 0 would shift the pictures too.
+        self._hides_priming = not container.begins_at_zero
+        self._has_edit_list = container.is_isom
         self._packets = self._selected()
 
     def leave_out(self, container: str) -> None:
@@ -109,7 +108,7 @@ class SoundSource(Closes):
             self._warn(f"'{self._path}': {container} holds no sound; it is left out")
 
     def _recode(self, output: OutputContainer, track: AudioStream, path: Path) -> None:
-        encoder = SOUND_ENCODERS.get(output.format.name)
+        encoder = container_of(output.format.name).sound_encoder
         if encoder is None or not has_decoder(track):
             raise _refusal(track, output, path)
         name = track.codec_context.name
@@ -119,7 +118,7 @@ class SoundSource(Closes):
         self._outputs[track.index], self._recoders[track.index] = recoder.stream, recoder
 
     def _recode_text(self, output: OutputContainer, track: SubtitleStream, path: Path) -> None:
-        encoder = SUBTITLE_ENCODERS.get(output.format.name)
+        encoder = container_of(output.format.name).subtitle_encoder
         name = track.codec_context.name if has_decoder(track) else "unknown"
         told = f"'{path}': {output.format.name} cannot hold {name} subtitles"
         if encoder is None or not has_decoder(track) or not track.codec_context.codec.text_sub:
