@@ -241,6 +241,7 @@ def check_pattern(pattern: Path, overwrite: bool) -> None:
     if not pattern.parent.is_dir():
         raise MediaError(f"folder '{pattern.parent}' does not exist; allowed: an existing folder")
     first = numbered_path(pattern, 1)
+    check_name(first)
     if first.exists() and not overwrite:
         raise MediaError(f"'{first}' exists; --overwrite replaces it")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -34,7 +35,7 @@ AVI = Container("avi", ".avi", codec="mpeg4", sound_encoder="ac3")
 
 
 @pytest.fixture
-def named(monkeypatch: pytest.MonkeyPatch):
+def named(monkeypatch: pytest.MonkeyPatch) -> Callable[[Container], Container]:
     """Gives a row an extension, and a place in the table."""
 
     def name(row: Container) -> Container:
