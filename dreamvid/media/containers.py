@@ -15,12 +15,12 @@ _MILLISECOND = Fraction(1, 1000)
 
 @dataclass(frozen=True)
 class Container:
-    """What one file format can hold, and how it is written."""
+    """One file format: what it can hold, and how it is written."""
 
     format: str
     """FFmpeg's name."""
     suffix: str | None = None
-    """Its extension; None for a format that is written to standard output alone."""
+    """The extension of its files; None for a format that is written to standard output alone."""
     codec: str = "libx264"
     """The video encoder that is taken where none is named."""
     alpha_codec: str | None = None

@@ -30,7 +30,7 @@ class EncoderFrame:
     image: av.VideoFrame
     pts: int
     ticks: int
-    """How long it is shown."""
+    """Duration for which it is shown."""
 
     def to_bytes(self) -> bytes:
         """Everything that the encoder reads of it, without its colour tags."""

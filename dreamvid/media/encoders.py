@@ -1,4 +1,4 @@
-"""Which encoder, with which pixel format, options and padding."""
+"""The choice of a video encoder, its pixel format, options and padding."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dreamvid.media.info import VideoInfo
 _SVT_LOG = "SVT_LOG"
 DEFAULT_PIX_FMT = "yuv420p"
 _PIX_FMT = {"mjpeg": "yuvj420p", "rawvideo": "rgb24", "gif": "pal8"}
-"""Where an encoder lists the default and refuses it, or another is expected."""
+"""Pixel formats by encoder, where it lists the default and refuses it, or another is usual."""
 
 _WITH_ALPHA = ("yuva444p10le", "yuva420p", "rgba", "argb", "bgra")
 """Best first, for each encoder that knows alpha at all."""
@@ -38,15 +38,15 @@ _HIGHEST_CRF = {"libx264": 51, "libx264rgb": 51, "libx265": 51}  # beyond, they 
 _FIXED_QUANTISER = {"mpeg4": 3, "mpeg2video": 3, "mjpeg": 3}  # starved at their default bit rate
 _HARDWARE = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
 _HARDWARE_SIZE = 320, 240
-"""Which all of them take, where there is the hardware."""
+"""A size (width, height) that all of them take, where the hardware is there."""
 _COMMON_CODECS = (*_DEFAULT_CRF, "ffv1", "prores_ks", *_FIXED_QUANTISER, *_HARDWARE)
 _OPTIONS = {
-    "libx264": {"x264-params": "mbtree=0"},  # with it, no two runs give the same
+    "libx264": {"x264-params": "mbtree=0"},  # with it, no two runs give the same bits
     "libx264rgb": {"x264-params": "mbtree=0"},
     "libx265": {"x265-params": "log-level=error"},  # else it writes to stderr by itself
 }
 LAMBDA_PER_QUANTISER = 118
-"""FF_QP2LAMBDA: `global_quality` is in this unit."""
+"""FF_QP2LAMBDA, the unit of `global_quality`."""
 
 
 def find_codec(config: WriteConfig, container: Container, output: OutputContainer) -> Codec:
@@ -82,9 +82,9 @@ def _fitting(output: OutputContainer) -> str:
 
 
 def choose_pix_fmt(codec: Codec, config: WriteConfig, alpha: bool = False) -> str:
-    """The pixel format asked for, or the encoder's nearest to yuv420p, with alpha if it can.
+    """The pixel format asked for, or the encoder's nearest to yuv420p, with alpha if possible.
 
-    Raises MediaError where the encoder does not take what was asked for.
+    Raises MediaError where the encoder does not take the format asked for.
     """
     formats = [form.name for form in codec.video_formats or [] if form.components]
     if config.pix_fmt is None:
@@ -104,7 +104,7 @@ def choose_pix_fmt(codec: Codec, config: WriteConfig, alpha: bool = False) -> st
 
 
 def encoder_options(codec: Codec, config: WriteConfig) -> dict[str, str]:
-    """Options for the encoder. Raises MediaError for a --crf that it does not have."""
+    """Options for the encoder. Raises MediaError for a --crf that it does not take."""
     options = dict(_OPTIONS.get(codec.name, {}))
     has_crf = any(
         option.name == "crf" for option in codec.create("video").supported_options.private
@@ -124,7 +124,7 @@ def encoder_options(codec: Codec, config: WriteConfig) -> dict[str, str]:
 
 
 def set_quality(context: VideoCodecContext) -> None:
-    """A good fixed quantiser for the encoders that know no crf but know that."""
+    """Set a good fixed quantiser on the encoders that have one and have no crf."""
     quantiser = _FIXED_QUANTISER.get(context.name)
     if quantiser is not None:
         context.qscale = True
@@ -132,7 +132,7 @@ def set_quality(context: VideoCodecContext) -> None:
 
 
 def padding(codec: Codec, pix_fmt: str, width: int, height: int) -> tuple[int, int]:
-    """Columns and rows to add so that the encoder takes the size; (0, 0) where it does as is."""
+    """Columns and rows to add so that the encoder takes the size; (0, 0) where none are needed."""
     form = av.VideoFormat(pix_fmt, 64, 64)
     columns = -width % (64 // form.chroma_width(64))
     rows = -height % (64 // form.chroma_height(64))
@@ -172,7 +172,7 @@ def _quiet_svt(encoder: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Encoding:
-    """All that the encoders of one result have in common, chosen and checked."""
+    """A video encoder with all its settings, chosen and checked."""
 
     codec: Codec
     options: dict[str, str]
@@ -232,12 +232,12 @@ class Encoding:
             context.max_b_frames = 0  # all times would be shifted by their delay
         set_quality(context)
         if self.codec.canonical_name == "hevc" and self.container.is_isom:
-            context.codec_tag = "hvc1"  # Apple's players know no other
+            context.codec_tag = "hvc1"  # the only tag that Apple's players know
         context.color_primaries, context.color_trc = self.tags.primaries, self.tags.transfer
         context.colorspace, context.color_range = self.tags.matrix, self.tags.range
 
     def start(self, context: VideoCodecContext) -> None:
-        """Open a configured encoder. Raises MediaError where it cannot encode such pictures."""
+        """Open a configured encoder. Raises MediaError where it cannot encode such frames."""
         try:
             with _quiet_svt(context.name):
                 context.open()
@@ -249,11 +249,11 @@ class Encoding:
             ) from error
 
     def create(self) -> VideoCodecContext:
-        """An open encoder of its own, outside of any file."""
+        """An open encoder outside of any file. Raises MediaError where it cannot encode."""
         context = self.codec.create("video")
         context.options = dict(self.options)
         context.framerate = self.rate
-        context.flags |= Flags.global_header  # as all containers that take segments want it
+        context.flags |= Flags.global_header  # which all containers that take joined packets need
         self.configure(context)
         self.start(context)
         return context

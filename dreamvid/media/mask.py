@@ -1,4 +1,4 @@
-"""Where a clip is dreamed: a picture or a film in grey."""
+"""Masks that say where a clip is dreamed: a picture or a film in grey."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from dreamvid.types import Frame
 if TYPE_CHECKING:
     from torch import Tensor
 _TICK = Fraction(1, 1000)
-"""Matroska's clock may put a picture so much later than another container's."""
+"""Seconds by which Matroska's clock may put a frame later than another container's."""
 
 
 class MaskReader(Closes):
     """Masks (1, H, W) in [0, 1], for rising times: white 1, black 0, colours by their mean.
 
-    Of a film, what it shows at the time asked for, and after its end its last picture. `config`
-    gives where it starts, `size` is (width, height) to scale to. Raises MediaError where it cannot
-    be read.
+    A film gives the frame that it shows at the time asked for, and its last one after its end.
+    `config` says where the film starts, `size` is (width, height) to scale to. Raises MediaError
+    where the file cannot be read.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class MaskReader(Closes):
         invert: bool,
         on_warning: Callable[[str], None],
     ) -> None:
-        # A picture has but one moment, and stays from wherever the clip starts.
+        # A picture is shown at all times, wherever the clip starts.
         is_still = path.is_file() and names_images(path)
         asked = {
             "start": None if is_still else config.start,

@@ -156,7 +156,7 @@ class Muxer(Finishes):
         except MediaError as error:
             if isinstance(error.__cause__, OSError):
                 raise
-            # FFmpeg's list of codecs for the container had promised it.
+            # FFmpeg's list of codecs for the container is longer than what its muxer takes.
             sound = " and this sound" if self._sound and self._config.sound else ""
             raise MediaError(
                 f"'{self._path}': {self._kind.format} cannot hold "
