@@ -11,6 +11,7 @@ MAX_TIMESCALE = 2**31 - 1
 _FALLBACK_CLOCK = Fraction(1, 705_600_000)
 """A multiple of every common frame and sample rate."""
 _MILLISECOND = Fraction(1, 1000)
+_ALPHA_IN_SIDE_DATA = {"vp8", "vp9"}
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Container:
     """The video encoder that is taken where none is named."""
     alpha_codec: str | None = None
     """A video encoder whose alpha it keeps; None where the format keeps no alpha."""
+    holds_side_data: bool = False
+    """Whether it holds the side data of packets in which VP8 and VP9 keep their alpha."""
     holds_sound: bool = True
     sound_encoder: str | None = None
     """The encoder for sound that it cannot hold as it is; None refuses such sound."""
@@ -42,6 +45,12 @@ class Container:
     """Whether its muxer shifts all times where a packet lies before 0."""
     is_resumable: bool = False
     """Whether a journal can resume a run into it."""
+
+    def holds_alpha(self, codec: str) -> bool:
+        """Whether it keeps the alpha of FFmpeg's `codec` where the codec has some."""
+        if self.alpha_codec is None:
+            return False
+        return self.holds_side_data or codec not in _ALPHA_IN_SIDE_DATA
 
     def clock_for(self, time_base: Fraction) -> Fraction:
         """Seconds a tick of the encoder's clock, for frames whose times are in `time_base`."""
@@ -75,6 +84,7 @@ CONTAINERS = (
         "matroska",
         ".mkv",
         alpha_codec="ffv1",
+        holds_side_data=True,
         sound_encoder="libopus",
         subtitle_encoder="subrip",
         tick=_MILLISECOND,
@@ -85,6 +95,7 @@ CONTAINERS = (
         ".webm",
         codec="libvpx-vp9",
         alpha_codec="libvpx-vp9",
+        holds_side_data=True,
         sound_encoder="libopus",
         subtitle_encoder="webvtt",
         tick=_MILLISECOND,

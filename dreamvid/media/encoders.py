@@ -195,7 +195,7 @@ class Encoding:
         """
         codec = find_codec(config, container, output)
         options = encoder_options(codec, config)
-        alpha = info.alpha and container.alpha_codec is not None
+        alpha = info.alpha and container.holds_alpha(codec.canonical_name)
         pix_fmt = choose_pix_fmt(codec, config, alpha)
         added = padding(codec, pix_fmt, info.width, info.height)
         return cls(
@@ -212,7 +212,7 @@ class Encoding:
     @property
     def keeps_alpha(self) -> bool:
         """Whether the alpha of frames arrives in the result."""
-        return has_alpha(self.pix_fmt)
+        return has_alpha(self.pix_fmt) and self.container.holds_alpha(self.codec.canonical_name)
 
     @property
     def rate(self) -> Fraction:

@@ -119,6 +119,18 @@ def test_a_row_keeps_alpha_where_it_says_so(tmp_path, named, row):
     assert all(alpha is not None and float(alpha.max()) < 0.02 for alpha in alphas)
 
 
+@pytest.mark.parametrize("pix_fmt", [None, "yuva420p"])
+def test_alpha_in_side_data_is_not_promised_where_it_gets_lost(tmp_path, pix_fmt):
+    path = tmp_path / "a.mp4"
+    info = VideoInfo(*SIZE, rate=Fraction(24), alpha=True)
+    config = WriteConfig(codec="libvpx-vp9", pix_fmt=pix_fmt)
+    with VideoWriter(path, info, config) as writer:
+        assert not writer.keeps_alpha
+        writer.write(Frame(picture(0), Fraction(0), alpha=torch.zeros(1, SIZE[1], SIZE[0])))
+    with VideoReader(path) as reader:
+        assert not reader.info.alpha
+
+
 def test_a_new_row_is_all_that_a_format_needs(tmp_path, named):
     path, source = tmp_path / "a.avi", tmp_path / "source.mkv"
     with pytest.raises(MediaError, match=r"unknown extension '\.avi'; allowed: \.mp4, .*\.gif"):
