@@ -146,7 +146,7 @@ def _opens(codec: Codec, pix_fmt: str, width: int, height: int) -> bool:
     context.width, context.height, context.pix_fmt = width, height, pix_fmt
     context.rate, context.options = 25, dict(_OPTIONS.get(codec.name, {}))  # type: ignore[assignment]
     try:
-        with _quiet_svt(codec.name):
+        with quiet_svt(codec.name):
             context.open()
     except av.FFmpegError:
         return False
@@ -154,11 +154,11 @@ def _opens(codec: Codec, pix_fmt: str, width: int, height: int) -> bool:
 
 
 @contextmanager
-def _quiet_svt(encoder: str) -> Iterator[None]:
+def quiet_svt(encoder: str) -> Iterator[None]:
     """Keep SVT-AV1's messages, apart from errors, off stderr while the encoder is opened.
 
-    It reads its level of messages only then, and from the environment alone: `svtav1-params` has
-    no such option. What the user has set stays.
+    The library takes its level of messages from the environment alone (`svtav1-params` has no such
+    option), when a process first opens it. A level that the user has set stays.
     """
     if encoder != "libsvtav1" or _SVT_LOG in os.environ:
         yield
@@ -239,7 +239,7 @@ class Encoding:
     def start(self, context: VideoCodecContext) -> None:
         """Open a configured encoder. Raises MediaError where it cannot encode such frames."""
         try:
-            with _quiet_svt(context.name):
+            with quiet_svt(context.name):
                 context.open()
         except av.FFmpegError as error:
             raise MediaError(
