@@ -22,7 +22,7 @@ from dreamvid.config import VideoConfig, build_config
 from dreamvid.film.video import dream_video
 from dreamvid.journal.segments import OpenSegment
 from dreamvid.journal.writing import Journal
-from dreamvid.media.pictures import PictureMaker
+from dreamvid.media.encoder_frames import EncoderFrameMaker
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "flight.mp4"
 
@@ -58,7 +58,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         patch.object(Journal, "write", writing.timing(Journal.write)),
-        patch.object(PictureMaker, "make", anyway.timing(PictureMaker.make)),
+        patch.object(EncoderFrameMaker, "make", anyway.timing(EncoderFrameMaker.make)),
         patch.object(OpenSegment, "encode", anyway.timing(OpenSegment.encode)),
     ):
         dream_video(SAMPLE, Path(folder) / "out.mp4", config=config, listener=Display(False))

@@ -34,7 +34,8 @@ from dreamvid.dream.descent import descend
 from dreamvid.errors import MediaError
 from dreamvid.journal import State, folder_of, is_done, read_state
 from dreamvid.journal.viewing import mark_done
-from dreamvid.media.pictures import Picture, SegmentEncoder
+from dreamvid.media.encoder_frames import EncoderFrame
+from dreamvid.media.packets import PacketEncoder
 from dreamvid.media.reader import VideoReader
 from dreamvid.motion.shots import create_cut_detector
 from tests.fakes import TowardsColour
@@ -122,14 +123,14 @@ def _power_cut(fault: Fault) -> Any:
 
 def _failing_encoder(fault: Fault) -> Any:
     calls = iter(range(10**6))
-    encode = SegmentEncoder.encode
+    encode = PacketEncoder.encode
 
-    def failing(self: SegmentEncoder, picture: Picture) -> Iterator[bytes]:
+    def failing(self: PacketEncoder, picture: EncoderFrame) -> Iterator[bytes]:
         if next(calls) == fault.at:
             raise MediaError("the encoder cannot encode")
         return encode(self, picture)
 
-    return patch.object(SegmentEncoder, "encode", failing)
+    return patch.object(PacketEncoder, "encode", failing)
 
 
 def _source_goes_away(fault: Fault) -> Any:

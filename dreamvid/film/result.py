@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from dreamvid.film.job import Job
     from dreamvid.journal.record import Record
-    from dreamvid.media.frames import FrameWriter
+    from dreamvid.media.image_sequence import ImageSequenceWriter
     from dreamvid.media.reader import FrameReader
     from dreamvid.media.sound import SoundSource
     from dreamvid.media.writer import VideoWriter
@@ -55,7 +55,7 @@ class DirectResult:
 
     facts: Mapping[str, Any] = {}
 
-    def __init__(self, writer: VideoWriter | FrameWriter, out: Path) -> None:
+    def __init__(self, writer: VideoWriter | ImageSequenceWriter, out: Path) -> None:
         self._writer, self._out = writer, out
         self.keeps_alpha = writer.keeps_alpha
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from dreamvid.errors import JournalError
 from dreamvid.journal.state import ANEW, State, folder_of, seal, unseal
+from dreamvid.media.encoder_frames import EncoderFrame
 from dreamvid.media.encoders import Encoding
 from dreamvid.media.files import media_errors, write_durably
-from dreamvid.media.pictures import Packets, Picture, SegmentEncoder, in_order, read_packets
+from dreamvid.media.packets import PacketEncoder, Packets, in_order, read_packets
 
 _LENGTH = struct.Struct("<Q")
 
@@ -78,7 +79,7 @@ def read_open(out: Path, state: State) -> tuple[list[bytes], int]:
         ) from None
 
 
-def check_encoder(encoder: SegmentEncoder, state: State) -> None:
+def check_encoder(encoder: PacketEncoder, state: State) -> None:
     """Raise JournalError unless its packets go with those of `state`."""
     if header_digest(encoder) != state.encoder:
         raise JournalError(
@@ -88,7 +89,7 @@ def check_encoder(encoder: SegmentEncoder, state: State) -> None:
         )
 
 
-def header_digest(encoder: SegmentEncoder) -> str:
+def header_digest(encoder: PacketEncoder) -> str:
     """Of what decoders must know beforehand."""
     return hashlib.sha256(encoder.header).hexdigest()
 
@@ -99,7 +100,7 @@ class OpenSegment:
     def __init__(self, out: Path, state: State, encoding: Encoding) -> None:
         """Raises JournalError where what is there is damaged, or of another encoder."""
         self._path = open_path(out, state.segments)
-        self._encoder = SegmentEncoder(encoding)
+        self._encoder = PacketEncoder(encoding)
         self.encoder_digest = header_digest(self._encoder)
         if state.frames:
             check_encoder(self._encoder, state)
@@ -107,13 +108,13 @@ class OpenSegment:
         """What has come out of the encoder."""
         pictures, self._size = read_open(out, state)
         for data in pictures:
-            self.encode(Picture.from_bytes(data, encoding))
+            self.encode(EncoderFrame.from_bytes(data, encoding))
 
-    def encode(self, picture: Picture) -> None:
+    def encode(self, picture: EncoderFrame) -> None:
         """Add a picture. Raises MediaError where the encoder fails."""
         self.packets += self._encoder.encode(picture)
 
-    def keep(self, picture: Picture) -> None:
+    def keep(self, picture: EncoderFrame) -> None:
         """Bring a picture to the disk as it is. Raises MediaError where that fails."""
         sealed = seal(picture.to_bytes())
         with media_errors(f"'{self._path}' cannot be written"):

@@ -14,12 +14,13 @@ from typing import Any
 from dreamvid.errors import DreamvidError, JournalError, MediaError
 from dreamvid.journal.segments import check_encoder, read_open, read_packets_of
 from dreamvid.journal.state import State, folder_of, read_state
+from dreamvid.media.encoder_frames import EncoderFrame
 from dreamvid.media.files import write_durably
 from dreamvid.media.info import moved_chapters
-from dreamvid.media.pictures import Picture, SegmentEncoder
+from dreamvid.media.muxer import Muxer
+from dreamvid.media.packets import PacketEncoder
 from dreamvid.media.sound import SoundSource
 from dreamvid.media.source import Source
-from dreamvid.media.writer import VideoWriter
 
 _GLANCES, _GLANCE_S = 20, 0.05
 _LAST = ("state.0", "state.1", "done", "lock")
@@ -99,17 +100,17 @@ def _show(
     info, config = replace(state.info, chapters=chapters), state.run.config
     with (
         _sound_of(state, on_warning) or nullcontext() as sound,
-        VideoWriter(to, info, config, overwrite=overwrite, sound=sound) as writer,
+        Muxer(to, info, config, overwrite=overwrite, sound=sound) as muxer,
     ):
-        encoder = SegmentEncoder(writer.encoding)
+        encoder = PacketEncoder(muxer.encoding)
         check_encoder(encoder, state)
         packets: list[bytes] = []
         for data in pictures:
-            packets += encoder.encode(Picture.from_bytes(data, writer.encoding))
+            packets += encoder.encode(EncoderFrame.from_bytes(data, muxer.encoding))
         if pictures:
             packets += encoder.finish()
         for packet in read_packets_of(out, state, packets):
-            writer.mux(packet)
+            muxer.mux(packet)
 
 
 def _glance(out: Path) -> tuple[State, list[bytes]]:

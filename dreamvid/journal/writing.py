@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from dreamvid.errors import JournalError, MediaError
+from dreamvid.journal.lock import FileLock
 from dreamvid.journal.record import Record, from_bytes, to_bytes
 from dreamvid.journal.run import FileMark, Run
 from dreamvid.journal.segments import OpenSegment, open_path, read_packets_of
@@ -26,12 +27,11 @@ from dreamvid.journal.state import (
     state_path,
 )
 from dreamvid.journal.viewing import mark_done, remove_folder
+from dreamvid.media.encoder_frames import EncoderFrameMaker
 from dreamvid.media.files import media_errors, sync_folder, write_durably
 from dreamvid.media.info import VideoInfo
-from dreamvid.media.lock import FileLock
-from dreamvid.media.pictures import PictureMaker
+from dreamvid.media.muxer import Muxer, check_whole
 from dreamvid.media.sound import SoundSource
-from dreamvid.media.writer import VideoWriter, check_whole
 
 if TYPE_CHECKING:
     from dreamvid.types import Frame
@@ -78,11 +78,11 @@ class Journal:
             origin=origin,
             segment_frames=SEGMENT_FRAMES,
         )
-        self._writer: VideoWriter | None = None
+        self._muxer: Muxer | None = None
         self._lock = self._take_lock()
         try:
             self._find_state(overwrite and not resume, resume, force)
-            self._writer = VideoWriter(
+            self._muxer = Muxer(
                 out,
                 info,
                 run.config,
@@ -91,8 +91,8 @@ class Journal:
                 metadata=self.state.metadata,
                 partial=self._folder / f"{_JOINING}{out.suffix.lower()}",
             )
-            self.keeps_alpha = self._writer.keeps_alpha
-            self._start_segment(self._writer)
+            self.keeps_alpha = self._muxer.encoding.keeps_alpha
+            self._start_segment(self._muxer)
         except BaseException:
             self._leave()
             raise
@@ -143,7 +143,7 @@ class Journal:
             )
         )
         if not state.pictures:
-            self._start_segment(self._open_writer)
+            self._start_segment(self._open_muxer)
 
     def finish(
         self, is_cut_short: bool = False, on_packet: Callable[[], None] = lambda: None
@@ -154,22 +154,22 @@ class Journal:
         as the result grows, and may raise. Raises JournalError where the source is not what it was
         at the beginning, MediaError where the result cannot be written; the journal stays then.
         """
-        writer = self._open_writer
+        muxer = self._open_muxer
         self.check_source(is_cut_short)
         if self.state.pictures:
             self._segment.finish()
         for packet in read_packets_of(self._out, self.state, self._segment.packets):
-            writer.mux(packet)
+            muxer.mux(packet)
             on_packet()
-        writer.complete()
+        muxer.complete()
         whole = self._folder / f"{_JOINING}{self._out.suffix.lower()}"
         packets = read_packets_of(self._out, self.state, self._segment.packets)
-        check_whole(whole, packets, writer.encoding.clock)
+        check_whole(whole, packets, muxer.encoding.clock)
         on_packet()
         with media_errors(f"'{whole}' cannot be written"), whole.open("rb") as file:
             os.fsync(file.fileno())
         mark_done(whole, self.state)
-        writer.close()
+        muxer.close()
         with suppress(OSError):
             sync_folder(self._out.parent)
         self._remove()
@@ -259,8 +259,8 @@ class Journal:
         """Keep what is done, or nothing where nothing is."""
         if not self._lock.is_held:
             return
-        if self._writer is not None:
-            self._writer.abort()
+        if self._muxer is not None:
+            self._muxer.abort()
         if not any(self._folder.glob("state.?")):
             self._remove()
         self._lock.release()
@@ -281,15 +281,15 @@ class Journal:
     # Frames
 
     @property
-    def _open_writer(self) -> VideoWriter:
-        assert self._writer is not None
-        return self._writer
+    def _open_muxer(self) -> Muxer:
+        assert self._muxer is not None
+        return self._muxer
 
-    def _start_segment(self, writer: VideoWriter) -> None:
-        self._segment = OpenSegment(self._out, self.state, writer.encoding)
+    def _start_segment(self, muxer: Muxer) -> None:
+        self._segment = OpenSegment(self._out, self.state, muxer.encoding)
         self.state = replace(self.state, encoder=self._segment.encoder_digest)
         state = self.state
-        self._maker = PictureMaker(writer.encoding, state.end_pts, state.step or None)
+        self._maker = EncoderFrameMaker(muxer.encoding, state.end_pts, state.step or None)
 
     def _commit(self, state: State) -> None:
         write_durably(state_path(self._out, state.frames), *state.to_bytes())

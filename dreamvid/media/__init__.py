@@ -1,7 +1,7 @@
 """Frames and sound in and out of files. The only package that imports av."""
 
 from dreamvid.media.colour import ColourTags
-from dreamvid.media.files import VIDEO_SUFFIXES, check_output
+from dreamvid.media.files import check_output
 from dreamvid.media.info import SoundTrack, VideoInfo, probe
 from dreamvid.media.reader import VideoReader
 from dreamvid.media.sound import SoundSource
@@ -10,7 +10,6 @@ from dreamvid.media.writer import VideoWriter
 
 __all__ = [
     "IMAGE_SUFFIXES",
-    "VIDEO_SUFFIXES",
     "ColourTags",
     "SoundSource",
     "SoundTrack",

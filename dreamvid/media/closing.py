@@ -1,4 +1,4 @@
-"""`with` for what must be let go of, and for what must be given up where something fails."""
+"""Base classes for `with`: close at the end, or give up where something fails."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Self
 
 
 class Closes(ABC):
-    """Something held open; leaving the `with` block closes it."""
+    """An open thing; leaving the `with` block closes it."""
 
     @abstractmethod
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Between FFmpeg's pictures and tensors: matrix, range, depth and orientation.
+"""Conversion between FFmpeg's frames and tensors: matrix, range, depth and orientation.
 
 swscale is asked only for what it does exactly, changing the size and the chroma's resolution.
 Its own change of matrix is 8-bit work (up to 4 of 1023 off for 10 bits, and 2 of 255 after a
@@ -30,7 +30,7 @@ BT709_MATRIX, BT601_MATRIX = 1, 6
 FLOAT_DEPTH = 32
 UNSPECIFIED_RANGE, LIMITED_RANGE, FULL_RANGE = 0, 1, 2
 _HDR = {16: "PQ", 18: "HLG"}
-"""By FFmpeg's AVColorTransferCharacteristic."""
+"""Names of HDR transfer functions, by FFmpeg's AVColorTransferCharacteristic."""
 
 _BT709, _BT601 = (0.2126, 0.0722), (0.299, 0.114)
 _LUMA_WEIGHTS = {  # by FFmpeg's AVColorSpace: Kr and Kb
@@ -48,7 +48,7 @@ _LEFT_UNSAID = {
     *("av1", "cfhd", "dnxhd", "ffv1", "ffvhuff", "huffyuv", "magicyuv", "prores", "rawvideo"),
     *("utvideo", "v210", "vp9"),
 }
-"""Of those, the ones whose decoders leave it open, which swscale takes for the middle."""
+"""Codecs with left chroma whose decoders do not say so; swscale would assume the middle."""
 _DISPLAY_MATRIX = 6
 _SIDE_DATA_KINDS = range(48)
 """FFmpeg's numbers of the kinds of side data, and some to spare."""
@@ -62,7 +62,7 @@ _SCALING = (
 
 @dataclass(frozen=True)
 class ColourTags:
-    """What a stream says of its colour, in FFmpeg's numbers (2, for the range 0: unspecified)."""
+    """Colour tags of a stream, in FFmpeg's numbers (unspecified: 2, or 0 for the range)."""
 
     primaries: int = UNSPECIFIED
     transfer: int = UNSPECIFIED
@@ -123,7 +123,7 @@ def has_alpha(pix_fmt: str) -> bool:
 
 @dataclass(frozen=True)
 class Orientation:
-    """How a coded picture becomes the displayed one: transposed first, then mirrored."""
+    """The way from a coded picture to the displayed one: transposed first, then mirrored."""
 
     transposed: bool = False
     mirrored_x: bool = False
@@ -243,7 +243,7 @@ class Converter:
         )
 
     def _left_sited(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """The same picture, marked as having its chroma on the left; a filter alone can do it."""
+        """The same picture, marked as having its chroma on the left; only a filter can do that."""
         key = (frame.width, frame.height, frame.format.name)
         if self._siting is None or self._siting[0] != key:
             self._siting = key, filter_graph(frame, ("setparams", "chroma_location=left"))
@@ -268,7 +268,9 @@ def filter_graph(frame: av.VideoFrame, *filters: tuple[str, str]) -> Graph:
 
 
 def luma_weights(matrix: int, height: int) -> tuple[float, float]:
-    """Kr and Kb. Unspecified is BT.709 from 720 coded rows on and BT.601 below, both ways.
+    """The weights Kr and Kb of a matrix.
+
+    Unspecified means BT.709 from 720 coded rows on and BT.601 below, both ways.
 
     Raises MediaError for a matrix that is not of this kind (YCgCo, ICtCp).
     """
@@ -375,10 +377,10 @@ def _view(frame: av.VideoFrame, index: int) -> NDArray[np.generic]:
 
 
 def orientation(frame: av.VideoFrame) -> Orientation:
-    """What the display matrix of a film's frame asks for, to the nearest quarter turn.
+    """The orientation in the display matrix of a film's frame, to the nearest quarter turn.
 
-    Once a stream, not for every picture: PyAV's side data and their frame hold each other, so
-    that such frames pile up until the garbage collector comes by.
+    Call it once a stream, not for every frame: PyAV's side data and their frame refer to each
+    other, so that such frames fill memory until the garbage collector runs.
     """
     matrix = _display_matrix(frame)
     if matrix is None:
@@ -391,10 +393,10 @@ def orientation(frame: av.VideoFrame) -> Orientation:
 
 
 def _display_matrix(frame: av.VideoFrame) -> bytes | None:
-    """Its bytes, read off a copy that has no other side data.
+    """The bytes of the display matrix, read from a copy that has no other side data.
 
-    PyAV 18 must not see those: it frees the metadata of side data twice, as a PNG picture's ICC
-    profile has them, and a kind that it does not know hides all the others.
+    PyAV 18 must not see the others: it frees the metadata of side data twice (the ICC profile of a
+    PNG file has some), and a kind that it does not know hides all the rest.
     """
     others = [
         ("sidedata", f"mode=delete:type={number}")

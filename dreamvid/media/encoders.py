@@ -1,9 +1,11 @@
-"""Which encoder, with which pixel format, options and padding."""
+"""The choice of a video encoder, its pixel format, options and padding."""
 
 from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -15,18 +17,15 @@ from av.video.codeccontext import VideoCodecContext
 
 from dreamvid.config import WriteConfig
 from dreamvid.errors import MediaError
-from dreamvid.media.colour import ColourTags, tags_for
+from dreamvid.media.colour import ColourTags, has_alpha, tags_for
+from dreamvid.media.containers import Container
 from dreamvid.media.files import reason
 from dreamvid.media.info import VideoInfo
 
-os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 would write to stderr by itself, below errors
-
-DEFAULT_CODEC = "libx264"
-_OWN_DEFAULT = {"webm": "libvpx-vp9", "gif": "gif", "nut": "ffv1", "rawvideo": "rawvideo"}
-"""By FFmpeg's name of the format, where it cannot hold H.264 or is a link between programs."""
+_SVT_LOG = "SVT_LOG"
 DEFAULT_PIX_FMT = "yuv420p"
 _PIX_FMT = {"mjpeg": "yuvj420p", "rawvideo": "rgb24", "gif": "pal8"}
-"""Where an encoder lists the default and refuses it, or another is expected."""
+"""Pixel formats by encoder, where it lists the default and refuses it, or another is usual."""
 
 _WITH_ALPHA = ("yuva444p10le", "yuva420p", "rgba", "argb", "bgra")
 """Best first, for each encoder that knows alpha at all."""
@@ -39,39 +38,39 @@ _HIGHEST_CRF = {"libx264": 51, "libx264rgb": 51, "libx265": 51}  # beyond, they 
 _FIXED_QUANTISER = {"mpeg4": 3, "mpeg2video": 3, "mjpeg": 3}  # starved at their default bit rate
 _HARDWARE = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
 _HARDWARE_SIZE = 320, 240
-"""Which all of them take, where there is the hardware."""
+"""A size (width, height) that all of them take, where the hardware is there."""
 _COMMON_CODECS = (*_DEFAULT_CRF, "ffv1", "prores_ks", *_FIXED_QUANTISER, *_HARDWARE)
 _OPTIONS = {
-    "libx264": {"x264-params": "mbtree=0"},  # with it, no two runs give the same
+    "libx264": {"x264-params": "mbtree=0"},  # with it, no two runs give the same bits
     "libx264rgb": {"x264-params": "mbtree=0"},
     "libx265": {"x265-params": "log-level=error"},  # else it writes to stderr by itself
 }
 LAMBDA_PER_QUANTISER = 118
-"""FF_QP2LAMBDA: `global_quality` is in this unit."""
+"""FF_QP2LAMBDA, the unit of `global_quality`."""
 
 
-def find_codec(config: WriteConfig, container: OutputContainer) -> Codec:
-    """The video encoder asked for. Raises MediaError where there is none, or none that fits."""
-    name = config.codec or _OWN_DEFAULT.get(container.format.name, DEFAULT_CODEC)
+def find_codec(config: WriteConfig, container: Container, output: OutputContainer) -> Codec:
+    """The video encoder asked for, or the container's own.
+
+    Raises MediaError where there is no such encoder, or where `output` cannot hold it.
+    """
+    name = config.codec or container.codec
     try:
         codec = Codec(name, "w")
     except UnknownCodecError:
         codec = None
     if codec is None or codec.type != "video":
+        raise MediaError(f"--codec '{name}' is no video encoder here; allowed: {_fitting(output)}")
+    if codec.name not in output.supported_codecs:
         raise MediaError(
-            f"--codec '{name}' is no video encoder here; allowed: {_fitting(container)}"
-        )
-    if codec.name not in container.supported_codecs:
-        raise MediaError(
-            f"--codec {name}: {container.format.name} cannot hold it; "
-            f"allowed: {_fitting(container)}"
+            f"--codec {name}: {container.format} cannot hold it; allowed: {_fitting(output)}"
         )
     return codec
 
 
-def _fitting(container: OutputContainer) -> str:
-    """The well-known encoders that this machine has and `container` holds."""
-    held = container.supported_codecs
+def _fitting(output: OutputContainer) -> str:
+    """The well-known encoders that this machine has and `output` holds."""
+    held = output.supported_codecs
     names = [
         name
         for name in _COMMON_CODECS
@@ -83,9 +82,9 @@ def _fitting(container: OutputContainer) -> str:
 
 
 def choose_pix_fmt(codec: Codec, config: WriteConfig, alpha: bool = False) -> str:
-    """The pixel format asked for, or the encoder's nearest to yuv420p, with alpha if it can.
+    """The pixel format asked for, or the encoder's nearest to yuv420p, with alpha if possible.
 
-    Raises MediaError where the encoder does not take what was asked for.
+    Raises MediaError where the encoder does not take the format asked for.
     """
     formats = [form.name for form in codec.video_formats or [] if form.components]
     if config.pix_fmt is None:
@@ -105,7 +104,7 @@ def choose_pix_fmt(codec: Codec, config: WriteConfig, alpha: bool = False) -> st
 
 
 def encoder_options(codec: Codec, config: WriteConfig) -> dict[str, str]:
-    """Options for the encoder. Raises MediaError for a --crf that it does not have."""
+    """Options for the encoder. Raises MediaError for a --crf that it does not take."""
     options = dict(_OPTIONS.get(codec.name, {}))
     has_crf = any(
         option.name == "crf" for option in codec.create("video").supported_options.private
@@ -125,7 +124,7 @@ def encoder_options(codec: Codec, config: WriteConfig) -> dict[str, str]:
 
 
 def set_quality(context: VideoCodecContext) -> None:
-    """A good fixed quantiser for the encoders that know no crf but know that."""
+    """Set a good fixed quantiser on the encoders that have one and have no crf."""
     quantiser = _FIXED_QUANTISER.get(context.name)
     if quantiser is not None:
         context.qscale = True
@@ -133,7 +132,7 @@ def set_quality(context: VideoCodecContext) -> None:
 
 
 def padding(codec: Codec, pix_fmt: str, width: int, height: int) -> tuple[int, int]:
-    """Columns and rows to add so that the encoder takes the size; (0, 0) where it does as is."""
+    """Columns and rows to add so that the encoder takes the size; (0, 0) where none are needed."""
     form = av.VideoFormat(pix_fmt, 64, 64)
     columns = -width % (64 // form.chroma_width(64))
     rows = -height % (64 // form.chroma_height(64))
@@ -147,15 +146,33 @@ def _opens(codec: Codec, pix_fmt: str, width: int, height: int) -> bool:
     context.width, context.height, context.pix_fmt = width, height, pix_fmt
     context.rate, context.options = 25, dict(_OPTIONS.get(codec.name, {}))  # type: ignore[assignment]
     try:
-        context.open()
+        with quiet_svt(codec.name):
+            context.open()
     except av.FFmpegError:
         return False
     return True
 
 
+@contextmanager
+def quiet_svt(encoder: str) -> Iterator[None]:
+    """Keep SVT-AV1's messages, apart from errors, off stderr while the encoder is opened.
+
+    The library takes its level of messages from the environment alone (`svtav1-params` has no such
+    option), when a process first opens it. A level that the user has set stays.
+    """
+    if encoder != "libsvtav1" or _SVT_LOG in os.environ:
+        yield
+        return
+    os.environ[_SVT_LOG] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(_SVT_LOG, None)
+
+
 @dataclass(frozen=True)
 class Encoding:
-    """All that the encoders of one result have in common, chosen and checked."""
+    """A video encoder with all its settings, chosen and checked."""
 
     codec: Codec
     options: dict[str, str]
@@ -166,32 +183,40 @@ class Encoding:
     padding: tuple[int, int]
     """Columns and rows to add to a frame."""
     tags: ColourTags
-    container: str
-    """FFmpeg's name of its format."""
+    container: Container
 
     @classmethod
     def choose(
-        cls, config: WriteConfig, info: VideoInfo, clock: Fraction, container: OutputContainer
+        cls, config: WriteConfig, info: VideoInfo, container: Container, output: OutputContainer
     ) -> Encoding:
-        """What `config` asks for, in `container`. Raises MediaError where that does not go."""
-        codec = find_codec(config, container)
+        """The encoding that `config` asks for in `output`, a file of the kind `container`.
+
+        Raises MediaError where codec, pixel format, quality and container do not go together.
+        """
+        codec = find_codec(config, container, output)
         options = encoder_options(codec, config)
-        pix_fmt = choose_pix_fmt(codec, config, info.alpha)
+        alpha = info.alpha and container.holds_alpha(codec.canonical_name)
+        pix_fmt = choose_pix_fmt(codec, config, alpha)
         added = padding(codec, pix_fmt, info.width, info.height)
         return cls(
             codec=codec,
             options=options,
             pix_fmt=pix_fmt,
-            clock=clock,
+            clock=container.clock_for(info.time_base),
             info=info,
             padding=added,
             tags=tags_for(info.colour, pix_fmt, info.height + added[1]),
-            container=container.format.name,
+            container=container,
         )
 
     @property
+    def keeps_alpha(self) -> bool:
+        """Whether the alpha of frames arrives in the result."""
+        return has_alpha(self.pix_fmt) and self.container.holds_alpha(self.codec.canonical_name)
+
+    @property
     def rate(self) -> Fraction:
-        """Frames a second, as far as the encoder wants to know."""
+        """Frames a second; a guess where the source has no rate."""
         return self.info.rate or Fraction(25)
 
     def configure(self, context: VideoCodecContext) -> None:
@@ -203,18 +228,19 @@ class Encoding:
         context.sample_aspect_ratio = self.info.sample_aspect_ratio
         context.thread_count = THREADS
         context.thread_type = "AUTO"
-        if self.container == "nut":
-            context.max_b_frames = 0  # it would shift all times by their delay
+        if self.container.begins_at_zero:
+            context.max_b_frames = 0  # all times would be shifted by their delay
         set_quality(context)
-        if self.codec.canonical_name == "hevc" and self.container in ("mp4", "mov"):
-            context.codec_tag = "hvc1"  # Apple's players know no other
+        if self.codec.canonical_name == "hevc" and self.container.is_isom:
+            context.codec_tag = "hvc1"  # the only tag that Apple's players know
         context.color_primaries, context.color_trc = self.tags.primaries, self.tags.transfer
         context.colorspace, context.color_range = self.tags.matrix, self.tags.range
 
     def start(self, context: VideoCodecContext) -> None:
-        """Open a configured encoder. Raises MediaError where it cannot encode such pictures."""
+        """Open a configured encoder. Raises MediaError where it cannot encode such frames."""
         try:
-            context.open()
+            with quiet_svt(context.name):
+                context.open()
         except av.FFmpegError as error:
             raise MediaError(
                 f"--codec {context.name} cannot encode {context.width}x{context.height} "
@@ -223,11 +249,11 @@ class Encoding:
             ) from error
 
     def create(self) -> VideoCodecContext:
-        """An open encoder of its own, outside of any file."""
+        """An open encoder outside of any file. Raises MediaError where it cannot encode."""
         context = self.codec.create("video")
         context.options = dict(self.options)
         context.framerate = self.rate
-        context.flags |= Flags.global_header  # as all containers that take segments want it
+        context.flags |= Flags.global_header  # which all containers that take joined packets need
         self.configure(context)
         self.start(context)
         return context

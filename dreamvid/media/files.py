@@ -1,4 +1,4 @@
-"""Paths: what may be read, what may be written, and results that appear only when whole."""
+"""Paths that may be read or written, and results that appear only when they are whole."""
 
 from __future__ import annotations
 
@@ -14,29 +14,24 @@ import av.logging
 from av.container import InputContainer
 
 from dreamvid.errors import MediaError
+from dreamvid.media.containers import video_suffixes
 
-FORMATS = {
-    ".mp4": "mp4",
-    ".mov": "mov",
-    ".mkv": "matroska",
-    ".webm": "webm",
-    ".gif": "gif",
-}
-"""FFmpeg's names of the formats, by extension."""
-VIDEO_SUFFIXES = tuple(FORMATS)
 STANDARD = Path("-")
 """Standard input or output instead of a file."""
 GENERATOR = "lavfi"
-"""FFmpeg's device for pictures that its filters make, as many as are asked for."""
+"""FFmpeg's device for pictures that its filters make, without end."""
 DEVICES = ("v4l2", "x11grab", "avfoundation", "dshow", "gdigrab", GENERATOR)
-"""FFmpeg's names of cameras and screens, of which each system has some."""
+"""FFmpeg's names of cameras, screens and generators; each system has some of them."""
+
+_LONGEST_TOLD = 1000
+"""Characters of a name that a message repeats."""
 
 _serial = itertools.count()
 
 
 @contextmanager
 def media_errors(action: str) -> Iterator[None]:
-    """Turn what FFmpeg or the system raises into a MediaError, `action: reason`."""
+    """Turn errors of FFmpeg and the system into a MediaError, `action: reason`."""
     try:
         yield
     except (av.FFmpegError, OSError) as error:
@@ -44,15 +39,34 @@ def media_errors(action: str) -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """Why it failed, in one line and without a path."""
+    """The message of an error, in one line and without a path."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(text).split())
+
+
+def check_name(path: Path) -> None:
+    """Raise MediaError where the system cannot tell what `path` is, as where it is too long."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:  # ValueError: a null character
+        raise MediaError(
+            f"'{_short(path)}' cannot be looked up: {reason(error)}; "
+            "allowed: the name of a file or folder"
+        ) from error
+
+
+def _short(name: Path | str) -> str:
+    text = str(name)
+    return text if len(text) <= _LONGEST_TOLD else f"{text[:_LONGEST_TOLD]}…"
 
 
 def check_input(path: Path) -> None:
     """Raise MediaError unless `path` is there, no folder and not empty, or standard input."""
     if path == STANDARD:
         return
+    check_name(path)
     if not path.exists():
         raise MediaError(f"'{path}' does not exist; allowed: an existing file")
     if path.is_dir():
@@ -62,11 +76,11 @@ def check_input(path: Path) -> None:
 
 
 def silence() -> None:
-    """Keep FFmpeg's messages to itself, whoever asked for them meanwhile.
+    """Turn FFmpeg's messages off, even where another library has turned them on.
 
-    Older torchvision, when it is imported, has them told to Python's logging. A decoder's thread
-    with something to tell then waits for the interpreter's lock, while the interpreter holds it
-    and waits for that thread to end.
+    Older torchvision sends them to Python's logging when it is imported. A decoder's thread that
+    has a message then waits for the interpreter's lock, while the interpreter holds that lock and
+    waits for the thread to end.
     """
     av.logging.set_level(None)
 
@@ -85,7 +99,7 @@ def open_input(
     if path == STANDARD:
         return _open_standard_input(input_format)
     with media_errors(f"'{path}' cannot be read; allowed: a file that FFmpeg can read"):
-        # Without the prefix a colon in the name would make it a protocol's address.
+        # Without the prefix FFmpeg would take a colon in the name for the end of a protocol.
         return av.open(f"file:{path}", metadata_errors="replace")
 
 
@@ -132,19 +146,23 @@ def check_output(
     path: Path,
     source: Path | None = None,
     overwrite: bool = False,
-    suffixes: Sequence[str] = VIDEO_SUFFIXES,
+    suffixes: Sequence[str] | None = None,
 ) -> None:
     """Raise MediaError unless a result may be written to `path`.
 
-    Looks at the extension, the folder, what stands there already, and whether that is `source`.
-    Quick and without side effects: to be called before anything heavy.
+    Looks at the extension, which must be one of `suffixes` (None: of a video), the folder, what
+    stands there already, and that it is not `source`. Quick and without side effects: to be called
+    before anything heavy.
     """
-    if path == STANDARD and suffixes == VIDEO_SUFFIXES:
+    if path == STANDARD and suffixes is None:
         return
-    if path.suffix.lower() not in suffixes:
+    allowed = video_suffixes() if suffixes is None else suffixes
+    if path.suffix.lower() not in allowed:
         raise MediaError(
-            f"'{path}': unknown extension '{path.suffix}'; allowed: {', '.join(suffixes)}"
+            f"'{_short(path)}': unknown extension '{_short(path.suffix)}'; "
+            f"allowed: {', '.join(allowed)}"
         )
+    check_name(path)
     if not path.parent.is_dir():
         raise MediaError(f"folder '{path.parent}' does not exist; allowed: an existing folder")
     if path.is_dir():
@@ -158,15 +176,15 @@ def check_output(
 
 
 def partial_path(path: Path) -> Path:
-    """A hidden name beside `path` for what is not whole yet; unique to the call."""
+    """A hidden name beside `path` for a file that is not whole yet; unique to the call."""
     name = f".{path.stem[:40]}.partial-{os.getpid()}-{next(_serial)}{path.suffix.lower()}"
     return path.with_name(name)
 
 
 def write_durably(path: Path, *parts: bytes) -> None:
-    """Give `path` this content at one stroke, so that after any crash it is the old or the new.
+    """Replace the content of `path` at once: after any crash it is the old or the new one.
 
-    Raises MediaError where it cannot be written; what was there is still there then.
+    Raises MediaError where it cannot be written; the old content is still there then.
     """
     waiting = path.with_name(path.name + ".new")
     with media_errors(f"'{path}' cannot be written"):
@@ -190,7 +208,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def publish(partial: Path, path: Path, overwrite: bool) -> None:
-    """Give a finished file its name at one stroke; without `overwrite`, only where none has it.
+    """Give a finished file its name at once; without `overwrite`, only where no file has it.
 
     Raises MediaError, and removes `partial`, where that fails.
     """

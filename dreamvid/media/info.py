@@ -1,4 +1,4 @@
-"""What a video file says of itself."""
+"""Description of a video file by its header and first picture."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Chapter:
     start: Fraction
     end: Fraction
     metadata: Mapping[str, str] = field(default_factory=dict)
-    """As `title`."""
+    """FFmpeg's keys, for example `title`."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class SoundTrack:
     """Samples a second."""
     channels: int
     layout: str
-    """FFmpeg's name, as stereo or 5.1."""
+    """FFmpeg's name, for example stereo or 5.1."""
     duration: Fraction | None
     """Seconds; None where the header is silent."""
     language: str | None = None
@@ -70,10 +70,10 @@ class VideoInfo:
     time_base: Fraction = Fraction(1, 90_000)
     """Every frame's time is a multiple of it."""
     frame_count: int | None = None
-    """What the header claims, or what its duration and rate come to; None where unknown."""
+    """The header's count, or its duration times its rate; None where unknown."""
     duration: Fraction | None = None
     start_time: Fraction = Fraction(0)
-    """When the first frame is shown."""
+    """Time at which the first frame is shown."""
     codec: str = ""
     pix_fmt: str = ""
     sample_aspect_ratio: Fraction = Fraction(1)
@@ -114,6 +114,7 @@ def probe(path: Path, input_format: str | None = None) -> VideoInfo:
 
 
 def no_picture(path: Path) -> MediaError:
+    """An error for a file without a picture that can be decoded."""
     return MediaError(f"'{path}' holds no picture that can be decoded; allowed: a video file")
 
 
@@ -132,7 +133,7 @@ def picture_stream(container: InputContainer, path: Path) -> VideoStream:
 
 
 def create_decoder(stream: VideoStream) -> VideoStream | VideoCodecContext:
-    """The stream's own, but for VP8 and VP9 with alpha, which FFmpeg's own decoders drop."""
+    """The stream's own decoder; another for VP8 and VP9 with alpha, which FFmpeg's own drop."""
     name = _ALPHA_DECODERS.get(stream.codec_context.name)
     if name is None or stream.metadata.get("alpha_mode") != "1":
         return stream
@@ -142,7 +143,7 @@ def create_decoder(stream: VideoStream) -> VideoStream | VideoCodecContext:
 
 
 def describe(container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> VideoInfo:
-    """What `stream` and its first decoded picture say."""
+    """Description of `stream` by its header and first decoded frame."""
     turned = orientation(frame)
     aspect = stream.sample_aspect_ratio or Fraction(1)
     width, height = frame.width, frame.height
@@ -179,7 +180,7 @@ def describe(container: InputContainer, stream: VideoStream, frame: av.VideoFram
 
 
 def claimed_end(container: InputContainer, stream: VideoStream | AudioStream) -> Fraction | None:
-    """When the stream ends by the header; the whole file, where that names no stream."""
+    """Time at which the stream ends by the header, or the whole file; None where it is silent."""
     if stream.duration and stream.time_base:
         return ((stream.start_time or 0) + stream.duration) * stream.time_base
     if not container.duration:
@@ -190,7 +191,7 @@ def claimed_end(container: InputContainer, stream: VideoStream | AudioStream) ->
 
 
 def zero_of(container: InputContainer) -> Fraction:
-    """The moment that users call 0: where broadcast and devices begin, whose clock is anywhere."""
+    """The time that users call 0: the first one of broadcast and devices, whose clocks vary."""
     if not set(DEVICES).isdisjoint(container.format.name.split(",")):
         begins = [
             stream.start_time * stream.time_base
@@ -207,7 +208,7 @@ def zero_of(container: InputContainer) -> Fraction:
 def moved_chapters(
     chapters: Sequence[Chapter], origin: Fraction, end: Fraction | None
 ) -> tuple[Chapter, ...]:
-    """Those that lie between `origin` and `end`, cut to it and moved to begin at 0."""
+    """Chapters between `origin` and `end` (seconds), cut to that range and moved to begin at 0."""
     last = max((chapter.end for chapter in chapters), default=origin)
     stop = last if end is None else min(last, end)
     return tuple(
@@ -254,7 +255,7 @@ def has_decoder(stream: Stream) -> bool:
 
 
 def packet_time(packet: Packet[Any]) -> Fraction:
-    """When a packet's picture or sound begins, in seconds."""
+    """Time at which a packet's picture or sound begins, in seconds."""
     stamp = packet.pts if packet.pts is not None else packet.dts
     return (stamp or 0) * packet.time_base
 
@@ -262,7 +263,7 @@ def packet_time(packet: Packet[Any]) -> Fraction:
 def parse_size(size: str, source: VideoInfo) -> tuple[int, int]:
     """(width, height) of "WIDTHxHEIGHT", or of "WIDTH" in the displayed shape of `source`.
 
-    The height that follows is even. Raises ValueError where `size` is neither.
+    A height that follows from the width is even. Raises ValueError where `size` is neither.
     """
     width, _, height = size.partition("x")
     if height:

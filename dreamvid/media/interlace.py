@@ -1,4 +1,4 @@
-"""Whole pictures from interlaced ones."""
+"""Decoded frames with their times, and whole pictures from interlaced ones."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from dreamvid.media.profiles import PLAIN, PictureTags
 
 @dataclass(frozen=True)
 class TimedFrame:
-    """A decoded picture, when it is shown, and for how long (0 where nobody says)."""
+    """A decoded picture with the time at which it is shown; times are in seconds."""
 
     frame: av.VideoFrame
     time: Fraction
     duration: Fraction
+    """0 where the source does not say."""
     tags: PictureTags = PLAIN
-    """Of the picture file that it comes from."""
+    """Tags of the picture file that it comes from."""
 
     @property
     def end(self) -> Fraction:
@@ -34,8 +35,8 @@ class TimedFrame:
 def progressive(pictures: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
     """The same pictures at the same times, each interlaced one made whole by FFmpeg's bwdif.
 
-    The filter looks one picture back and one ahead, and holds no more. What is flagged as
-    progressive passes unchanged.
+    The filter looks one picture back and one ahead, and holds no more. Pictures flagged as
+    progressive pass unchanged.
     """
     weave: _Weave | None = None
     for picture in pictures:
@@ -53,7 +54,7 @@ def progressive(pictures: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
 
 
 class _Weave:
-    """bwdif for pictures of one size and format; gives one for each that it takes, in order."""
+    """The filter bwdif for pictures of one size and format; gives one for each, in order."""
 
     def __init__(self, frame: av.VideoFrame) -> None:
         self._key = _key(frame)

@@ -1,4 +1,4 @@
-"""Cameras and screens: frames as they happen, through FFmpeg's devices."""
+"""Cameras and screens: frames at the moment they happen, through FFmpeg's devices."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from dreamvid.media.reader import VideoReader
 from dreamvid.types import Frame
 
 PATIENCE_S = 10
-"""After so long without a picture a device counts as gone."""
+"""Seconds without a picture after which a device counts as gone."""
 
 
 class LiveReader(VideoReader):
-    """What the device `name` shows, until it ends or `end`, for one pass.
+    """Frames of the device `name`, until it ends or until `end`, for one pass.
 
-    The newest picture is always the next frame: what comes while a frame is dreamed is left out,
-    and a slow dream never lags behind. Times are the device's own and begin at 0 with the first
-    frame that is asked for, of which `start` more seconds are left out. `rate` and `size` are the
-    device's frames a second, and what is delivered, as for VideoReader. There is no sound.
+    The newest picture is always the next frame: pictures that come while a frame is dreamed are
+    left out, and a slow dream never lags behind. Times are the device's own and begin at 0 with
+    the first frame that is asked for; `start` more seconds after it are left out. `rate` is the
+    device's frames a second, `size` that of the frames delivered, as for VideoReader. There is no
+    sound.
 
     Raises MediaError where the device cannot be opened, or gives no picture for 10 seconds.
     """
@@ -63,15 +64,15 @@ class LiveReader(VideoReader):
 
     def close(self) -> None:
         """Let go of the device; no more frames come."""
-        # A device that hangs in the middle of a picture cannot be closed under its hands.
+        # A device that hangs in the middle of a picture cannot be closed from another thread.
         if not hasattr(self, "_newest") or self._newest.stop():
             super().close()
 
 
 class Newest:
-    """Takes pictures as they come, in a thread of its own, and gives the last one each time.
+    """A thread that takes pictures as they come; iteration gives the newest each time.
 
-    Raises MediaError where none comes for PATIENCE_S, and whatever the taking raises.
+    Raises MediaError where no picture comes for PATIENCE_S, and all errors of `pictures`.
     """
 
     def __init__(self, pictures: Iterator[TimedFrame], name: str) -> None:
@@ -99,7 +100,7 @@ class Newest:
             yield picture
 
     def stop(self) -> bool:
-        """Take no more. Whether the thread has ended, and with it all use of the device."""
+        """Take no more pictures; True if the thread, the device's only user, has ended."""
         self._is_over = True
         self._thread.join(PATIENCE_S / 5)
         return not self._thread.is_alive()

@@ -1,4 +1,4 @@
-"""Where a clip is dreamed: a picture or a film in grey."""
+"""Masks that say where a clip is dreamed: a picture or a film in grey."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dreamvid.types import Frame
 if TYPE_CHECKING:
     from torch import Tensor
 _TICK = Fraction(1, 1000)
-"""Matroska's clock may put a picture so much later than another container's."""
+"""Seconds by which Matroska's clock may put a frame later than another container's."""
 
 
 class MaskReader(Closes):

@@ -1,7 +1,7 @@
-"""What picture files say of their pixels beside them: orientation (EXIF) and colour profile (ICC).
+"""Orientation (EXIF) and colour profile (ICC) of picture files.
 
-Pillow reads both, from the headers alone. FFmpeg hands them out as side data of frames, which
-PyAV 18 frees twice where they have metadata of their own, as the profiles of PNG files do.
+Pillow reads both, from the headers alone. FFmpeg gives them as side data of frames, which PyAV 18
+frees twice where they have metadata of their own, like the profiles of PNG files.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SAME_WITHIN = 2
 
 @dataclass(frozen=True)
 class PictureTags:
-    """What a picture file says of its pixels."""
+    """Orientation and colour profile of a picture file."""
 
     orientation: Orientation = UPRIGHT
     profile: bytes | None = None
@@ -55,21 +55,21 @@ def read_tags(path: Path) -> PictureTags:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings():  # of size and of damaged EXIF data, which do no harm here
+        with warnings.catch_warnings():  # about size and damaged EXIF data, which do no harm here
             warnings.simplefilter("ignore")
             with Image.open(path) as picture:
                 # Not the subclass's own: that of PNG decodes the whole picture first.
                 exif = Image.Image.getexif(picture)
                 turned = _BY_EXIF.get(exif.get(_ORIENTATION_TAG, 1), UPRIGHT)
                 return PictureTags(turned, picture.info.get("icc_profile"))
-    except Exception:  # Pillow's plugins raise all kinds for what is not of their format
+    except Exception:  # Pillow's plugins raise all kinds of exceptions for files of other formats
         return PLAIN
 
 
 def to_srgb(image: Tensor, profile: bytes | None) -> Tensor:
-    """float32 (3, H, W) in [0, 1], R'G'B' of `profile`, as sRGB; through 8 bits, where they differ.
+    """Convert float32 (3, H, W) in [0, 1], R'G'B' of `profile`, to sRGB, through 8 bits.
 
-    Unchanged where the profile is sRGB's, is damaged, or is not one of R'G'B'.
+    The image is unchanged where the profile is sRGB's, is damaged, or is not one of R'G'B'.
     """
     transform = None if profile is None else _transform(profile)
     if transform is None:
@@ -84,7 +84,7 @@ def to_srgb(image: Tensor, profile: bytes | None) -> Tensor:
 
 @lru_cache(maxsize=4)
 def _transform(profile: bytes) -> ImageCmsTransform | None:
-    """From `profile` to sRGB, relative colorimetric; None where nothing is to be changed."""
+    """A transform from `profile` to sRGB, relative colorimetric; None where nothing changes."""
     from PIL import ImageCms
 
     try:

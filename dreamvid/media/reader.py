@@ -1,4 +1,4 @@
-"""Frames out of a video file, with their exact times."""
+"""Frames of a video file, with their exact times."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _FIRST_STEP_BACK = Fraction(1)
-"""Seconds before the target of a seek; more than the delay that B-frames bring."""
+"""Seconds before the target of a seek; more than the delay of B-frames."""
 
 
 class FrameReader(Closes):
-    """Frames in presentation order, for one pass, from anywhere.
+    """Frames in presentation order, for one pass, from any kind of source.
 
-    Those of `_timed` from `start` to `end`, or what it shows at the moments k/rate. `info`
-    describes what is delivered, and `origin` is when delivered times begin, on the source's own
-    clock.
+    A subclass gives all its pictures by `_timed`; they are delivered from `start` to `end`, or at
+    the moments k/rate. `info` describes the frames delivered, and `origin` is the time at which
+    they begin, on the source's own clock.
     """
 
     info: VideoInfo
@@ -72,7 +72,7 @@ class FrameReader(Closes):
 
     @abstractmethod
     def _alpha(self, picture: TimedFrame) -> Tensor | None:
-        """Its alpha as float32 (1, H, W), where `info` says that there may be some."""
+        """The alpha as float32 (1, H, W), where `info` says that there may be some."""
 
     def __iter__(self) -> Iterator[Frame]:
         while self._first is not None:
@@ -86,8 +86,8 @@ class FrameReader(Closes):
     ) -> None:
         """Go on after the frame that is delivered at `time`, if its image (3, H, W) `shows` it.
 
-        A seek finds it, and where that does not give the same pixels, as in streams that refresh
-        bit by bit, decoding from the beginning. Raises MediaError where it is not there.
+        A seek finds it; where that does not give the same pixels, as in streams that refresh bit by
+        bit, decoding from the beginning does. Raises MediaError where the frame is not there.
         """
         for seek_to in (time + self.origin, self._start):
             self._rewind()
@@ -102,7 +102,7 @@ class FrameReader(Closes):
         )
 
     def _rewind(self) -> None:
-        """Make ready to be read from anywhere."""
+        """Make ready to be read from another time."""
 
     def close(self) -> None:
         """Let go of the source; no more frames come."""
@@ -134,7 +134,7 @@ class FrameReader(Closes):
                 yield picture
 
     def _at_rate(self, pictures: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
-        """Each moment origin + k/rate, with what is shown then."""
+        """A picture for each moment origin + k/rate: the one that is shown then."""
         assert self._rate
         origin, step = self.origin, 1 / self._rate
         index: int | None = None
@@ -149,7 +149,7 @@ class FrameReader(Closes):
                 return
 
     def _delivered(self, source: VideoInfo, size: str) -> VideoInfo:
-        """What this reader delivers of `source`."""
+        """Description of the frames that this reader delivers of `source`."""
         info, origin = source, self.origin
         if size != "source":
             width, height = parse_size(size, source)
@@ -175,19 +175,19 @@ class FrameReader(Closes):
 class VideoReader(FrameReader):
     """The frames of a video file in presentation order, for one pass.
 
-    A frame's time is pts × time_base exactly, less `start` where that is given; those with
-    start ≤ time < end come. Broadcast streams (MPEG-TS and PS), whose clock begins anywhere, count
-    from their own beginning; where the first frame lies before 0 and no `start` is given, 0 is
-    moved there, because not every container can hold it. `origin` tells both. With `rate` they
-    come at k/rate instead, each showing the picture that the source shows at that moment. `size`
-    is "source", "WIDTHxHEIGHT" or "WIDTH", whose height follows the displayed shape; any but
-    "source" gives square pixels.
+    A frame's time is pts × time_base exactly, less `start` where that is given; frames with
+    start ≤ time < end are delivered. Broadcast streams (MPEG-TS and PS), whose clock begins
+    anywhere, count from their own beginning; where the first frame lies before 0 and no `start` is
+    given, 0 is moved there, because not every container can hold it. `origin` tells both. With
+    `rate` they come at k/rate instead, each showing the picture that the source shows at that
+    moment. `size` is "source", "WIDTHxHEIGHT" or "WIDTH", whose height follows the displayed
+    shape; any but "source" gives square pixels.
 
-    Interlaced pictures are made whole, at the same rate; those of another size than the first are
-    scaled to it. The path `-` is standard input, in `input_format`, and where that is a device,
-    `path` is its name, and `options` its own; with `beside`, packets of their other tracks wait
-    there, because they can be read only together with the pictures. `info` describes what is
-    delivered. What is damaged is reported to `on_warning` and left out; the rest
+    Interlaced pictures are made whole, at the same rate; pictures of another size than the first
+    are scaled to it. The path `-` is standard input, in `input_format`, and where that is a
+    device, `path` is its name and `options` are its own; with `beside`, packets of their other
+    tracks wait there, because they can be read only together with the pictures. `info` describes
+    the frames delivered. Damaged packets are reported to `on_warning` and left out; the rest
     keeps its times. No more than two decoded pictures are held, five of an interlaced stream.
 
     Raises MediaError where the file cannot be read, is HDR, or has no frame between start and end.
@@ -221,7 +221,7 @@ class VideoReader(FrameReader):
             self._end = None if end is None else end + self._zero
             self._seek_to = self._start
             self.origin = self._zero if self._start is None else self._start
-            """When delivered times begin, in seconds of the file's own clock."""
+            """Time at which delivered times begin, in seconds of the file's own clock."""
             self._open_info(size)
         except BaseException:
             self.close()
@@ -271,7 +271,7 @@ class VideoReader(FrameReader):
             yield replace(held, duration=self._last_duration(held, step))
 
     def _last_duration(self, picture: TimedFrame, step: Fraction) -> Fraction:
-        """From the stream's end where the file reaches it; else what the packet said."""
+        """The time to the stream's end where the file reaches it; else the packet's duration."""
         claimed = self._claimed_end()
         if self._stream.duration and claimed is not None and not self._is_short():
             remaining = claimed - picture.time
@@ -292,7 +292,7 @@ class VideoReader(FrameReader):
             else:
                 time = last + self._guessed_step(frame)
             if last is not None and time <= last:
-                if not is_back:  # an hour of them needs no more than one word
+                if not is_back:  # one warning is enough for an hour of them
                     self._warn(
                         f"'{self._path}': a frame at {float(time):.3f} s follows one at "
                         f"{float(last):.3f} s and is left out, with all until a later one"
@@ -334,7 +334,7 @@ class VideoReader(FrameReader):
             self._warn(f"'{self._path}': the last packets are damaged: {reason(error)}")
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
-        """The whole packets of the pictures; what is damaged or missing is reported."""
+        """The whole packets of the pictures; damaged and missing ones are reported."""
         self._reached = Fraction(0)
         damaged: Packet[VideoStream] | None = None
         ended_by = ""
@@ -370,7 +370,7 @@ class VideoReader(FrameReader):
         self._warn(f"'{self._path}': a damaged packet{when} is left out ({why})")
 
     def _demux_from_start(self) -> Iterator[Packet[VideoStream]]:
-        """Packets from a keyframe that is shown no later than what is sought."""
+        """Packets from a keyframe that is shown no later than the time sought."""
         first = (self._stream.start_time or 0) * self._time_base
         step = _FIRST_STEP_BACK
         sought = None if self._is_pipe else self._seek_to
@@ -382,7 +382,7 @@ class VideoReader(FrameReader):
                 yield from packets
                 return
             step *= 4
-        if step > _FIRST_STEP_BACK:  # the seeks have moved it
+        if step > _FIRST_STEP_BACK:  # because the seeks have moved the file's position
             self._rewind()
         yield from self._demux()
 

@@ -1,4 +1,4 @@
-"""Sound and subtitles encoded anew, for containers that cannot hold the source's."""
+"""Sound and subtitles encoded anew, for containers that cannot hold them as they are."""
 
 from __future__ import annotations
 
@@ -13,10 +13,6 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.subtitles.codeccontext import SubtitleCodecContext
 from av.subtitles.stream import SubtitleStream
-
-SOUND_ENCODERS = {"webm": "libopus", "mp4": "aac", "mov": "aac", "matroska": "libopus"}
-SUBTITLE_ENCODERS = {"webm": "webvtt", "mp4": "mov_text", "mov": "mov_text", "matroska": "subrip"}
-"""By the container's format."""
 
 _RATE = 48_000
 _BITS_A_CHANNEL = 96_000
@@ -40,7 +36,7 @@ class Recoder:
         )
 
     def recode(self, packet: Packet[Any]) -> Iterator[Packet[Any]]:
-        """The encoded packets that come of one of the source's; a damaged one gives none."""
+        """The encoded packets of one packet of the source; a damaged one gives none."""
         try:
             frames = self._decoder.decode(packet)
         except av.FFmpegError:
@@ -49,7 +45,7 @@ class Recoder:
             yield from self._encode(frame)
 
     def finish(self) -> Iterator[Packet[Any]]:
-        """What decoder, resampler and encoder still hold."""
+        """The packets that decoder, resampler and encoder still hold."""
         try:
             for frame in self._decoder.decode(None):
                 yield from self._encode(frame)
@@ -91,5 +87,5 @@ class TextRecoder:
         yield encoded
 
     def finish(self) -> Iterator[Packet[Any]]:
-        """Nothing is held back."""
+        """No packets, because none is held back."""
         yield from ()

@@ -1,4 +1,4 @@
-"""Sound and subtitles beside the pictures, copied packet by packet where that can be."""
+"""Sound and subtitles beside the pictures, copied packet by packet where possible."""
 
 from __future__ import annotations
 
@@ -22,17 +22,15 @@ from av.subtitles.stream import SubtitleStream
 
 from dreamvid.errors import MediaError
 from dreamvid.media.closing import Closes
+from dreamvid.media.containers import container_of
 from dreamvid.media.files import open_input
 from dreamvid.media.info import has_decoder, packet_time, zero_of
-from dreamvid.media.recode import SOUND_ENCODERS, SUBTITLE_ENCODERS, Recoder, TextRecoder
+from dreamvid.media.recode import Recoder, TextRecoder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dreamvid.media.reader import VideoReader
-
-_ONLY_MP4 = {"flac", "opus", "truehd"}
-"""Which FFmpeg's list promises for .mov as well, and its header then refuses."""
 
 _GAP = Fraction(1, 20)
 """Seconds by which the times of blocks may be off before that counts as a gap."""
@@ -43,11 +41,10 @@ _KEPT_TAGS = ("language", "title", "handler_name")
 class SoundSource(Closes):
     """The sound and subtitles of `path` from `start` to `end` (seconds), moved to begin at 0.
 
-    `origin` is the reader's, in the file's own clock; without it, 0 is at `start`. From standard
-    input they come through `pipe`, its reader, made with `beside`. A file without such tracks has
-    none, which is no error. Packets are read as they are asked for, so that
-    memory does not grow. What is left out is told to `on_warning`. Raises MediaError where the
-    file cannot be read.
+    `origin` is the reader's, in the file's own clock; without it, 0 is at `start`. Packets of
+    standard input come through `pipe`, its reader, made with `beside`. A file without such tracks
+    is no error. Packets are read when they are asked for, so that memory does not grow. A track
+    that is left out is told to `on_warning`. Raises MediaError where the file cannot be read.
     """
 
     def __init__(
@@ -63,7 +60,7 @@ class SoundSource(Closes):
     ) -> None:
         self._path, self._warn, self._pipe = Path(path), on_warning, pipe
         self.ends_with_picture = ends_with_picture
-        """Whether a writer shall stop it where the pictures end."""
+        """Whether a muxer must stop it where the pictures end."""
         self._container: InputContainer = open_input(self._path) if pipe is None else pipe.container
         zero = zero_of(self._container)
         self._start = None if start is None else start + zero
@@ -82,13 +79,14 @@ class SoundSource(Closes):
     ) -> None:
         """Add a stream to `output` for each track of the kinds wanted.
 
-        What the container cannot hold is encoded anew, subtitles that are pictures are left out,
-        each with a warning. Raises MediaError where the sound cannot be decoded either.
+        A track that the container cannot hold is encoded anew, subtitles that are pictures are
+        left out, each with a warning. Raises MediaError where the sound cannot be decoded either.
         """
+        container = container_of(output.format.name)
         for track in self._tracks if sound else ():
             name = track.codec_context.codec.canonical_name if has_decoder(track) else ""
             try:
-                if output.format.name == "mov" and name in _ONLY_MP4:
+                if name in container.refused_sound:
                     raise ValueError
                 self._add(output, track)
             except ValueError:
@@ -98,18 +96,18 @@ class SoundSource(Closes):
                 self._add(output, text)
             except ValueError:
                 self._recode_text(output, text, path)
-        # NUT would shift the pictures too, lest the first packet begin before 0.
-        self._hides_priming = output.format.name != "nut"
-        self._has_edit_list = output.format.name in ("mp4", "mov")
+        # Sound before 0 would shift the pictures too.
+        self._hides_priming = not container.begins_at_zero
+        self._has_edit_list = container.is_isom
         self._packets = self._selected()
 
     def leave_out(self, container: str) -> None:
-        """Warn of what a container that holds pictures alone cannot take."""
+        """Warn that `container`, which holds pictures alone, takes no sound."""
         if self._tracks:
             self._warn(f"'{self._path}': {container} holds no sound; it is left out")
 
     def _recode(self, output: OutputContainer, track: AudioStream, path: Path) -> None:
-        encoder = SOUND_ENCODERS.get(output.format.name)
+        encoder = container_of(output.format.name).sound_encoder
         if encoder is None or not has_decoder(track):
             raise _refusal(track, output, path)
         name = track.codec_context.name
@@ -119,7 +117,7 @@ class SoundSource(Closes):
         self._outputs[track.index], self._recoders[track.index] = recoder.stream, recoder
 
     def _recode_text(self, output: OutputContainer, track: SubtitleStream, path: Path) -> None:
-        encoder = SUBTITLE_ENCODERS.get(output.format.name)
+        encoder = container_of(output.format.name).subtitle_encoder
         name = track.codec_context.name if has_decoder(track) else "unknown"
         told = f"'{path}': {output.format.name} cannot hold {name} subtitles"
         if encoder is None or not has_decoder(track) or not track.codec_context.codec.text_sub:
@@ -137,7 +135,7 @@ class SoundSource(Closes):
 
     @property
     def sample_rates(self) -> list[int]:
-        """Of the tracks that have one."""
+        """Samples a second of each track that has a decoder."""
         rates = [track.codec_context.sample_rate for track in self._tracks if has_decoder(track)]
         return [rate for rate in rates if rate]
 
@@ -164,13 +162,13 @@ class SoundSource(Closes):
             self._container.close()
 
     def stop_at(self, time: Fraction) -> None:
-        """Leave out what begins at `time` (as delivered) or later."""
+        """Leave out all packets that begin at `time` (as delivered) or later."""
         self._end = time + (self._origin or 0)
         if self._pending is not None and packet_time(self._pending) >= time:
             self._pending = None
 
     def _selected(self) -> Iterator[Packet[Stream] | None]:
-        """Packets of the time range, moved and given to their output stream; None for none yet."""
+        """Packets of the time range, moved, with their output stream; None while none waits."""
         tracks = [stream for stream in self._container.streams if stream.index in self._outputs]
         if not tracks:
             return
@@ -203,7 +201,7 @@ class SoundSource(Closes):
             yield packet
 
     def _source(self, tracks: list[Stream]) -> Iterator[Packet[Any] | None]:
-        """Packets of the file as it holds them; from a pipe None where none waits."""
+        """Packets in the order of the file; None where a pipe has none waiting."""
         if self._pipe is None:
             yield from self._container.demux(tracks)
             return
@@ -212,7 +210,7 @@ class SoundSource(Closes):
             yield waiting.popleft() if waiting else None
 
     def _move(self, packet: Packet[Any]) -> None:
-        """Put it at its delivered time; a subtitle shown before the start is shown from there."""
+        """Move a packet to its delivered time; a subtitle that begins before 0 is cut to 0."""
         shift = round((self._origin or 0) / packet.time_base)
         packet.pts = None if packet.pts is None else packet.pts - shift
         packet.dts = packet.pts if packet.dts is None else packet.dts - shift
@@ -221,7 +219,7 @@ class SoundSource(Closes):
             packet.pts = packet.dts = 0
 
     def _is_wanted(self, packet: Packet[Any], running: set[int]) -> bool:
-        """Whether it lies in the range; a track that has passed the end leaves `running`."""
+        """Whether a packet lies in the range; a track that has passed the end leaves `running`."""
         time = packet_time(packet)
         if self._end is not None and time >= self._end:
             running.discard(packet.stream_index)
@@ -230,7 +228,7 @@ class SoundSource(Closes):
         end = time + (packet.duration or 0) * packet.time_base
         if packet.stream.type == "subtitle":
             return end > begin
-        if self._has_edit_list:  # which hides what lies before 0
+        if self._has_edit_list:  # which hides all sound before 0
             whole = self._start is None
             return whole or end > begin
         if not self._hides_priming:
@@ -245,8 +243,8 @@ def read_samples(
     """The first sound track of a file as mono samples, float32 in about [-1, 1], block by block.
 
     They follow one another without a gap at `rate` a second from the file's beginning, or from
-    `origin` on its own clock: what lies before is left out, and where there is no sound, or it is
-    damaged, there are zeros. A file without sound gives no blocks. Memory does not grow. Raises
+    `origin` on its own clock: samples before it are left out, and zeros stand where sound is
+    missing or damaged. A file without sound gives no blocks. Memory does not grow. Raises
     MediaError where the file cannot be read.
     """
     with open_input(path) as container:
@@ -266,7 +264,7 @@ def read_samples(
 
 
 def _sound_frames(container: InputContainer, track: AudioStream) -> Iterator[av.AudioFrame]:
-    """What can be decoded."""
+    """The frames that can be decoded; damaged ones are left out."""
     packets = container.demux(track)
     while True:
         try:
@@ -282,7 +280,7 @@ def _sound_frames(container: InputContainer, track: AudioStream) -> Iterator[av.
 def _resampled(
     frames: Iterator[av.AudioFrame], rate: int
 ) -> Iterator[tuple[Fraction, NDArray[np.float32]]]:
-    """Mono blocks with their times; a new run begins where there is a gap or another format."""
+    """Mono blocks with their times; a gap or a change of format begins a new resampler."""
     kind: tuple[str, str, int] | None = None
     resampler = AudioResampler("flt", "mono", rate)
     begin = end = Fraction(0)
@@ -327,7 +325,7 @@ def _refusal(track: AudioStream, output: OutputContainer, path: Path) -> MediaEr
 
 
 def _priming(track: AudioStream) -> Fraction:
-    """Seconds of decoder warm-up, where the stream itself says that they are not to be heard."""
+    """Seconds of decoder warm-up that the stream itself marks as not heard."""
     context = track.codec_context
     rate = context.sample_rate if has_decoder(track) else 0
     return Fraction(int(context.delay), rate) if rate else Fraction(0)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from dreamvid.config import ReadConfig, SoundConfig, WriteConfig
 from dreamvid.errors import ConfigError, MediaError
-from dreamvid.media.animation import AnimationReader
+from dreamvid.media.containers import resumable_suffixes
 from dreamvid.media.files import (
     DEVICES,
     GENERATOR,
@@ -19,16 +19,21 @@ from dreamvid.media.files import (
     check_output,
     find_format,
 )
-from dreamvid.media.frames import FrameWriter, check_frames, frame_pattern, numbered
-from dreamvid.media.images import ImageReader, find_images, names_images
+from dreamvid.media.image_sequence import (
+    ImageSequenceReader,
+    ImageSequenceWriter,
+    find_images,
+    names_images,
+    output_pattern,
+)
 from dreamvid.media.info import VideoInfo, probe
 from dreamvid.media.live import LiveReader
 from dreamvid.media.reader import FrameReader, VideoReader
 from dreamvid.media.sound import SoundSource
-from dreamvid.media.webp import is_animation
+from dreamvid.media.webp import AnimationReader, is_animation
 from dreamvid.media.writer import VideoWriter
 
-RESUMABLE_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
+RESUMABLE_SUFFIXES = resumable_suffixes()
 OnWarning = Callable[[str], None]
 
 
@@ -96,7 +101,7 @@ class Source:
         """Its frames, read as `config` says but for `changes`. Raises MediaError."""
         config = self.config.model_copy(update=changes) if changes else self.config
         if self.kind == "pictures":
-            return ImageReader(
+            return ImageSequenceReader(
                 self.files,
                 rate=config.rate,
                 seconds=config.seconds,
@@ -169,13 +174,15 @@ def open_music(config: SoundConfig, on_warning: OnWarning) -> SoundSource | None
 
 def check_result(out: Path, source: Source | None, overwrite: bool) -> None:
     """Raise MediaError unless a result made of `source`, if any, may be written to `out`; quick."""
-    pattern = frame_pattern(out)
+    pattern = output_pattern(out)
     if pattern is None:
         check_output(out, None if source is None else source.path, overwrite)
         return
-    check_frames(pattern, overwrite)
+    check_pattern(pattern, overwrite)
     if source is not None and source.kind == "pictures":
-        results = {numbered(pattern, number + 1).resolve() for number in range(len(source.files))}
+        results = {
+            numbered_path(pattern, number + 1).resolve() for number in range(len(source.files))
+        }
         if results & {path.resolve() for path in source.files}:
             raise MediaError(f"'{out}' names the input itself; allowed: other names")
 
@@ -186,7 +193,7 @@ def can_resume(source: Source, out: Path) -> bool:
     A pipe or a device cannot be read again, and GIF, pictures and pipes are written without a
     journal.
     """
-    is_journalled = frame_pattern(out) is None and out.suffix.lower() in RESUMABLE_SUFFIXES
+    is_journalled = output_pattern(out) is None and out.suffix.lower() in RESUMABLE_SUFFIXES
     return is_journalled and source.is_stored
 
 
@@ -198,11 +205,11 @@ def open_writer(
     overwrite: bool,
     sound: SoundSource | None,
     metadata: Mapping[str, str],
-) -> VideoWriter | FrameWriter:
+) -> VideoWriter | ImageSequenceWriter:
     """What writes a video file, standard output, or numbered picture files."""
-    pattern = frame_pattern(out)
+    pattern = output_pattern(out)
     if pattern is None:
         return VideoWriter(out, info, config, overwrite=overwrite, sound=sound, metadata=metadata)
     if sound is not None:
         sound.leave_out("a row of pictures")
-    return FrameWriter(pattern, overwrite=overwrite, metadata=metadata)
+    return ImageSequenceWriter(pattern, overwrite=overwrite, metadata=metadata)

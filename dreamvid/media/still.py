@@ -1,4 +1,4 @@
-"""Still pictures in and out of files."""
+"""One picture file, in and out."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _JPEG_SEGMENT = 65_533  # bytes that a segment's 16-bit length leaves for its co
 
 @dataclass(frozen=True)
 class _Format:
-    """How one kind of picture file is encoded."""
+    """The encoding of one kind of picture file."""
 
     codec: str
     pix_fmt: str
@@ -69,14 +69,15 @@ _FORMATS = {
 IMAGE_SUFFIXES = tuple(_FORMATS)
 ALPHA_SUFFIXES = (".png", ".tif", ".tiff")
 READABLE_SUFFIXES = (*IMAGE_SUFFIXES, ".avif", ".jp2", ".ppm", ".tga")
-"""Of the files that a folder of pictures is taken to hold."""
+"""Extensions of the files that count as pictures in a folder."""
 
 
 def read_image(path: Path, *, size: str = "source") -> Tensor:
     """A picture file as float32 (3, H, W), sRGB R'G'B' in [0, 1].
 
-    Anything FFmpeg reads; of several pictures the first. It is turned as its EXIF data say, its
-    colour profile counts, and alpha is dropped. `size` is "source", "WIDTHxHEIGHT" or "WIDTH".
+    FFmpeg must be able to read the file; the first of several pictures counts. It is turned as
+    its EXIF data say, its colour profile is applied, and alpha is dropped. `size` is "source",
+    "WIDTHxHEIGHT" or "WIDTH".
     Raises MediaError where the file cannot be read or is HDR.
     """
     still = Still.decode(Path(path))
@@ -100,7 +101,9 @@ class Still:
         frame = _decode_first(path)
         refuse_hdr(tags_of(frame), path)
         if frame.colorspace == UNSPECIFIED:
-            frame.colorspace = BT601_MATRIX  # what JPEG and WebP mean by silence, at any size
+            frame.colorspace = (
+                BT601_MATRIX  # which JPEG and WebP mean where they say nothing, at any size
+            )
         return cls(path, frame, read_tags(path))
 
     @property
@@ -118,12 +121,15 @@ class Still:
         return to_srgb(image, self.tags.profile)
 
     def to_alpha(self, size: tuple[int, int]) -> Tensor | None:
-        """Its alpha as float32 (1, H, W) in [0, 1]; None where it has none."""
+        """The alpha as float32 (1, H, W) in [0, 1]; None where the format has none.
+
+        `size` is (width, height) as displayed.
+        """
         return self._converter.to_alpha(self.frame, self._turned(size))
 
     @property
     def _converter(self) -> Converter:
-        # All kinds of picture file that subsample have their chroma in the middle, as JPEG does.
+        # All kinds of picture file that subsample have their chroma in the middle, like JPEG.
         return Converter("mjpeg", self.tags.orientation)
 
     def _turned(self, size: tuple[int, int]) -> tuple[int, int]:
@@ -159,7 +165,7 @@ def write_image(
     `alpha`, (1, H, W) in [0, 1], goes into PNG and TIFF, nowhere else.
     `metadata` goes into PNG (as text chunks) and JPEG (as comments `key=value`), nowhere else.
     The file appears when it is whole. Raises MediaError where it cannot be written, ValueError
-    for what is no image.
+    for a tensor that is no image.
     """
     path = Path(path)
     check_image(image)

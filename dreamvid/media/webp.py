@@ -1,9 +1,9 @@
-"""Animated WebP, which FFmpeg's decoder does not know, through Pillow."""
+"""Animated WebP read as a film, through Pillow: FFmpeg's decoder does not know it."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,20 +12,24 @@ import av
 import numpy as np
 
 from dreamvid.errors import MediaError
-from dreamvid.media.colour import FULL_RANGE, RGB_MATRIX
-from dreamvid.media.files import reason
+from dreamvid.media.colour import FULL_RANGE, RGB_MATRIX, Converter, is_transparent, tags_of
+from dreamvid.media.files import check_input, reason
+from dreamvid.media.info import VideoInfo
+from dreamvid.media.interlace import TimedFrame
+from dreamvid.media.reader import FrameReader
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
 WEBP_CLOCK = Fraction(1, 1000)
 _HEAD = 30
 """Bytes of the RIFF header and the VP8X chunk, whose flags stand at 20."""
 _ANIMATION = 0x02
 _FRAME_HEAD = 16
-"""Bytes of an ANMF chunk before its picture; the duration stands at 12."""
-_UNSAID_MS = 100
-"""How long a frame of no duration is shown, as browsers do."""
+"""Bytes of an ANMF chunk before its frame; the duration stands at 12."""
+_DEFAULT_MS = 100
+"""The duration that browsers give to a frame whose own is 0."""
 
 
 def is_animation(path: Path) -> bool:
@@ -42,9 +46,9 @@ def is_animation(path: Path) -> bool:
 
 
 def read_durations(path: Path) -> list[Fraction]:
-    """How long each frame is shown, in seconds, as its chunk's header says.
+    """The duration of each frame in seconds, from the header of its chunk.
 
-    Raises MediaError where there is none.
+    Raises MediaError where there is no frame.
     """
     found: list[Fraction] = []
     try:
@@ -55,7 +59,7 @@ def read_durations(path: Path) -> list[Fraction]:
                 begin = file.tell()
                 if chunk[:4] == b"ANMF":
                     head = file.read(_FRAME_HEAD)
-                    milliseconds = int.from_bytes(head[12:15], "little") or _UNSAID_MS
+                    milliseconds = int.from_bytes(head[12:15], "little") or _DEFAULT_MS
                     found.append(milliseconds * WEBP_CLOCK)
                 file.seek(begin + size + size % 2)
     except OSError as error:
@@ -66,9 +70,9 @@ def read_durations(path: Path) -> list[Fraction]:
 
 
 def decode_frames(path: Path) -> Iterator[av.VideoFrame]:
-    """The frames in order, each whole: what it leaves out is filled from those before it.
+    """The frames in order, as bgra; the parts that one leaves out are filled from those before it.
 
-    Holds the compressed file in memory. Raises MediaError where one cannot be decoded.
+    Holds the compressed file in memory. Raises MediaError where a frame cannot be decoded.
     """
     try:
         with _open(path) as picture:
@@ -83,7 +87,7 @@ def _open(path: Path) -> Image:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings():  # of pictures that would fill the memory
+        with warnings.catch_warnings():  # about sizes that would fill the memory
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return Image.open(path, formats=["WEBP"])
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -91,7 +95,7 @@ def _open(path: Path) -> Image:
 
 
 def _frame(picture: Image) -> av.VideoFrame:
-    """In the format of FFmpeg's decoder of GIF, where alpha counts if the first picture uses it."""
+    """A frame in the format of FFmpeg's decoder of GIF, whose alpha counts if the first uses it."""
     bgra = np.asarray(picture.convert("RGBA"))[..., [2, 1, 0, 3]]
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(bgra), "bgra")
     frame.colorspace, frame.color_range = RGB_MATRIX, FULL_RANGE
@@ -100,3 +104,73 @@ def _frame(picture: Image) -> av.VideoFrame:
 
 def _unreadable(path: Path, error: BaseException) -> MediaError:
     return MediaError(f"'{path}' cannot be read; allowed: an animated WebP file: {reason(error)}")
+
+
+class AnimationReader(FrameReader):
+    """The frames of an animated WebP file, played once, at its own times in whole milliseconds.
+
+    `start`, `end`, `rate` and `size` are as for VideoReader. No more than two decoded frames
+    are held. Raises MediaError where the file cannot be read, or has no frame between start and
+    end.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+        rate: Fraction | None = None,
+        size: str = "source",
+        on_warning: Callable[[str], None] = warnings.warn,
+    ) -> None:
+        check_input(path)
+        self._path, self._warn = path, on_warning
+        self._converter = Converter("webp")
+        self._durations = read_durations(path)
+        self._start, self._end, self._rate = start, end, rate
+        self.origin = start or Fraction(0)
+        self._rest = self._selected()
+        self._first = next(self._rest, None)
+        if self._first is None:
+            raise MediaError(
+                f"'{path}': no frame from {float(self.origin):g} s on; "
+                f"allowed: times before {float(sum(self._durations)):g} s"
+            )
+        self.info = self._delivered(self._described(self._first.frame), size)
+
+    def _described(self, frame: av.VideoFrame) -> VideoInfo:
+        count, duration = len(self._durations), sum(self._durations, Fraction(0))
+        return VideoInfo(
+            width=frame.width,
+            height=frame.height,
+            rate=count / duration,
+            time_base=WEBP_CLOCK,
+            frame_count=count,
+            duration=duration,
+            codec="webp",
+            pix_fmt=frame.format.name,
+            alpha=is_transparent(frame),
+            colour=tags_of(frame),
+            container="webp",
+        )
+
+    def _timed(self) -> Iterator[TimedFrame]:
+        time = Fraction(0)
+        try:
+            for frame, duration in zip(decode_frames(self._path), self._durations, strict=False):
+                yield TimedFrame(frame, time, duration)
+                time += duration
+        except MediaError as error:
+            if not time:
+                raise
+            self.is_cut_short = True
+            self._warn(f"{error}; it is cut short at {float(time):.3f} s")
+
+    def _image(self, picture: TimedFrame) -> Tensor:
+        return self._converter.to_tensor(picture.frame, (self.info.width, self.info.height))
+
+    def _alpha(self, picture: TimedFrame) -> Tensor | None:
+        if not self.info.alpha:
+            return None
+        return self._converter.to_alpha(picture.frame, (self.info.width, self.info.height))

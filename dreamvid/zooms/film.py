@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dreamvid.control.schedule import Schedule, Setting
     from dreamvid.dream.objective import Objective
     from dreamvid.guide.objective import FilmObjective
-    from dreamvid.media.frames import FrameWriter
+    from dreamvid.media.image_sequence import ImageSequenceWriter
     from dreamvid.media.sound import SoundSource
     from dreamvid.media.writer import VideoWriter
     from dreamvid.motion.camera import Camera
@@ -136,7 +136,7 @@ def _open_writer(
     overwrite: bool,
     music: SoundSource | None,
     told: dict[str, str],
-) -> VideoWriter | FrameWriter:
+) -> VideoWriter | ImageSequenceWriter:
     """The writer of frames of `size` (height, width). Raises MediaError."""
     from dreamvid.media.info import VideoInfo
 
@@ -148,7 +148,7 @@ def _open_writer(
     return open_writer(out, info, encoding, overwrite=overwrite, sound=music, metadata=told)
 
 
-def _write(film: _Film, writer: VideoWriter | FrameWriter, reporter: Reporter) -> None:
+def _write(film: _Film, writer: VideoWriter | ImageSequenceWriter, reporter: Reporter) -> None:
     """Dream the film's frames and write them."""
     from dreamvid.film.settings import mean_similarities
     from dreamvid.types import Frame

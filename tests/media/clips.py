@@ -20,6 +20,7 @@ from torch import Tensor
 
 from dreamvid.media import ColourTags
 from dreamvid.media.colour import Converter
+from dreamvid.media.encoders import quiet_svt
 
 Samples = NDArray[Any]
 
@@ -92,8 +93,9 @@ def make(path: Path, clip: Clip) -> Path:
             video.set_display_rotation(clip.rotation, hflip=clip.hflip)
         sounds = [_add_sound(container, clip.sound) for _ in range(clip.tracks) if clip.sound]
         packets: list[Packet[Any]] = []
-        for frame in _frames(clip):
-            packets += video.encode(frame)
+        with quiet_svt(clip.codec):  # the first frame opens the encoder
+            for frame in _frames(clip):
+                packets += video.encode(frame)
         packets += video.encode(None)
         _set_durations(packets, clip)
         for stream in sounds:

@@ -32,8 +32,7 @@ from dreamvid.media import (
     read_image,
 )
 from dreamvid.media.colour import Converter, filter_graph
-from dreamvid.media.frames import FrameWriter
-from dreamvid.media.images import ImageReader
+from dreamvid.media.image_sequence import ImageSequenceReader, ImageSequenceWriter
 from dreamvid.types import Frame
 from tests.fakes import KnownFlow, TowardsColour
 from tests.media.clips import (
@@ -682,10 +681,10 @@ def test_opaque_footage_has_no_alpha(clip, tmp_path):
 
 
 def test_pictures_keep_alpha(tmp_path):
-    with FrameWriter(tmp_path / "%d.png") as writer:
+    with ImageSequenceWriter(tmp_path / "%d.png") as writer:
         assert writer.keeps_alpha
         writer.write(Frame(picture(3, 96, 72), Fraction(0), alpha=RAMP))
-    with ImageReader([tmp_path / "1.png"]) as reader:
+    with ImageSequenceReader([tmp_path / "1.png"]) as reader:
         (frame,) = reader
     assert index_of(frame.image) == 3
     assert frame.alpha is not None

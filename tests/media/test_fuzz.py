@@ -23,7 +23,7 @@ from dreamvid.media import VideoWriter
 from dreamvid.media.source import Source
 from dreamvid.media.still import write_image
 from tests.media.clips import Clip, make, picture, steady
-from tests.media.test_animation import make_webp
+from tests.media.test_webp import make_webp
 
 LIMIT = 10
 """Seconds a file may take."""

@@ -10,6 +10,8 @@ import pytest
 
 from dreamvid.errors import MediaError
 from dreamvid.media import SoundSource, VideoReader, probe
+from dreamvid.media.files import check_input
+from dreamvid.media.source import Source, check_result
 from tests.media.clips import Clip, make
 
 
@@ -81,3 +83,33 @@ def test_mutated_files_end_in_frames_or_an_error(tmp_path, capfd, suffix):
         else:
             assert times == sorted(set(times))
     assert capfd.readouterr().err == ""
+
+
+LONG = Path("x" * 5000)
+TOO_LONG = r"^'x+…' cannot be looked up: .*; allowed: the name of a file or folder$"
+
+
+@pytest.mark.parametrize("name", ["{}.mp4", "{}.png", "{}-%d.png", "{}*", "{}/%d.png", "{}"])
+def test_a_name_that_is_too_long_as_input(name):
+    with pytest.raises(MediaError, match=TOO_LONG):
+        Source.find(Path(name.format(LONG)))
+    with pytest.raises(MediaError, match=TOO_LONG):
+        check_input(Path(name.format(LONG)))
+
+
+@pytest.mark.parametrize("name", ["{}.mp4", "{}-%d.png", "{}/a.mp4", "{}/%d.png", "{}"])
+def test_a_name_that_is_too_long_as_output(tmp_path, name):
+    with pytest.raises(MediaError, match=TOO_LONG.replace("'x", "'.*x")):
+        check_result(tmp_path / name.format(LONG), None, False)
+
+
+def test_numbers_that_make_a_name_too_long(tmp_path):
+    with pytest.raises(
+        MediaError, match=r"^'.*0001\.png' cannot be looked up: .*; allowed: the name"
+    ):
+        check_result(tmp_path / "%0500d.png", None, False)
+
+
+def test_a_null_character_in_a_name():
+    with pytest.raises(MediaError, match="cannot be looked up: embedded null"):
+        Source.find(Path("a\0.mp4"))

@@ -20,7 +20,7 @@ from PIL import Image, ImageCms
 from torch import Tensor
 
 from dreamvid.media import read_image
-from dreamvid.media.images import ImageReader
+from dreamvid.media.image_sequence import ImageSequenceReader
 from tests.media.clips import picture
 
 SUFFIXES = (".png", ".jpg", ".tif", ".webp")
@@ -84,10 +84,10 @@ import gc, sys
 from pathlib import Path
 from typing import Any
 from dreamvid.media import read_image
-from dreamvid.media.images import ImageReader
+from dreamvid.media.image_sequence import ImageSequenceReader
 path = Path(sys.argv[1])
 print(*read_image(path).shape)
-with ImageReader([path] * 3) as reader:
+with ImageSequenceReader([path] * 3) as reader:
     print(len(list(reader)))
 gc.collect()
 """
@@ -184,7 +184,7 @@ def test_a_profile_counts(tmp_path, suffix):
     path = save(tmp_path / f"a{suffix}", red, profile(r="b", b="r"))
     blue = torch.tensor([0.0, 0.0, 1.0]).view(3, 1, 1).expand(3, 24, 32)
     assert (read_image(path) - blue).abs().max() * 255 <= 3
-    with ImageReader([path]) as reader:
+    with ImageSequenceReader([path]) as reader:
         assert (next(iter(reader)).image - blue).abs().max() * 255 <= 3
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import subprocess
 import sys
 import weakref
 from collections.abc import Iterator, Sequence
@@ -97,6 +98,22 @@ def test_codecs(tmp_path, capfd, codec, suffix):
         back = list(reader)
     assert [index_of(frame.image) for frame in back] == list(range(12))
     assert capfd.readouterr().err == ""
+
+
+def test_svt_av1_is_silent_in_a_process_that_first_opens_it(tmp_path):
+    script = (
+        "import os, sys, torch; from pathlib import Path; from fractions import Fraction\n"
+        "from dreamvid.config import WriteConfig; from dreamvid.types import Frame\n"
+        "from dreamvid.media import VideoInfo, VideoWriter\n"
+        "config, info = WriteConfig(codec='libsvtav1'), VideoInfo(64, 48, rate=Fraction(24))\n"
+        "with VideoWriter(Path(sys.argv[1]), info, config) as writer:\n"
+        "    writer.write(Frame(torch.zeros(3, 48, 64), Fraction(0)))\n"
+        "assert 'SVT_LOG' not in os.environ"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "SVT_LOG"}
+    command = [sys.executable, "-c", script, str(tmp_path / "a.mp4")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("rate", [24, 60])

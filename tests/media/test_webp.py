@@ -14,8 +14,8 @@ from PIL import Image
 from dreamvid.config import ReadConfig
 from dreamvid.errors import MediaError
 from dreamvid.media import read_image, write_image
-from dreamvid.media.animation import AnimationReader
 from dreamvid.media.source import Source, can_resume
+from dreamvid.media.webp import AnimationReader
 from dreamvid.types import Frame
 from tests.media.clips import index_of, picture
 

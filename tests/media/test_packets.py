@@ -1,4 +1,4 @@
-"""Pictures and packets as bytes, and segments one after another."""
+"""Frames and packets as bytes, and packets of several encoders one after another."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from av.packet import Packet
 from dreamvid.config import WriteConfig
 from dreamvid.errors import MediaError
 from dreamvid.media import VideoInfo, VideoWriter
-from dreamvid.media.lock import FileLock
-from dreamvid.media.pictures import Picture, PictureMaker, SegmentEncoder, in_order, read_packets
-from dreamvid.media.writer import check_whole
+from dreamvid.media.encoder_frames import EncoderFrame, EncoderFrameMaker
+from dreamvid.media.muxer import Muxer, check_whole
+from dreamvid.media.packets import PacketEncoder, in_order, read_packets
 from dreamvid.types import Frame
 from tests.media.clips import packets_of, picture, steady, times_of
 
 CLOCK = Fraction(1, 24)
 
 
-def encode(writer: VideoWriter, frames: Sequence[Frame], through_bytes: bool) -> list[bytes]:
-    encoding = writer.encoding
-    encoder, maker = SegmentEncoder(encoding), PictureMaker(encoding)
+def encode(muxer: Muxer, frames: Sequence[Frame], through_bytes: bool) -> list[bytes]:
+    encoding = muxer.encoding
+    encoder, maker = PacketEncoder(encoding), EncoderFrameMaker(encoding)
     packets: list[bytes] = []
     for frame in frames:
         made = maker.make(frame, frame.duration)
         if through_bytes:
-            made = Picture.from_bytes(made.to_bytes(), encoding)
+            made = EncoderFrame.from_bytes(made.to_bytes(), encoding)
         packets += encoder.encode(made)
     return packets + list(encoder.finish())
 
@@ -54,12 +54,12 @@ def test_pictures_kept_as_bytes_are_encoded_alike(tmp_path, codec, pix_fmt, size
     with VideoWriter(straight, info, config) as writer:
         for frame in frames:
             writer.write(frame)
-    with VideoWriter(kept, info, config) as writer:
-        packets = encode(writer, frames, through_bytes=True)
-        assert packets == encode(writer, frames, through_bytes=False)
+    with Muxer(kept, info, config) as muxer:
+        packets = encode(muxer, frames, through_bytes=True)
+        assert packets == encode(muxer, frames, through_bytes=False)
         for data in packets:
             for packet in read_packets(data):
-                writer.mux(packet)
+                muxer.mux(packet)
     assert packets_of(kept) == packets_of(straight)
     assert times_of(kept) == times_of(straight)
 
@@ -82,11 +82,11 @@ def joined(path: Path, drop: int = 0) -> list[bytes]:
     """A file of ten packets less the last `drop`, and all ten."""
     info = VideoInfo(64, 48, rate=Fraction(24), time_base=CLOCK)
     frames = [Frame(picture(k), time, CLOCK) for k, time in enumerate(steady(10))]
-    with VideoWriter(path, info, WriteConfig(codec="mpeg4")) as writer:
-        packets = encode(writer, frames, through_bytes=False)
+    with Muxer(path, info, WriteConfig(codec="mpeg4")) as muxer:
+        packets = encode(muxer, frames, through_bytes=False)
         for data in packets[: len(packets) - drop]:
             for packet in read_packets(data):
-                writer.mux(packet)
+                muxer.mux(packet)
     return packets
 
 
@@ -100,13 +100,3 @@ def test_a_result_is_checked_against_its_packets(tmp_path, suffix):
         check_whole(short, read_packets(packets), CLOCK)
     with pytest.raises(MediaError, match="is not whole: its packet 1 is not at"):
         check_whole(whole, read_packets(packets), CLOCK * 2)
-
-
-def test_a_lock_is_held_once_and_goes_with_its_owner(tmp_path):
-    path = tmp_path / "lock"
-    lock = FileLock(path)
-    with pytest.raises(BlockingIOError, match=path.read_text().strip()):
-        FileLock(path)
-    lock.release()
-    assert not lock.is_held
-    FileLock(path).release()

@@ -13,7 +13,7 @@ import torch
 from dreamvid.config import ReadConfig
 from dreamvid.errors import ConfigError, MediaError
 from dreamvid.media import write_image
-from dreamvid.media.images import ImageReader, find_images
+from dreamvid.media.image_sequence import ImageSequenceReader, find_images
 from dreamvid.media.source import Source
 from dreamvid.types import Frame
 from tests.media.clips import Clip, index_of, make, picture, steady
@@ -98,7 +98,7 @@ def test_range_rate_and_size(folder):
 def test_other_sizes_are_scaled_with_a_warning(folder):
     write_image(folder / "frame3.png", picture(2, 128, 96), overwrite=True)
     warnings: list[str] = []
-    with ImageReader(find_images(folder), on_warning=warnings.append) as reader:
+    with ImageSequenceReader(find_images(folder), on_warning=warnings.append) as reader:
         assert [index_of(frame.image) for frame in reader] == list(range(12))
     assert len(warnings) == 1 and "as 128x96; all are scaled" in warnings[0]
 
@@ -106,7 +106,7 @@ def test_other_sizes_are_scaled_with_a_warning(folder):
 def test_keeps_no_pictures(folder):
     alive: list[weakref.ref[torch.Tensor]] = []
     gc.collect()
-    with ImageReader(find_images(folder)) as reader:
+    with ImageSequenceReader(find_images(folder)) as reader:
         for frame in reader:
             alive.append(weakref.ref(frame.image))
             assert sum(ref() is not None for ref in alive) <= 2

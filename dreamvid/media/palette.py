@@ -1,4 +1,4 @@
-"""Pictures of 256 colours for GIF, each with the palette that suits it."""
+"""Frames of 256 colours for GIF, each with the palette that suits it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from fractions import Fraction
 import av
 from av.filter import Graph
 
-GIF_CLOCK = Fraction(1, 100)
+_TIME_BASE = Fraction(1, 100)
+"""A value that the filters ask for; frames get their times after them."""
 
 
 class Palette:
-    """FFmpeg's palettegen and paletteuse, one palette a picture; keeps the filters."""
+    """FFmpeg's palettegen and paletteuse, one palette a frame; keeps the filters."""
 
     def __init__(self) -> None:
         self._graph: Graph | None = None
 
     def apply(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """An rgb24 picture as pal8, dithered."""
+        """An rgb24 frame as pal8, dithered."""
         self._graph = self._graph or _palette_graph(frame)
         self._graph.vpush(frame)
         return self._graph.vpull()
@@ -27,7 +28,7 @@ def _palette_graph(frame: av.VideoFrame) -> Graph:
     graph = Graph()
     graph.threads = 1
     source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format, time_base=GIF_CLOCK
+        width=frame.width, height=frame.height, format=frame.format, time_base=_TIME_BASE
     )
     split = graph.add("split")
     # A full-size dither that does not move keeps still parts still.

@@ -1,42 +1,55 @@
-"""Films from picture files: a folder, a pattern, a list, or one picture that stays."""
+"""Picture files as a film: found and read in order, or written under numbered names."""
 
 from __future__ import annotations
 
 import math
 import re
+import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dreamvid.errors import MediaError
+from dreamvid.media.closing import Finishes
 from dreamvid.media.colour import is_transparent, tags_of
-from dreamvid.media.files import check_input, media_errors
+from dreamvid.media.files import check_input, check_name, media_errors, partial_path
 from dreamvid.media.info import VideoInfo
 from dreamvid.media.interlace import TimedFrame
 from dreamvid.media.reader import FrameReader
-from dreamvid.media.still import READABLE_SUFFIXES, Still
+from dreamvid.media.still import (
+    ALPHA_SUFFIXES,
+    IMAGE_SUFFIXES,
+    READABLE_SUFFIXES,
+    Still,
+    write_image,
+)
 from dreamvid.media.webp import is_animation
+from dreamvid.types import Frame
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 IMAGE_RATE = Fraction(25)
+"""Frames a second, where the user names no rate."""
 LIST_SUFFIX = ".txt"
 _NUMBER = re.compile(r"%(?:0(\d+))?d")
 _WILD = set("*?[")
+_IN_FOLDER = "%06d.png"
+"""The names of files that are written into a folder."""
 
 
-class ImageReader(FrameReader):
-    """TimedFrame files as a film of `rate` frames a second, in the order given.
+class ImageSequenceReader(FrameReader):
+    """Picture files as a film of `rate` frames a second, in the order given.
 
-    With `seconds`, a single picture stays for so long. Each is turned as its EXIF data say; one
-    of another size than the first is scaled to it, with a warning. `start`, `end`, `fps` and
-    `size` are as for VideoReader. No more than two decoded pictures are held.
+    A single picture is shown for `seconds`. Each is turned as its EXIF data say; one of another
+    size than the first is scaled to it, with a warning. `start`, `end`, `fps` and `size` are as
+    for VideoReader (`fps` is its `rate`). No more than two decoded pictures are held.
 
-    Raises MediaError where a file cannot be read or is HDR, or where `seconds` stands with
-    several.
+    Raises MediaError where a file cannot be read or is HDR, or where `seconds` is given for
+    several files.
     """
 
     def __init__(
@@ -125,6 +138,7 @@ def find_images(source: Path) -> list[Path]:
     `?` or `[…]`; a list is a text file (.txt) of one name a line, relative to it, whose order
     stays. Anything else is itself. Raises MediaError where that gives no file.
     """
+    check_name(source)
     if source.is_dir():
         found = [path for path in source.iterdir() if path.suffix.lower() in READABLE_SUFFIXES]
         found = [path for path in found if path.is_file() and not path.name.startswith(".")]
@@ -143,7 +157,11 @@ def is_pattern(source: Path) -> bool:
 
 
 def names_images(source: Path) -> bool:
-    """Whether `source` names picture files rather than a video file or an animation."""
+    """Whether `source` names picture files rather than a video file or an animation.
+
+    Raises MediaError where the system takes no such name.
+    """
+    check_name(source)
     if source.is_dir():
         return True
     if source.exists():
@@ -176,7 +194,7 @@ def _matching(pattern: Path) -> list[Path]:
 
 
 def _expressions(name: str) -> Iterator[str]:
-    """A regular expression, in parts, for a name with one `%d` or `%04d`."""
+    """The parts of a regular expression for a name with one `%d` or `%04d`."""
     match = _NUMBER.search(name)
     assert match is not None
     yield re.escape(name[: match.start()])
@@ -197,6 +215,91 @@ def _listed(source: Path) -> list[Path]:
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """Numbers within a name count as numbers."""
+    """A key by which numbers within a name sort as numbers."""
     parts = re.split(r"(\d+)", path.name.lower())
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def output_pattern(out: Path) -> Path | None:
+    """The pattern of file names that `out` asks for; None where it is the name of one file.
+
+    A pattern is a name with one `%d` or `%05d` and an extension of pictures, in any case; an
+    existing folder takes `%06d.png`. Raises MediaError where the system takes no such name.
+    """
+    check_name(out)
+    if out.is_dir() and not out.suffix:
+        return out / _IN_FOLDER
+    is_image_name = out.suffix.lower() in IMAGE_SUFFIXES
+    return out if is_image_name and len(_NUMBER.findall(out.name)) == 1 else None
+
+
+def check_pattern(pattern: Path, overwrite: bool) -> None:
+    """Raise MediaError unless frames may be written under the names of `pattern`.
+
+    Looks at the folder and at the first file. Quick and without side effects.
+    """
+    if not pattern.parent.is_dir():
+        raise MediaError(f"folder '{pattern.parent}' does not exist; allowed: an existing folder")
+    first = numbered_path(pattern, 1)
+    check_name(first)
+    if first.exists() and not overwrite:
+        raise MediaError(f"'{first}' exists; --overwrite replaces it")
+
+
+def numbered_path(pattern: Path, number: int) -> Path:
+    """The file of frame `number`, from 1."""
+    name = _NUMBER.sub(lambda match: f"{number:0{match[1] or 1}d}", pattern.name)
+    return pattern.with_name(name)
+
+
+class ImageSequenceWriter(Finishes):
+    """Picture files being written, numbered from 1, in a hidden folder beside them until `close`.
+
+    Files that have these names are replaced only with `overwrite`. Leaving the `with` block by an
+    exception removes all, as `abort` does. Raises MediaError where a file cannot be written.
+    """
+
+    def __init__(
+        self,
+        pattern: Path,
+        *,
+        overwrite: bool = False,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        check_pattern(pattern, overwrite)
+        self._pattern, self._overwrite = pattern, overwrite
+        self._metadata, self._count = metadata, 0
+        self._partial = partial_path(pattern.with_name("frames"))
+        with media_errors(f"'{pattern}' cannot be written"):
+            self._partial.mkdir()
+
+    @property
+    def keeps_alpha(self) -> bool:
+        """Whether the alpha of frames arrives in the result."""
+        return self._pattern.suffix.lower() in ALPHA_SUFFIXES
+
+    def write(self, frame: Frame) -> None:
+        """Add a frame: (3, H, W) as 8 bits, in the format of the extension."""
+        self._count += 1
+        path = self._partial / numbered_path(self._pattern, self._count).name
+        write_image(path, frame.image, metadata=self._metadata, alpha=frame.alpha)
+
+    def close(self) -> None:
+        """Give the files their names. Raises MediaError where that fails or no frame has come."""
+        try:
+            if not self._count:
+                raise MediaError(f"'{self._pattern}' cannot be written: no frame has come")
+            targets = [numbered_path(self._pattern, number + 1) for number in range(self._count)]
+            for target in targets:
+                if target.exists() and not self._overwrite:
+                    raise MediaError(f"'{target}' exists; --overwrite replaces it")
+            with media_errors(f"'{self._pattern}' cannot be written"):
+                for target in targets:
+                    (self._partial / target.name).replace(target)
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Remove the files that have not got their names yet."""
+        with suppress(OSError):
+            shutil.rmtree(self._partial)

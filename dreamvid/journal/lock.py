@@ -1,4 +1,4 @@
-"""One process at a time."""
+"""A lock that one process at a time can hold."""
 
 from __future__ import annotations
 

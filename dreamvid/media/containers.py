@@ -1,0 +1,142 @@
+"""The table of the file formats that are written, and what each of them can hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+MAX_TIMESCALE = 2**31 - 1
+"""The largest count of ticks a second that FFmpeg's integers hold."""
+_FALLBACK_CLOCK = Fraction(1, 705_600_000)
+"""A multiple of every common frame and sample rate."""
+_MILLISECOND = Fraction(1, 1000)
+_ALPHA_IN_SIDE_DATA = {"vp8", "vp9"}
+
+
+@dataclass(frozen=True)
+class Container:
+    """One file format: what it can hold, and how it is written."""
+
+    format: str
+    """FFmpeg's name."""
+    suffix: str | None = None
+    """The extension of its files; None for a format that is written to standard output alone."""
+    codec: str = "libx264"
+    """The video encoder that is taken where none is named."""
+    alpha_codec: str | None = None
+    """A video encoder whose alpha it keeps; None where the format keeps no alpha."""
+    holds_side_data: bool = False
+    """Whether it holds the side data of packets in which VP8 and VP9 keep their alpha."""
+    holds_sound: bool = True
+    sound_encoder: str | None = None
+    """The encoder for sound that it cannot hold as it is; None refuses such sound."""
+    refused_sound: frozenset[str] = frozenset()
+    """Sound codecs that FFmpeg lists for the format, and whose header it then refuses."""
+    subtitle_encoder: str | None = None
+    """The encoder for text that it cannot hold as it is; None leaves such text out."""
+    tick: Fraction | None = None
+    """Seconds of which all its times are multiples; None where it keeps any time base."""
+    stores_durations: bool = False
+    """Whether it stores how long frames are shown, so that they must be timed in its ticks."""
+    is_isom: bool = False
+    """Whether it is an ISO base media file: times in edit lists, fragmented on a pipe."""
+    begins_at_zero: bool = False
+    """Whether its muxer shifts all times where a packet lies before 0."""
+    is_resumable: bool = False
+    """Whether a journal can resume a run into it."""
+
+    def holds_alpha(self, codec: str) -> bool:
+        """Whether it keeps the alpha of FFmpeg's `codec` where the codec has some."""
+        if self.alpha_codec is None:
+            return False
+        return self.holds_side_data or codec not in _ALPHA_IN_SIDE_DATA
+
+    def clock_for(self, time_base: Fraction) -> Fraction:
+        """Seconds a tick of the encoder's clock, for frames whose times are in `time_base`."""
+        if self.stores_durations and self.tick is not None:
+            return self.tick
+        fits = max(time_base.numerator, time_base.denominator) <= MAX_TIMESCALE
+        return time_base if fits else _FALLBACK_CLOCK
+
+
+CONTAINERS = (
+    Container(
+        "mp4",
+        ".mp4",
+        alpha_codec="ffv1",
+        sound_encoder="aac",
+        subtitle_encoder="mov_text",
+        is_isom=True,
+        is_resumable=True,
+    ),
+    Container(
+        "mov",
+        ".mov",
+        alpha_codec="prores_ks",
+        sound_encoder="aac",
+        refused_sound=frozenset({"flac", "opus", "truehd"}),
+        subtitle_encoder="mov_text",
+        is_isom=True,
+        is_resumable=True,
+    ),
+    Container(
+        "matroska",
+        ".mkv",
+        alpha_codec="ffv1",
+        holds_side_data=True,
+        sound_encoder="libopus",
+        subtitle_encoder="subrip",
+        tick=_MILLISECOND,
+        is_resumable=True,
+    ),
+    Container(
+        "webm",
+        ".webm",
+        codec="libvpx-vp9",
+        alpha_codec="libvpx-vp9",
+        holds_side_data=True,
+        sound_encoder="libopus",
+        subtitle_encoder="webvtt",
+        tick=_MILLISECOND,
+        is_resumable=True,
+    ),
+    Container(
+        "gif",
+        ".gif",
+        codec="gif",
+        holds_sound=False,
+        tick=Fraction(1, 100),
+        stores_durations=True,
+    ),
+    Container("nut", codec="ffv1", alpha_codec="ffv1", begins_at_zero=True),
+    Container("rawvideo", codec="rawvideo", holds_sound=False),
+)
+"""All formats that are written; everything that differs between them is here."""
+
+
+def container_of(name: str) -> Container:
+    """The row of FFmpeg's format `name`. Raises ValueError where there is none."""
+    for container in CONTAINERS:
+        if container.format == name:
+            return container
+    known = ", ".join(container.format for container in CONTAINERS)
+    raise ValueError(f"format '{name}' is not written; allowed: {known}")
+
+
+def container_at(path: Path) -> Container:
+    """The row of a file's extension. Raises ValueError where there is none."""
+    for container in CONTAINERS:
+        if container.suffix == path.suffix.lower():
+            return container
+    raise ValueError(f"'{path.suffix}' is not written; allowed: {', '.join(video_suffixes())}")
+
+
+def video_suffixes() -> tuple[str, ...]:
+    """The extensions of all video files that are written."""
+    return tuple(row.suffix for row in CONTAINERS if row.suffix is not None)
+
+
+def resumable_suffixes() -> tuple[str, ...]:
+    """The extensions of the files into which a journal can resume a run."""
+    return tuple(row.suffix for row in CONTAINERS if row.suffix and row.is_resumable)

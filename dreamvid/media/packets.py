@@ -1,0 +1,112 @@
+"""Packets of an encoder as bytes, and in the order that a muxer takes.
+
+Bytes, because containers are not exact about packets: Matroska has clocks of a millisecond and no
+decoding times, MP4 does not take every codec.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import av
+from av.packet import Packet, PacketSideData, packet_sidedata_type_from_literal
+from av.video.stream import VideoStream
+
+from dreamvid.media.encoder_frames import EncoderFrame
+from dreamvid.media.encoders import Encoding
+from dreamvid.media.files import media_errors
+
+if TYPE_CHECKING:
+    from av.packet import PktSideDataT
+
+Packets = Iterator["Packet[VideoStream]"]
+"""Packets in decoding order."""
+
+_PACKET = struct.Struct("<qqqBII")
+"""pts, dts, duration, whether it is a keyframe, and the lengths of content and alpha."""
+_ALPHA: PktSideDataT = "matroska_block_additional"
+"""The side data in which VP8 and VP9 keep their alpha."""
+_NONSENSE = 2**40
+"""Ticks; the delay of every encoder is shorter."""
+
+
+class PacketEncoder:
+    """An encoder outside of any file; its packets stand for themselves."""
+
+    def __init__(self, encoding: Encoding) -> None:
+        """Raises MediaError where the encoder is not available."""
+        self._context = encoding.create()
+        self._ticks: dict[int, int] = {}
+
+    @property
+    def header(self) -> bytes:
+        """Bytes that a decoder needs first; the same for all packets that can be joined."""
+        return bytes(self._context.extradata or b"")
+
+    def encode(self, frame: EncoderFrame) -> Iterator[bytes]:
+        """The packets that are ready, as `read_packets` reads them. Raises MediaError."""
+        self._ticks[frame.pts] = frame.ticks
+        return self._packed(frame.image)
+
+    def finish(self) -> Iterator[bytes]:
+        """The packets still to come. Raises MediaError."""
+        return self._packed(None)
+
+    def _packed(self, image: av.VideoFrame | None) -> Iterator[bytes]:
+        with media_errors(f"{self._context.name} cannot encode"):
+            for packet in self._context.encode(image):
+                pts = packet.pts or 0
+                dts = decoding_time(packet)
+                content, alpha = bytes(packet), bytes(packet.get_sidedata(_ALPHA))
+                lengths = len(content), len(alpha)
+                fields = pts, dts, self._ticks.pop(pts, 1), packet.is_keyframe, *lengths
+                yield _PACKET.pack(*fields) + content + alpha
+
+
+def read_packets(data: bytes) -> Packets:
+    """The packets in the bytes of a `PacketEncoder`."""
+    offset = 0
+    while offset < len(data):
+        pts, dts, duration, is_keyframe, *lengths = _PACKET.unpack_from(data, offset)
+        parts = []
+        offset += _PACKET.size
+        for length in lengths:
+            parts.append(data[offset : offset + length])
+            offset += length
+        packet: Packet[Any] = Packet(parts[0])
+        packet.pts, packet.dts, packet.duration = pts, dts, duration
+        packet.is_keyframe = bool(is_keyframe)
+        if parts[1]:
+            packet.set_sidedata(_side_data(_ALPHA, parts[1]))
+        yield packet
+
+
+def _side_data(kind: PktSideDataT, content: bytes) -> PacketSideData:
+    number = packet_sidedata_type_from_literal(kind)
+    made = PacketSideData(number, len(content))  # type: ignore[call-arg]
+    made.update(content)
+    return made
+
+
+def decoding_time(packet: Packet[Any]) -> int:
+    """The dts of a packet; its pts where that is missing or x265's nonsense for a short film."""
+    pts = packet.pts or 0
+    dts = pts if packet.dts is None else packet.dts
+    return pts if dts > pts or pts - dts > _NONSENSE else dts
+
+
+def in_order(packets: Packets) -> Packets:
+    """Make the decoding times of joined packets increase.
+
+    Before its first frame an encoder with B-frames counts decoding times from its own rate;
+    where frames get slower, that reaches back into the packets before. There are fewer such
+    packets than ticks up to the first frame, so that none is decoded too late.
+    """
+    last: int | None = None
+    for packet in packets:
+        dts = decoding_time(packet)
+        last = dts if last is None else max(dts, last + 1)
+        packet.dts = last
+        yield packet
