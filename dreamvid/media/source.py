@@ -22,8 +22,10 @@ from dreamvid.media.files import (
 from dreamvid.media.image_sequence import (
     ImageSequenceReader,
     ImageSequenceWriter,
+    check_pattern,
     find_images,
     names_images,
+    numbered_path,
     output_pattern,
 )
 from dreamvid.media.info import VideoInfo, probe
