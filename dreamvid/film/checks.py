@@ -16,6 +16,7 @@ from dreamvid.config import (
     split_weight,
 )
 from dreamvid.config.loading import Config
+from dreamvid.config.values import kebab
 from dreamvid.errors import MediaError
 from dreamvid.guide.names import parse_guide
 
@@ -26,9 +27,9 @@ def config_of(model: type[Config], config: Config | None, given: Mapping[str, An
     One text stands for a list of it. Raises ConfigError for an unknown option or a value that is
     not allowed.
     """
-    is_list = {option.field: option.is_list for option in options(model)}
+    lists = {option.name for option in options(model) if option.is_list}
     typed = {
-        name: [value] if is_list.get(name) and isinstance(value, str) else value
+        name: [value] if kebab(name) in lists and isinstance(value, str) else value
         for name, value in given.items()
     }
     if config is not None:

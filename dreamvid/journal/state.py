@@ -17,7 +17,7 @@ from dreamvid.journal.run import Run
 from dreamvid.media.colour import ColourTags
 from dreamvid.media.info import Chapter, VideoInfo
 
-FORMAT = 2
+FORMAT = 3
 """Of the files; another one is not read."""
 ANEW = "allowed: the same command with --overwrite, which begins anew"
 

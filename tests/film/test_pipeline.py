@@ -1,14 +1,190 @@
-"""A whole film in one call."""
+"""Whole results by one call each: what they take, tell, leave behind and go on with."""
 
 from __future__ import annotations
 
+import signal
+import threading
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
+import dreamvid
 from dreamvid.config import VideoConfig
+from dreamvid.dream.canvas import Task, octaves
+from dreamvid.dream.terms import Scene
+from dreamvid.errors import ConfigError, JournalError
+from dreamvid.events import Event, Finished, FrameDone, Progress, StepDone
 from dreamvid.film.pipeline import read_ahead
+from dreamvid.journal import folder_of
+from dreamvid.media import VideoReader
 from dreamvid.media.source import Source
+from tests.fakes import KnownFlow, TowardsColour
+from tests.media.clips import Clip, make, steady
+
+RED = (1.0, 0.0, 0.0)
+FRAMES = 4
+QUICK: dict[str, Any] = {
+    "steps": 1,
+    "first_steps": 2,
+    "octaves": 1,
+    "cutouts": 2,
+    "catch_up": 0,
+    "codec": "ffv1",
+}
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Four frames of 64×48 with sound."""
+    return make(tmp_path / "clip.mp4", Clip(steady(FRAMES), sound="aac"))
+
+
+def dreamed(source: Path, out: Path, **changes: Any) -> dreamvid.Summary:
+    given = QUICK | {"objectives": [TowardsColour(RED)], "flow": KnownFlow(0)} | changes
+    return dreamvid.dream_video(source, out, **given)
+
+
+def test_a_film_is_one_call(clip, tmp_path, capfd):
+    told: list[Event] = []
+    threads, handler = threading.active_count(), signal.getsignal(signal.SIGINT)
+    summary = dreamed(clip, tmp_path / "out.mkv", strength=0.4, listener=told.append)
+    assert (threading.active_count(), signal.getsignal(signal.SIGINT)) == (threads, handler)
+    assert capfd.readouterr() == ("", "")
+    assert (summary.frames, summary.warnings, summary.guide) == (FRAMES, (), ())
+    assert summary.similarity_after > summary.similarity_before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "out.mkv"]
+    with VideoReader(tmp_path / "out.mkv") as result:
+        assert len(list(result)) == FRAMES
+        assert len(result.info.sound) == 1
+    assert told[-1] == Finished(summary)
+    frames = [event for event in told if isinstance(event, FrameDone)]
+    assert [event.index for event in frames] == list(range(FRAMES))
+    assert [event.frame.time for event in frames] == steady(FRAMES)
+    steps = [event for event in told if isinstance(event, StepDone)]
+    assert len(steps) == QUICK["first_steps"] + (FRAMES - 1) * QUICK["steps"]
+    done = [
+        event.done for event in told if isinstance(event, Progress) and event.stage == "dreaming"
+    ]
+    assert done == list(range(FRAMES + 1))
+
+
+def test_options_are_keywords_on_top_of_a_configuration(clip, tmp_path):
+    config = VideoConfig(steps=0, first_steps=0, codec="ffv1", end="1/12")
+    told: dict[str, Any] = {
+        "config": config,
+        "set": "strength=0.1",
+        "prompt": "red",
+        "negative": ["blue", "green"],
+    }
+    outlook = dreamvid.plan(clip, timing=False, **told)
+    assert (outlook.config.prompt, outlook.config.negative) == (["red"], ["blue", "green"])
+    assert outlook.curves == {"strength": [0.1, 0.1]}
+    with pytest.raises(ConfigError, match="unknown option 'stepz'; allowed: at, attack"):
+        dreamvid.dream_video(clip, tmp_path / "out.mkv", stepz=3)
+    with pytest.raises(ConfigError, match="--strength: '2' is not allowed; allowed: a number from"):
+        dreamvid.dream_video(clip, tmp_path / "out.mkv", prompt="red", strength=2)
+    with pytest.raises(ConfigError, match="no prompt"):
+        dreamvid.dream_video(clip, tmp_path / "out.mkv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4"]
+
+
+class StopAt:
+    """A listener that ends the run after so many frames."""
+
+    def __init__(self, frames: int) -> None:
+        self.frames = frames
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, FrameDone) and event.index + 1 == self.frames:
+            raise KeyboardInterrupt
+
+
+def test_a_listener_stops_a_film_that_goes_on_as_if_it_had_not(clip, tmp_path, monkeypatch):
+    whole = dreamed(clip, tmp_path / "whole.mkv")
+    out = tmp_path / "out.mkv"
+    with pytest.raises(KeyboardInterrupt):
+        dreamed(clip, out, listener=StopAt(2))
+    seen = dreamvid.peek(out)
+    assert (seen.output, seen.frames) == (tmp_path / "out.peek.mkv", 2)
+    assert dreamed(clip, out, resume=True).digest == whole.digest
+    assert not folder_of(out).exists()
+    with pytest.raises(JournalError, match="does not exist; allowed: the OUT of a video"):
+        dreamvid.resume(out)
+
+
+def test_a_listener_ends_a_source_without_an_end(tmp_path):
+    out = tmp_path / "out.mkv"
+    given = {"input_format": "lavfi", "listener": StopAt(3)}
+    summary = dreamed(Path("testsrc=size=64x48:rate=25"), out, **given)
+    assert summary.frames == 3
+    with VideoReader(out) as result:
+        assert len(list(result)) == 3
+
+
+def counted(task: Task) -> Any:
+    """A stranger's canvas: octaves, whose images are counted."""
+    seen.append(task.steps)
+    return octaves(task)
+
+
+class Darkness:
+    """A stranger's term: the mean brightness, by autograd."""
+
+    def __call__(self, image: Tensor, scene: Scene) -> Tensor:
+        return 1000 * image.mean()
+
+
+seen: list[int] = []
+
+
+def test_a_strangers_parts_dream_a_film(clip, tmp_path):
+    seen.clear()
+    bright, dark = (
+        dreamed(clip, tmp_path / name, canvas=counted, terms=terms)
+        for name, terms in (("a.mkv", []), ("b.mkv", [Darkness()]))
+    )
+    assert seen == 2 * [QUICK["first_steps"], *[QUICK["steps"]] * (FRAMES - 1)]
+    assert bright.frames == dark.frames == FRAMES
+    means = []
+    for name in ("a.mkv", "b.mkv"):
+        with VideoReader(tmp_path / name) as result:
+            means.append(float(torch.stack([frame.image for frame in result]).mean()))
+    assert means[1] < means[0] - 0.01
+
+
+def test_a_picture_from_a_tensor_to_a_tensor():
+    grey = torch.full((3, 24, 32), 0.5)
+    given: dict[str, Any] = {"octaves": 1, "cutouts": 2, "steps": 3, "strength": 0.2}
+    dream = dreamvid.dream_image(grey, objectives=[TowardsColour(RED)], **given)
+    assert dream.shape == grey.shape
+    assert dream[0].mean() > 0.5 > dream[1].mean()
+    assert torch.equal(grey, torch.full((3, 24, 32), 0.5))
+    small = dreamvid.dream_image(grey, objectives=[TowardsColour(RED)], size="16x16", **given)
+    assert small.shape == (3, 16, 16)
+    with pytest.raises(ValueError, match="floating-point"):
+        dreamvid.dream_image(torch.zeros(3, 8, 8, dtype=torch.uint8), prompt="red")
+
+
+def test_a_zoom_by_ones_own_objective(tmp_path):
+    told: list[Event] = []
+    summary = dreamvid.zoom(
+        "grey",
+        tmp_path / "out.mkv",
+        objectives=[TowardsColour(RED)],
+        size="48x32",
+        seconds=Fraction(1, 8),
+        first_steps=2,
+        steps=1,
+        cutouts=2,
+        octaves=1,
+        listener=told.append,
+    )
+    assert (summary.frames, summary.loop) == (3, False)
+    assert [event.index for event in told if isinstance(event, FrameDone)] == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -25,6 +201,6 @@ def test_a_stored_clip_is_read_ahead_as_far_as_memory_goes(tmp_path, size, every
 @pytest.mark.parametrize(
     ("source", "input_format"), [("-", "matroska"), ("/dev/video0", "v4l2"), ("testsrc", "lavfi")]
 )
-def test_what_comes_when_it_likes_is_not(source, input_format):
+def test_a_pipe_and_a_device_are_not_read_ahead(source, input_format):
     config = VideoConfig(prompt=["a red rose"], input_format=input_format)
     assert read_ahead(Source.find(Path(source), config), config, 64 * 48) == 0
