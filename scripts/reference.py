@@ -13,11 +13,12 @@ import torch
 from torch import Generator, Tensor
 
 from dreamvid.config import DreamConfig
+from dreamvid.dream.canvas import Canvas, octaves
 from dreamvid.dream.cutouts import Cutouts, draw_cutouts
 from dreamvid.dream.descent import OnStep
 from dreamvid.dream.objective import Objective
 from dreamvid.dream.octaves import octave_sizes, resize, split_steps
-from dreamvid.dream.terms import detail_mask, masked_total_variation
+from dreamvid.dream.terms import Term, detail_mask, masked_total_variation
 
 
 def descend(
@@ -30,9 +31,16 @@ def descend(
     trust: Tensor | None = None,
     mean_colour: Tensor | None = None,
     steps: int | None = None,
+    canvas: Canvas = octaves,
+    terms: Sequence[Term] | None = None,
     on_step: OnStep | None = None,
 ) -> Tensor:
-    """Descend like the fast version; `on_step` is never called, and no gradient is checked."""
+    """Descend like the fast version; `on_step` is never called, and no gradient is checked.
+
+    Raises ValueError for another canvas than octaves, or terms of one's own.
+    """
+    if canvas is not octaves or terms is not None:
+        raise ValueError("the plain version has octaves and the terms of the options alone")
     start = source if start is None else start
     steps = config.steps if steps is None else steps
     sizes = octave_sizes(source.shape[1], source.shape[2], config.octaves, config.octave_scale)

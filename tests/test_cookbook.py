@@ -37,9 +37,6 @@ NOT_RUN = (
 )
 """What marks a line that no test can run; the options in it are still checked."""
 
-AWAITED = ("dreamvid config video",)
-"""What the pages say already and the program does not do yet."""
-
 SECONDS = 8
 """How long the clip is."""
 
@@ -165,8 +162,6 @@ def kitchen(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.mark.parametrize("block", blocks("sh"), ids=str)
 def test_every_command_runs(block: Block, kitchen: Path, dreamvid: Command) -> None:  # noqa: F811
-    if any(awaited in block.text for awaited in AWAITED):
-        pytest.skip("lands with the command line")
     for line in filter(runs_here, block.lines):
         program, name, *arguments = shlex.split(line, comments=True)
         if program == "mkdir":
@@ -208,7 +203,6 @@ def test_every_option_is_one_of_its_command(line: str) -> None:
     assert used <= spellings
 
 
-@pytest.mark.skip(reason="the library lands with the pipeline")
 @pytest.mark.parametrize("block", python_blocks(), ids=str)
 def test_python_blocks(block: Block, kitchen: Path) -> None:
     exec(compile(in_a_hurry(block.text), str(block), "exec"), {})
