@@ -1,1 +1,1 @@
-"""What changes over time: prompts, expressions, key frames, and the sound they follow."""
+"""Settings that change over time: prompts, expressions, key frames, and the sound they follow."""

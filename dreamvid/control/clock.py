@@ -16,18 +16,18 @@ BEATS_PER_BAR = 4
 
 @dataclass(frozen=True)
 class Clock:
-    """What places in time are measured with."""
+    """Conversion between seconds, frames, beats and bars of one film."""
 
     rate: Fraction | None = None
     """Frames a second, on average."""
     frames: int | None = None
-    """How many there will be, where that is known."""
+    """Number of frames of the film; None where unknown."""
     bpm: float | None = None
     beats: Sequence[float] = field(default=(), repr=False)
-    """When each beat falls, in seconds, ascending, beat 0 first; more than one, or none."""
+    """Time of each beat in seconds, ascending, beat 0 first; empty, or at least two."""
 
     def seconds(self, position: Position) -> float:
-        """When `position` is. Raises ConfigError where nothing tells how long its unit is."""
+        """Time of `position` in seconds. Raises ConfigError where its unit has no known length."""
         value = float(position.value)
         if position.unit == "seconds":
             return value
@@ -45,29 +45,29 @@ class Clock:
         return self.time_of_beat(value * (BEATS_PER_BAR if position.unit == "bars" else 1))
 
     def beat(self, seconds: float) -> float:
-        """How many beats have passed since beat 0, in parts too; 0 where no tempo is known."""
+        """Number of beats since beat 0, with fractions; 0 where no tempo is known."""
         if not self.beats:
             return 0.0
         return _interpolate(seconds, self.beats, range(len(self.beats)))
 
     def beats_until(self, end: float) -> list[float]:
-        """When beat 0 and those after it fall, up to `end` (seconds)."""
+        """Times of beat 0 and of all later beats up to `end`, in seconds."""
         if not self.beats:
             return []
         count = math.floor(self.beat(end)) + 1
         return [self.time_of_beat(float(beat)) for beat in range(count)]
 
     def time_of_beat(self, beat: float) -> float:
-        """Seconds at which `beat` falls."""
+        """Time of `beat` in seconds."""
         return _interpolate(beat, range(len(self.beats)), self.beats)
 
 
 def even_beats(bpm: float) -> tuple[float, ...]:
-    """Beats from time 0 on, without end: two tell a clock all."""
+    """The first two of evenly spaced beats from time 0; a `Clock` continues them without end."""
     return 0.0, 60 / bpm
 
 
 def _interpolate(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
-    """The line through the points (xs ascending), straight on beyond both ends."""
+    """Value at `x` of the line through the points (`xs` ascending), extended beyond both ends."""
     i = min(max(bisect_right(xs, x) - 1, 0), len(xs) - 2)
     return ys[i] + (x - xs[i]) * (ys[i + 1] - ys[i]) / (xs[i + 1] - xs[i])

@@ -1,7 +1,7 @@
 """Numbers that change: a small language of expressions, evaluated by simpleeval.
 
-Numbers are all floats, so that nothing grows without bound; what a text may hold is checked
-before it is ever evaluated, and a mistake is told with a caret under its place.
+All numbers are floats, so that no value grows without bound. A text is checked before it is
+evaluated, and an error message shows a mistake with a caret under its place.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ import simpleeval
 from dreamvid.errors import ConfigError
 
 LONGEST = 10_000
-"""Characters that an expression may have."""
+"""Largest number of characters of an expression."""
 SHOWN = 36
-"""Characters shown to either side of a mistake."""
+"""Number of characters that an error message shows on each side of a mistake."""
 CONSTANTS = {"pi": math.pi, "tau": math.tau, "e": math.e}
 
 
 @dataclass(frozen=True)
 class Text:
-    """Part of what a user wrote, which errors point into."""
+    """Part of a user's text; its errors point to a character of the whole text."""
 
     option: str
-    """Where it was written, as `--set strength`."""
+    """The option that holds the text, for example `--set strength`."""
     whole: str
     begin: int = 0
     end: int | None = None
@@ -41,14 +41,14 @@ class Text:
         return self.whole[self.begin : self.end]
 
     def part(self, begin: int, end: int) -> Text:
-        """From `begin` to `end`, counted in this part, without the blanks around it."""
+        """The part from `begin` to `end`, counted in this part, without blanks at its ends."""
         inner = str(self)[begin:end]
         left = begin + len(inner) - len(inner.lstrip())
         right = max(left, begin + len(inner.rstrip()))
         return Text(self.option, self.whole, self.begin + left, self.begin + right)
 
     def error(self, message: str, at: int = 0) -> ConfigError:
-        """What is wrong at character `at` of this part, with a caret under it."""
+        """An error about character `at` of this part, with a caret under it."""
         place = self.begin + at
         first, last = max(0, place - SHOWN), place + SHOWN
         shown = "".join(" " if c.isspace() else c for c in self.whole[first:last])
@@ -60,7 +60,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Function:
-    """One that expressions may call, with `least` to `most` arguments."""
+    """A function that expressions may call, with `least` to `most` arguments."""
 
     call: Callable[..., float]
     least: int = 1
@@ -72,40 +72,40 @@ def clamp(x: float, low: float = 0.0, high: float = 1.0) -> float:
 
 
 def ease(x: float) -> float:
-    """From 0 to 1, slowly at both ends (smoothstep)."""
+    """Smoothstep: rises from 0 to 1 for x from 0 to 1, slowly at both ends."""
     x = clamp(x)
     return x * x * (3 - 2 * x)
 
 
 def ease_in(x: float) -> float:
-    """From 0 to 1, slowly at first (cubic)."""
+    """Cubic: rises from 0 to 1 for x from 0 to 1, slowly at the beginning."""
     return clamp(x) ** 3
 
 
 def ease_out(x: float) -> float:
-    """From 0 to 1, slowly at last (cubic)."""
+    """Cubic: rises from 0 to 1 for x from 0 to 1, slowly at the end."""
     return 1 - (1 - clamp(x)) ** 3
 
 
 def pulse(x: float, sharpness: float = 4.0) -> float:
-    """1 at every whole number, dying away until the next: `pulse(beat)` strikes on each beat."""
+    """Pulse: 1 at whole numbers, then exponential decay; `pulse(beat)` peaks on each beat."""
     return math.exp(-sharpness * (x % 1.0))
 
 
 def triangle(x: float) -> float:
-    """From 0 at a whole number to 1 halfway to the next, and back."""
+    """Triangle wave: 0 at whole numbers, 1 halfway between them."""
     return 1 - abs(2 * (x % 1.0) - 1)
 
 
 def noise(x: float, stream: float = 0.0, *, seed: int = 0) -> float:
-    """Smooth randomness in [0, 1]: independent at whole numbers, eased between (value noise)."""
+    """Value noise in [0, 1]: random and independent at whole numbers, eased between them."""
     whole = math.floor(x)
     first, second = (_uniform(seed, int(stream), whole + step) for step in (0, 1))
     return first + ease(x - whole) * (second - first)
 
 
 def _uniform(seed: int, stream: int, index: int) -> float:
-    """The same in [0, 1) wherever it runs."""
+    """A hash of the three numbers in [0, 1), the same on every machine."""
     key = struct.pack("<QQQ", *(number % 2**64 for number in (seed, stream, index)))
     return int(struct.unpack("<Q", hashlib.blake2b(key, digest_size=8).digest())[0]) / 2**64
 
@@ -139,7 +139,7 @@ FUNCTIONS = {
     "triangle": Function(triangle),
     "noise": Function(noise, 1, 2),
 }
-# as numexpr, which evaluates Deforum's strings, calls them
+# The names of numexpr, which evaluates Deforum's strings.
 FUNCTIONS |= {f"arc{name[1:]}": FUNCTIONS[name] for name in ("asin", "acos", "atan")}
 FUNCTIONS["arctan2"] = FUNCTIONS["atan2"]
 
@@ -186,10 +186,10 @@ _WORDS: dict[type[ast.AST], str] = {
 
 
 class Expression:
-    """`text`, checked, of the variables `names`. Raises ConfigError with a caret.
+    """A checked expression `text` in the variables `names`. Raises ConfigError with a caret.
 
-    `seed` is that of its noise; with `numexpr` the remainder is as Deforum has it. `unknown` says
-    of a variable that there is, but not here, why.
+    `seed` is the seed of its noise. `numexpr` selects Deforum's remainder, which has the sign of
+    the dividend. `unknown` maps variables that exist but are not available here to the reason.
     """
 
     def __init__(
@@ -212,14 +212,14 @@ class Expression:
 
     @property
     def number(self) -> float | None:
-        """The value, where the text is a plain number."""
+        """The value of a text that is a plain number; None for any other text."""
         try:
             return float(str(self.text))
         except ValueError:
             return None
 
     def __call__(self, variables: Mapping[str, float]) -> float:
-        """The value for these. Raises ConfigError where there is none, or none that is finite."""
+        """The value for these variables. Raises ConfigError unless it exists and is finite."""
         names = CONSTANTS | dict(variables)
         evaluation = _Evaluation(names, self._operators, self._functions)
         try:
@@ -238,10 +238,10 @@ class Expression:
 
 
 class _Evaluation(simpleeval.SimpleEval):  # type: ignore[misc]
-    """simpleeval's evaluator for one call, so that calls share nothing, whatever their threads.
+    """simpleeval's evaluator for one call, so that calls in different threads share nothing.
 
-    SimpleEval's constructor is left out: it builds a table of handlers for each evaluator, and
-    changes the warning filters of the whole process while it does.
+    SimpleEval's constructor is not called: it builds a table of handlers for each evaluator and
+    meanwhile changes the warning filters of the whole process.
     """
 
     _HANDLERS: ClassVar[Mapping[type[ast.AST], Callable[..., float]]] = {
@@ -277,14 +277,14 @@ def _parse(text: Text) -> ast.Expression:
         return ast.parse(source, mode="eval")
     except SyntaxError as error:
         reason = error.msg.split(" (")[0].split(". ")[0].strip()
-        at = min((error.offset or len(source)) - 1, len(source) - 1)  # 0 is the end
+        at = min((error.offset or len(source)) - 1, len(source) - 1)  # Python reports the end as 0
         raise text.error(f"this cannot be read: {reason}", at) from None
     except (MemoryError, RecursionError, ValueError):
         raise text.error("this is nested too deeply") from None
 
 
 def _check(tree: ast.Expression, text: Text, names: set[str], unknown: Mapping[str, str]) -> None:
-    """Refuse all but arithmetic on known names, at the first place where there is more."""
+    """Raise ConfigError at the first node that is not arithmetic on known names."""
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     for node in ast.walk(tree.body):
         at = _place(node, text)
@@ -321,6 +321,6 @@ def _unknown(what: str, name: str, known: Collection[str]) -> str:
 
 
 def _place(node: ast.AST, text: Text) -> int:
-    """Where in the text a node begins; Python counts in bytes."""
+    """Index of the character at which a node begins; Python counts in bytes."""
     source: Any = str(text).encode()
     return len(source[: getattr(node, "col_offset", 0)].decode())

@@ -1,13 +1,15 @@
 """Key frames in Deforum's form: `0:(0.5), 2.5s:(1.0), 16b:(0.2)`.
 
-As Deforum (`animation_key_frames.py`, read at 47f7140) has it: after a key that is a plain number
-the value moves in a straight line to the next key's; after one that is an expression, that
-expression holds, evaluated for each frame, until the next key. Before the first key and after the
-last number, that value holds. Inside, `t` is the index of the frame, `max_f` that of the last and
-`s` the seed; a key's place may be an expression of the latter two. Beyond Deforum, places may be
-in seconds, beats or bars, values may have commas and parentheses in them, and name all other
-variables. Unlike it, blank or doubled keys are an error, and the line is drawn in seconds where
-any key's place is not a frame.
+The rules are those of Deforum (`animation_key_frames.py` at commit 47f7140). After a key that is a
+plain number, the value moves in a straight line to the value of the next key. After a key that is
+an expression, the expression is evaluated for each frame until the next key. The first key's value
+also holds before it, and a last key's number also holds after it. Variables are `t`, the index of
+the frame, `max_f`, the index of the last frame, and `s`, the seed; a key's place may be an
+expression of `max_f` and `s`.
+
+There are additions: places may be in seconds, beats or bars, and values may contain commas,
+parentheses and all other variables. There are differences: blank or repeated keys are an error,
+and the line is straight in seconds, not in frames, where any key's place is not a frame.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from dreamvid.control.clock import Clock
 from dreamvid.control.expressions import Expression, Text
 
 Variables = Callable[[float, float], Mapping[str, float]]
-"""(seconds, index of the frame; either may lie between two) → all variables but Deforum's own."""
+"""(seconds, index of the frame, perhaps fractional) → all variables except Deforum's own."""
 
 OWN_NAMES = ("t", "max_f", "s")
 _OPENING, _CLOSING = "([{", ")]}"
@@ -77,7 +79,7 @@ class Keyframes:
                 raise text.error("two keys have the same place; allowed: one each")
 
     def __call__(self, time: float, frame: float, variables: Variables) -> float:
-        """The value at `time`, in seconds, for the frame of that index."""
+        """The value at `time`, in seconds, which is the time of the frame with index `frame`."""
         now = frame if self._counts_frames else time
         index = bisect_right(self._places, now) - 1
         if index < 0:
@@ -108,7 +110,7 @@ class Keyframes:
         return self._value(key.value, time, frame, variables)
 
     def _along(self, place: Position) -> float:
-        """Where a key lies on the axis that all of them share."""
+        """Place of a key on the axis of all keys: frames if all count in frames, else seconds."""
         return float(place.value) if self._counts_frames else self._clock.seconds(place)
 
     def _place(self, text: Text, unknown: Mapping[str, str]) -> Position:
@@ -126,7 +128,7 @@ class Keyframes:
 
 
 def is_keyframes(text: Text) -> bool:
-    """Whether this is a row of keys: no expression has a colon outside parentheses."""
+    """Whether `text` holds key frames: no expression has a colon outside parentheses."""
     return len(_split(text, ":")) > 1
 
 
@@ -139,7 +141,7 @@ def _halves(entry: Text) -> tuple[Text, Text]:
 
 
 def _unwrapped(value: Text) -> Text:
-    """Without the parentheses around all of it."""
+    """The value without the parentheses that enclose all of it."""
     text = str(value)
     if text[0] == "(" and len(text) > 1 and _closing(text) == len(text) - 1:
         return value.part(1, len(text) - 1)
@@ -147,7 +149,7 @@ def _unwrapped(value: Text) -> Text:
 
 
 def _closing(text: str) -> int | None:
-    """Where the parenthesis that opens `text` is closed."""
+    """Index at which the parenthesis that opens `text` is closed; None where it is not."""
     depth = 0
     for place, character in enumerate(text):
         depth += (character in _OPENING) - (character in _CLOSING)
@@ -157,7 +159,7 @@ def _closing(text: str) -> int | None:
 
 
 def _split(text: Text, separator: str) -> list[Text]:
-    """The parts between separators outside parentheses; a last empty one is left out."""
+    """The parts between separators outside parentheses, without an empty part at the end."""
     parts, depth, begin = [], 0, 0
     whole = str(text)
     for place, character in enumerate(whole):

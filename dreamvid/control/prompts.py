@@ -1,4 +1,4 @@
-"""Prompts that follow one another: which two hold at a time, and in what proportion."""
+"""Prompts that follow one another: which two are active at a time, and in what proportion."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dreamvid.types import Mix
 def mix_at(
     times: Sequence[float], time: float, *, transition: float, period: float | None = None
 ) -> Mix:
-    """What holds at `time` of texts that begin at `times` (seconds, ascending, at least one).
+    """The mix at `time` of texts that begin at `times` (seconds, ascending, at least one).
 
-    The first holds before its time as well. A change takes `transition` seconds and is half done
-    at its text's time, with the speed of a smoothstep; it is shorter where texts follow one
-    another faster, so that each has its moment alone. With a `period` time runs in a circle, and
-    the last text changes back into the first.
+    The first text is also active before its time. A transition takes `transition` seconds, follows
+    a smoothstep and is half done at the time of its text. It is shorter where texts follow one
+    another faster, so that each text is alone for a moment. With a `period`, in seconds, time is
+    cyclic, and the last text changes back into the first.
     """
     if len(times) == 1:
         return Mix(0, 0, 0.0)
@@ -32,7 +32,7 @@ def mix_at(
 
 
 def _mix_in_circle(times: Sequence[float], time: float, transition: float, period: float) -> Mix:
-    """Three rounds unrolled, the middle one looked at."""
+    """The mix in cyclic time, computed on the unrolled texts of neighbouring rounds."""
     count = len(times)
     unrolled = [start + turn * period for turn in (-1, 0, 1, 2) for start in times]
     mix = mix_at(unrolled, times[0] + (time - times[0]) % period, transition=transition)
@@ -40,7 +40,7 @@ def _mix_in_circle(times: Sequence[float], time: float, transition: float, perio
 
 
 def _share(since: float, half: float) -> float:
-    """How much of a change is done `since` its middle, 0 to 1."""
+    """Share of a transition that is done, 0 to 1, at `since` seconds after its middle."""
     if half <= 0:
         return float(since >= 0)
     x = min(max((since + half) / (2 * half), 0.0), 1.0)

@@ -1,4 +1,4 @@
-"""From options to what they come to at each frame."""
+"""Values of the options at each frame."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dreamvid.errors import ConfigError
 from dreamvid.types import Mix, PromptWeights
 
 FEATURES = ("rms", "bass", "mid", "high", "onset", "centroid")
-"""What of a sound expressions may name; each also with `_smooth` behind it."""
+"""Features of a sound that expressions may use; each also exists with the suffix `_smooth`."""
 FEATURE_NAMES = (*FEATURES, *(f"{name}_smooth" for name in FEATURES))
 WEIGHTED = {
     "prompt": "prompt",
@@ -33,7 +33,7 @@ WEIGHTED = {
     "image-prompt": "image_prompt",
     "to": "to",
 }
-"""Options whose weights may vary, as `prompt1` or `negative2`: name → field."""
+"""Options whose weights may vary, for example as `prompt1` or `negative2`: name → field."""
 
 Curve = Callable[[float, float, Variables], float]
 """(seconds, index of the frame, all variables) → value."""
@@ -43,20 +43,20 @@ Scheduled = TypeVar("Scheduled", bound=ScheduledConfig)
 
 @dataclass(frozen=True)
 class Setting(Generic[Scheduled]):
-    """What the options come to for one frame."""
+    """Values of the options for one frame."""
 
     config: Scheduled
     prompts: PromptWeights
     values: Mapping[str, float]
-    """All that varies, by the names that --set has for it; whole numbers are rounded."""
+    """All varying values by their names in --set; values of integer options are rounded."""
 
 
 class Schedule(Generic[Scheduled]):
-    """What `config` comes to at each frame, in any order.
+    """Values of `config` at each frame; calls may come in any order.
 
-    `features` gives the sound's from a time on for a duration, both in seconds, by
-    `FEATURE_NAMES`; without, all are 0. With a `period`, in seconds, prompts go in a circle.
-    Raises ConfigError, with a caret, for what cannot be understood or found on `clock`.
+    `features(time, duration)`, both in seconds, gives the features of the sound in that interval,
+    by `FEATURE_NAMES`; without it all are 0. With a `period`, in seconds, prompts are cyclic.
+    Raises ConfigError, with a caret, for an invalid text or a position unknown to `clock`.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class Schedule(Generic[Scheduled]):
         self._config, self._period = config, period
         self._features = features or (lambda time, duration: dict.fromkeys(FEATURE_NAMES, 0.0))
         self.names: set[str] = set()
-        """All variables that something asks for."""
+        """All variables that the options use."""
         placed = sorted((self._seconds(time), number) for number, (time, _) in enumerate(config.at))
         self._times = [time for time, _ in placed]
         self.order = [number for _, number in placed]
-        """The numbers of the prompts over time, from 0, in the order of their times."""
+        """Numbers of the prompts over time, from 0, sorted by time."""
         self._transition = self._seconds(config.transition) if config.at else 0.0
         self._scenes = [
             self._curve(Text(f"--at {time} {text}", split_scene(text)[1]))
@@ -97,7 +97,7 @@ class Schedule(Generic[Scheduled]):
     def __call__(
         self, time: Fraction, index: int, duration: Fraction | None = None
     ) -> Setting[Scheduled]:
-        """What holds for the frame of this index, shown at `time` for `duration` (seconds)."""
+        """The setting of frame `index`, which is shown at `time` for `duration`, in seconds."""
         now = float(time)
         shown = float(duration if duration is not None else 1 / (self.clock.rate or 25))
         variables = self._variables_from(now, float(index), shown)
@@ -119,17 +119,17 @@ class Schedule(Generic[Scheduled]):
 
     @property
     def varying(self) -> set[str]:
-        """What of --set there is, by name."""
+        """Names of the values that --set varies."""
         return set(self._curves)
 
     @property
     def scenes(self) -> list[tuple[float, str]]:
-        """When each prompt over time begins, in seconds, and its text with its weight."""
+        """Beginning of each prompt over time, in seconds, and its text with its weight."""
         texts = [self._config.at[number][1] for number in self.order]
         return list(zip(self._times, texts, strict=True))
 
     def check(self) -> None:
-        """Compute every frame, where it is known how many there will be. Raises ConfigError."""
+        """Compute the setting of every frame, if their number is known. Raises ConfigError."""
         if self._curves or self._scenes:
             for index in range(self.clock.frames or 0):
                 self(index / (self.clock.rate or Fraction(25)), index)
@@ -141,7 +141,7 @@ class Schedule(Generic[Scheduled]):
         return self.clock.seconds(position)
 
     def _may_vary(self, name: str) -> bool:
-        """True, or raises ConfigError."""
+        """True if --set may vary `name`. Raises ConfigError otherwise."""
         numbered = re.fullmatch(r"([a-z-]+?)(\d+)", name)
         if name in self._fields:
             return True
@@ -178,14 +178,14 @@ class Schedule(Generic[Scheduled]):
         return names | ({"bpm", "beat", "bar"} if self.clock.beats else set())
 
     def _unknown(self) -> dict[str, str]:
-        """Of the variables that there are, but not here, why not."""
+        """Reasons why variables are not available, by name."""
         tempo = "no tempo is known; allowed: seconds, frames, or a sound with a beat (--music FILE)"
         reasons = dict.fromkeys(("bpm", "beat", "bar"), tempo)
         reasons["n"] = "it is not known how many frames will come; allowed: t and frame"
         return reasons
 
     def _variables_from(self, now: float, index: float, shown: float) -> Variables:
-        """Variables by time and frame, those of this frame computed once."""
+        """A function of time and frame; the variables of the current frame are computed once."""
         here = self._variables(now, index, shown)
         return lambda time, frame: (
             here if (time, frame) == (now, index) else self._variables(time, frame, shown)
@@ -197,8 +197,8 @@ class Schedule(Generic[Scheduled]):
         if clock.frames is not None:
             values["n"] = float(clock.frames)
         if clock.beats:
-            # In the middle of its showing: a frame that begins with a beat is on it, however
-            # little too late that was found.
+            # The middle of the frame counts, so that a frame that begins with a beat is on it
+            # even where the beat was found slightly too late.
             beat = clock.beat(time + shown / 2)
             values |= {"bpm": clock.bpm or 0.0, "beat": beat, "bar": beat / BEATS_PER_BAR}
         return values
@@ -231,9 +231,9 @@ class Schedule(Generic[Scheduled]):
 
 
 def asked_for(config: ScheduledConfig) -> set[str]:
-    """The variables that `config` uses. Raises ConfigError for what cannot be understood.
+    """The variables that `config` uses. Raises ConfigError for an invalid text.
 
-    Quick, and before anything is known of source or sound.
+    This is quick and needs neither the source nor the sound.
     """
     anything = Clock(Fraction(25), 1_000_000, bpm=120.0, beats=(0.0, 0.5))
     return Schedule(config, anything).names

@@ -1,7 +1,7 @@
-"""What is to be heard: loudness, bands, onsets, and the beat.
+"""Analysis of sound: loudness, bands, onsets, and the beat.
 
-Sound is looked at block by block, so that an hour of it leaves no more than a few numbers for
-each hundredth of a second: the samples themselves (317 MB an hour) are never held together.
+Sound is analysed block by block, and only a few numbers for each hundredth of a second are kept:
+the samples of a whole file (317 MB an hour) are never in memory together.
 """
 
 from __future__ import annotations
@@ -15,50 +15,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 RATE = 22_050
-"""Samples a second that `analyse` wants."""
+"""Samples a second of the input of `analyse`."""
 WINDOW, HOP = 1024, 256
 BANDS_HZ = {"bass": (20.0, 200.0), "mid": (200.0, 2000.0), "high": (2000.0, RATE / 2)}
 SILENCE = 1e-4
-"""RMS below which there is nothing to be heard: −80 dB."""
+"""RMS below which sound counts as silence: −80 dB."""
 EARLY_HOPS = 1
-"""By how much a window sees an onset before its centre is there: 11 ms on clicks."""
+"""Hops by which a window shows an onset before its centre reaches it: 11 ms on clicks."""
 MELS = 64
 BLOCK = 64 * WINDOW
 FASTEST_BPM = 190.0
 SLOWEST_BPM = 50.0
 STEADY_S = 0.04
-"""Median distance of beats from a straight line up to which the tempo counts as even."""
+"""Largest median distance, in seconds, of beats from a straight line at an even tempo."""
 
 Series = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Sound:
-    """A piece as numbers over time: what `Schedule` takes as features, and a `Clock`'s beats."""
+    """Features of a piece over time, as `Schedule` takes them, and beats for a `Clock`."""
 
     features: Mapping[str, Series]
-    """Each from 0 to 1 over the piece, at every `step` seconds from 0; with `_smooth` forms."""
+    """Each scaled to [0, 1] over the piece, every `step` seconds from 0; with `_smooth` forms."""
     step: float
     duration: float
     """Seconds."""
     bpm: float | None
     """None where no beat is found."""
     beats: tuple[float, ...]
-    """Seconds; the first is beat 0. None, or more than one."""
+    """Times in seconds; the first is beat 0. Empty, or at least two."""
     start: float = 0.0
-    """Which second of `features` is time 0."""
+    """Time 0 in seconds from the beginning of `features`."""
 
     def beginning_at(self, start: float) -> Sound:
-        """The same piece heard from `start` seconds on; beat 0 is the first beat then."""
+        """The same piece from `start` seconds on; beat 0 is the first beat from there."""
         beats = tuple(beat - start for beat in self.beats if beat - start > -STEADY_S)
         bpm, beats = (self.bpm, beats) if len(beats) > 1 else (None, ())
         return replace(self, start=self.start + start, bpm=bpm, beats=beats)
 
     def __call__(self, time: float, duration: float = 0.0) -> dict[str, float]:
-        """The highest of each feature from `time` on for `duration` (both in seconds).
+        """The maximum of each feature from `time` on for `duration`, both in seconds.
 
-        With that of a frame, this is what is heard while it is shown, and no onset falls between
-        two frames. 0 outside the piece.
+        With the duration of a frame this covers all the time it is shown, so that no onset is lost
+        between two frames. Values are 0 outside the piece.
         """
         first = math.ceil((time + self.start) / self.step - 0.5)
         last = max(first + 1, math.ceil((time + self.start + duration) / self.step - 0.5))
@@ -70,7 +70,7 @@ class Sound:
 
 @dataclass(frozen=True, eq=False)
 class _Heard:
-    """One number for each hop, as measured."""
+    """Measurements before scaling, one number for each hop."""
 
     levels: dict[str, Series]
     onset: Series
@@ -83,10 +83,10 @@ def analyse(
     release: float = 0.3,
     bpm: float | None = None,
 ) -> Sound:
-    """Look at mono samples, RATE a second, from time 0, in blocks of any length.
+    """Analyse mono samples, RATE a second, from time 0, in blocks of any length.
 
     A feature's `_smooth` form rises within `attack` and falls within `release` seconds (to
-    1 − 1/e). `bpm` is about the tempo, where it is not to be guessed.
+    1 − 1/e). `bpm` is the approximate tempo; without it the tempo is estimated.
     """
     heard = _listen(blocks)
     step = HOP / RATE
@@ -101,7 +101,7 @@ def analyse(
 
 
 def _listen(blocks: Iterable[NDArray[np.float32]]) -> _Heard:
-    """The levels of all hops, and how much is new in each."""
+    """The levels and the onset strength of all hops."""
     from librosa.filters import mel as mel_filters
     from librosa.onset import onset_strength
 
@@ -133,7 +133,7 @@ def _listen(blocks: Iterable[NDArray[np.float32]]) -> _Heard:
 
 
 def _windows(blocks: Iterable[NDArray[np.float32]]) -> Iterator[Series]:
-    """(hops, WINDOW) at a time: window k is centred on sample k·HOP, with zeros outside."""
+    """Batches (hops, WINDOW) of windows; window k is centred on sample k·HOP, zeros outside."""
     held: NDArray[Any] = np.zeros(WINDOW // 2)
     total = 0
     for block in _with_tail(blocks):
@@ -147,16 +147,16 @@ def _windows(blocks: Iterable[NDArray[np.float32]]) -> Iterator[Series]:
 
 
 def _with_tail(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[Any]]:
-    """Zeros after the end; an empty block says that this is all."""
+    """The blocks, then zeros, then an empty block that marks the end."""
     yield from (block for block in blocks if len(block))
     yield np.zeros(WINDOW // 2)
     yield np.zeros(0)
 
 
 def _scaled(level: Series) -> Series:
-    """From 0 to 1 over the piece: between its 5th and its 99th percentile.
+    """The level scaled so that its 5th percentile becomes 0 and its 99th becomes 1, clamped.
 
-    The lower one counts for no more than half the upper: what is always there is loud, not silent.
+    The lower bound is at most half the upper, so that a constant level is loud, not silent.
     """
     if not len(level) or level.max() <= 0:
         return np.zeros_like(level)
@@ -183,11 +183,11 @@ def follow(series: Series, step: float, attack: float, release: float) -> Series
 def find_beats(
     onset: Series, loudness: Series, step: float, bpm: float | None = None
 ) -> tuple[float | None, tuple[float, ...]]:
-    """Tempo in beats a minute and the time of each beat, in seconds; None and () where none is.
+    """Tempo in beats a minute and the time of each beat, in seconds; None and () without a beat.
 
     librosa's beats (dynamic programming after Ellis, 2007) are quantised: a straight line through
-    them gives tempo and phase. Where they keep to no line, the tempo is taken to change, and they
-    count as they are. `bpm` says about how fast the piece is; else that is guessed.
+    them gives tempo and phase. Where they do not fit a line, the tempo is assumed to change, and
+    the beats are used as found. `bpm` is the approximate tempo; without it, it is estimated.
     """
     guess = bpm or _guess_bpm(onset, step)
     if guess is None or onset.max(initial=0) <= 0:
@@ -201,7 +201,7 @@ def find_beats(
     if len(tracked) > 3 and _strength(rise, step, tracked + 30 / guess) > 1.5 * _strength(
         rise, step, tracked
     ):
-        tracked = tracked + 30 / guess  # the beat is what lies between
+        tracked = tracked + 30 / guess  # the beats lie halfway between
     if len(tracked) < 4:
         return None, ()
     numbers, period, phase = _line(tracked, 60 / guess)
@@ -215,12 +215,12 @@ def find_beats(
         beats = np.asarray(np.interp(every, numbers, tracked), np.float64)
     heard = _peaks(onset, step, beats)
     begin = min(int(np.argmax(heard >= 0.3 * np.median(heard))), len(beats) - 2)
-    beats = beats[begin:]  # not in the silence before
+    beats = beats[begin:]  # no beats in the silence before
     return float(60 / period), tuple(float(beat) for beat in beats)
 
 
 def _tracked(onset: Series, step: float, bpm: float) -> Series:
-    """librosa's beats, each moved to the strongest onset near it (on a parabola), in seconds."""
+    """librosa's beats in seconds, each moved to the strongest onset near it by a parabola fit."""
     from librosa.beat import beat_track
 
     _, hops = beat_track(onset_envelope=onset, sr=RATE, hop_length=HOP, bpm=bpm, trim=False)
@@ -240,7 +240,7 @@ def _peaks(series: Series, step: float, times: Series) -> Series:
 
 
 def _guess_bpm(onset: Series, step: float) -> float | None:
-    """The tempo whose beats repeat best, those near 120 preferred; None where nothing repeats."""
+    """The tempo of the strongest repetition, preferably near 120; None where nothing repeats."""
     slowest = math.ceil(60 / SLOWEST_BPM / step)
     if len(onset) < 2 * slowest or onset.max() <= 0:
         return None
@@ -255,10 +255,10 @@ def _guess_bpm(onset: Series, step: float) -> float | None:
 
 
 def _octave(rise: Series, step: float, beats: Series, bpm: float) -> float:
-    """2 where only every second beat was found, 0.5 where every second one is none, else 1.
+    """Factor of the tempo: 2 if only every second beat was found, 0.5 if half are false, else 1.
 
-    Onsets are told by decibels, in which a hat is as strong as a drum; here `rise`, that of
-    loudness, counts.
+    Onsets are measured in decibels, in which a hi-hat is as strong as a drum. So this test uses
+    `rise`, the rise of the loudness.
     """
     if 2 * bpm <= FASTEST_BPM and _strength(rise, step, beats + 30 / bpm) >= 0.6 * _strength(
         rise, step, beats
@@ -273,7 +273,7 @@ def _strength(rise: Series, step: float, times: Series) -> float:
 
 
 def _line(beats: Series, period: float) -> tuple[Series, float, float]:
-    """The number of each beat, and period and phase of the line through them, in seconds."""
+    """The number of each beat, and the period and phase in seconds of the line through them."""
     numbers = np.concatenate([[0.0], np.cumsum(np.round(np.diff(beats) / period))])
     phase = float(beats[0])
     for _ in range(3):

@@ -1,1 +1,1 @@
-"""The dream of one image: canvases, objectives, terms, descent. Knows nothing of time."""
+"""Dreaming of one image: canvases, objectives, terms, descent. Nothing here depends on time."""

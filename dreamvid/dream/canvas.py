@@ -1,8 +1,8 @@
-"""Canvases: how what is dreamed, the difference D = I − S, is represented by parameters.
+"""Canvases: parameters that represent the dreamed difference D = I − S.
 
-A canvas gives the layers of one image, coarse to fine. Each has parameters z, which an optimizer
-moves, and an image that depends on them; a gradient in the image's pixels is brought to z by the
-transpose of that dependence. What descends needs no more of it, and knows no canvas by name.
+A canvas gives the layers of one image, coarse to fine. Each layer has parameters z, which an
+optimizer moves, and an image that depends on them. A gradient in the image's pixels becomes a
+gradient in z by the transpose of that dependence. The descent uses only this interface.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dreamvid.dream.terms import Scene, detail_mask
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One image to dream, as a canvas is told of it. Images are (3, H, W) in [0, 1]."""
+    """One image to dream, as the input of a canvas. Images are (3, H, W) in [0, 1]."""
 
     source: Tensor
     """The source S."""
@@ -32,13 +32,13 @@ class Task:
     """Steps of all layers together."""
     config: DreamConfig
     trust: Tensor | None = None
-    """(1, H, W) in [0, 1]: how far the warm start can be believed."""
+    """(1, H, W) in [0, 1]: reliability of the warm start."""
     mean_colour: Tensor | None = None
     """(3,): the mean of I − S that must not drift."""
 
 
 class Layer(Protocol):
-    """One stage of a canvas: parameters, and the image (3, h, w) that they stand for."""
+    """One stage of a canvas: parameters, and the image (3, h, w) that they represent."""
 
     level: int
     """Index of the layer, from 0, coarse to fine."""
@@ -50,13 +50,13 @@ class Layer(Protocol):
     """z: real, contiguous, of any shape; the optimizer moves it in place."""
 
     def image(self, parameters: Tensor) -> Tensor:
-        """The image (3, h, w) that `parameters` stand for, differentiable in them."""
+        """The image (3, h, w) that `parameters` represent, differentiable in them."""
 
     def scene(self, image: Tensor) -> Scene:
         """The scene of `image` (3, h, w), for terms."""
 
     def gradient(self, pixels: Tensor) -> Tensor:
-        """A gradient in the image's pixels, brought to the parameters: Aᵀ · `pixels`."""
+        """The gradient in the parameters, for a gradient in the image's pixels: Aᵀ · `pixels`."""
         leaf = self.parameters.detach().requires_grad_()
         with torch.enable_grad():
             image = self.image(leaf)
@@ -64,9 +64,9 @@ class Layer(Protocol):
         return gradient
 
     def settle(self) -> None:
-        """Bring the parameters, just moved, back to where the image keeps its limits.
+        """Correct the parameters after a step, in place, so that the image keeps its limits.
 
-        These are `hold`'s share of a step for trusted pixels, [0, 1], and the strength.
+        The limits are the share `hold` of a step for trusted pixels, [0, 1], and the strength.
         """
 
     def result(self, parameters: Tensor) -> Tensor:
@@ -74,16 +74,16 @@ class Layer(Protocol):
 
 
 Canvas = Callable[[Task], Iterable[Layer]]
-"""Gives the layers of one image, each made when the one before it is finished.
+"""A function that gives the layers of one image, each created after the one before is finished.
 
-Their steps add up to the task's.
+The sum of their steps is the number of steps of the task.
 """
 
 
 def constrain(image: Tensor, source: Tensor, strength: float, out: Tensor | None = None) -> Tensor:
-    """Clamp to [0, 1], then draw back to within an RMS distance of `strength` from `source`.
+    """Clamp to [0, 1], then limit the RMS distance from `source` to `strength`.
 
-    `out` takes the result, where given; it may be `image`.
+    The result is written to `out`, where given; `out` may be `image`.
     """
     difference = image.clamp(0, 1).sub_(source)
     share = (strength / rms(difference).clamp(min=1e-12)).clamp(max=1)
@@ -92,7 +92,7 @@ def constrain(image: Tensor, source: Tensor, strength: float, out: Tensor | None
 
 @dataclass(frozen=True)
 class Octave:
-    """The size at which a layer dreams, and its steps."""
+    """The size of a layer's image, and its number of steps."""
 
     level: int
     levels: int
@@ -109,7 +109,7 @@ def by_octaves(
 ) -> Iterator[AnyLayer]:
     """A layer for each octave of `size` (height, width) that has steps, coarse to fine.
 
-    `layer_at` is given the octave, the task and the image so far, at full size.
+    `layer_at(octave, task, image)` creates it from the image so far, at full size.
     """
     sizes = octave_sizes(*size, task.config.octaves, task.config.octave_scale)
     layer: AnyLayer | None = None
@@ -121,10 +121,10 @@ def by_octaves(
 
 
 class PixelLayer(Layer):
-    """A layer whose parameters are pixels, or what is added to them: Aᵀ is the identity."""
+    """A layer whose parameters are pixels or differences of pixels: Aᵀ is the identity."""
 
     def __init__(self, octave: Octave, parameters: Tensor, trust: Tensor | None, hold: float):
-        """Trusted pixels, `trust` (1, h, w), do not take the share `hold` of a step."""
+        """Hold back pixels by `trust` (1, h, w): trusted ones lose the share `hold` of a step."""
         self.level, self.levels, self.steps = octave.level, octave.levels, octave.steps
         self.parameters = parameters
         self._step_mask = None if trust is None or not hold else 1 - hold * trust
@@ -146,7 +146,7 @@ class PixelLayer(Layer):
 
 
 class OctaveLayer(PixelLayer):
-    """One octave's pixels; the image at full size gets what was added to them, `I + up(Δ)`."""
+    """One octave's pixels; their change Δ is added to the image at full size, `I + up(Δ)`."""
 
     def __init__(self, octave: Octave, task: Task, begun: Tensor) -> None:
         self._task, self._begun = task, begun
@@ -181,5 +181,5 @@ class OctaveLayer(PixelLayer):
 
 
 def octaves(task: Task) -> Iterator[OctaveLayer]:
-    """Pixels by octaves, `I = W + Σ_k up(Δ_k)`: one difference an octave, the coarse ones first."""
+    """Pixels by octaves, `I = W + Σ_k up(Δ_k)`: one difference for each octave, coarse first."""
     return by_octaves(task, (task.source.shape[1], task.source.shape[2]), OctaveLayer)

@@ -1,14 +1,14 @@
-"""Cutouts, which a guide sees of a frame: seeded windows, resampled with anti-aliasing.
+"""Cutouts, the parts of a frame that a guide sees: seeded windows, resampled with anti-aliasing.
 
 A window is `(left, top, right, bottom)` in fractions of the frame's width and height, so that one
 draw serves every octave and every guide of an ensemble; `left > right` mirrors it. Windows reach
-past the border, where the frame continues by reflection: windows that stay inside give the rim
-few and noisy gradients, and it looks burnt.
+past the border, where the frame is extended by reflection. If they stayed inside, the rim would
+get few and noisy gradients and look burnt.
 
 Resampling is linear and separable, `out = Y · image · Xᵀ`, with the triangle filter widened by
 the shrink factor (the usual anti-aliased bilinear) and the reflection folded into the matrices.
-On a GPU that is two batched products of fixed shape. On the CPU only what is not zero in them is
-multiplied, some twenty times less, all windows at once; so is the transpose.
+A GPU computes two batched products of fixed shape. The CPU multiplies only the nonzero entries,
+about a twentieth, for all windows at once. The same holds for the transpose.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class Kind:
     """Ranges from which windows of one kind are drawn."""
 
     whole: bool
-    """Whether sides are measured against the frame's longer side, else its shorter one."""
+    """Whether sides are relative to the frame's longer side; otherwise to its shorter side."""
     sides: tuple[float, float]
-    """Range of sides, over that side of the frame."""
+    """Range of a window's side, as a share of that side of the frame."""
     wander: float
-    """Range of the centre, over the frame's size, about its middle."""
+    """Range of a window's centre about the frame's middle, as a share of the frame's size."""
     overhang: float
     """Share of a window's side by which its centre may pass the end of that range."""
 
@@ -54,7 +54,7 @@ class Cutouts:
     windows: Tensor
     """(steps, N, 4): left, top, right, bottom in fractions of the frame's width and height."""
     order: Tensor
-    """(steps, N): which of the N noise fields each cutout gets."""
+    """(steps, N): index of the noise field of each cutout."""
     noise: dict[int, Tensor]
     """A guide's input size S → (N, 3, S, S)."""
 
@@ -79,7 +79,7 @@ def draw_cutouts(
     noise = {}
     for size in sorted(guide_sizes):
         field = scale * torch.randn(count, 3, size, size, generator=generator)
-        # As the CPU's cutouts lie in memory: the sum takes half the time.
+        # The memory format of the CPU's cutouts: adding the noise takes half the time.
         noise[size] = field.contiguous(memory_format=torch.channels_last)
     return Cutouts(windows, order, noise)
 
@@ -87,7 +87,7 @@ def draw_cutouts(
 def draw_windows(
     config: DreamConfig, steps: int, frame_size: tuple[int, int], generator: Generator
 ) -> Tensor:
-    """(steps, N, 4) windows, the configured shares of global, middle and local ones."""
+    """Windows (steps, N, 4), in the configured shares of global, middle and local ones."""
     height, width = frame_size
     extent = torch.tensor([width, height], dtype=torch.float32)
     kinds = [kind for kind, count in share_out(config) for _ in range(count)]
@@ -106,7 +106,7 @@ def draw_windows(
 
 
 def share_out(config: DreamConfig) -> list[tuple[Kind, int]]:
-    """Share `config.cutouts` out among the kinds: largest remainders, the sum exact."""
+    """Distribute `config.cutouts` over the kinds by largest remainders; the sum is exact."""
     shares = [config.global_share, config.middle_share, config.local_share]
     exact = [config.cutouts * share / sum(shares) for share in shares]
     counts = [math.floor(count) for count in exact]
@@ -131,10 +131,10 @@ def _per_window(
 
 
 def _spread(steps: int, count: int, generator: Generator) -> Tensor:
-    """(steps, N, 3) in [0, 1), each step's N points evenly spread.
+    """Points (steps, N, 3) in [0, 1); the N points of a step are evenly spread.
 
-    Roberts' R3 sequence under a random shift a step (Cranley & Patterson, 1976): less noise in
-    the gradient than independent points, at no cost.
+    This is Roberts' R3 sequence with a random shift for each step (Cranley & Patterson, 1976). It
+    gives less noise in the gradient than independent points, at no cost.
     """
     root = 1.2207440846057596  # of x⁴ = x + 1
     alpha = torch.tensor([root**-1, root**-2, root**-3])
@@ -143,10 +143,11 @@ def _spread(steps: int, count: int, generator: Generator) -> Tensor:
 
 
 def crop(image: Tensor, windows: Tensor, size: int) -> Tensor:
-    """Show `image` (3, H, W) through `windows` (N, 4; same device) as (N, 3, size, size).
+    """Cut `windows` (N, 4; same device) out of `image` (3, H, W), as (N, 3, size, size).
 
-    Differentiable in `image`. Off the CPU there is no host synchronisation, and all shapes
-    follow from those of the arguments; windows may be as wide as `GLOBAL` ones.
+    The result is differentiable in `image`. On a device other than the CPU there is no host
+    synchronisation, and all shapes follow from the shapes of the arguments. Windows may be at
+    most as wide as `GLOBAL` ones.
     """
     height, width = image.shape[1:]
     left, top, right, bottom = windows.to(image.dtype).unbind(1)
@@ -160,7 +161,7 @@ def crop(image: Tensor, windows: Tensor, size: int) -> Tensor:
 
 
 def whole_window(image: Tensor) -> Tensor:
-    """The one window (1, 4) that shows all of `image`; its shorter side is padded by reflection."""
+    """The window (1, 4) that shows all of `image`; the shorter side is padded by reflection."""
     height, width = image.shape[1:]
     half = max(height, width) / 2
     half_window = torch.tensor([half / width, half / height], device=image.device)
@@ -184,27 +185,27 @@ class Filters:
     """Pixels along this axis."""
 
     def dense(self) -> Tensor:
-        """Give the filters as N matrices, (N, S, length)."""
+        """The filters as N matrices, (N, S, length)."""
         matrix = self.weight.new_zeros(*self.index.shape[:2], self.length)
         return matrix.scatter_add_(2, self.index, self.weight)
 
     def sums(self, lines: Tensor) -> Sums:
-        """Give the filters as sums over lines; `lines` (N, S, taps) is the line of each pixel."""
-        used = self.weight != 0  # masked_select takes a fifth of the time of indexing by it
+        """The filters as sums over lines; `lines` (N, S, taps) is the line of each pixel."""
+        used = self.weight != 0  # masked_select is five times faster than a boolean index
         line, weight = (each.masked_select(used) for each in (lines, self.weight))
         return Sums(line, weight, used.sum(2).flatten())
 
 
 @dataclass(frozen=True)
 class Sums:
-    """J weighted sums of lines: a matrix (J, L) by what is not zero in it."""
+    """J weighted sums of lines: a sparse matrix (J, L), stored by its E nonzero entries."""
 
     line: Tensor
-    """(E,), all of the first sum, then all of the second, …"""
+    """(E,): the line of each entry; all entries of the first sum, then of the second, …"""
     weight: Tensor
-    """(E,)."""
+    """(E,): the weight of each entry."""
     counts: Tensor
-    """(J,): how many of them each sum has."""
+    """(J,): number of entries of each sum."""
 
     def of(self, lines: Tensor) -> Tensor:
         """The sums (J, C) of `lines` (L, C)."""
@@ -219,7 +220,10 @@ class Sums:
 
 
 def triangle_filters(starts: Tensor, ends: Tensor, length: int, size: int, taps: int) -> Filters:
-    """Anti-aliased bilinear resampling of `[start, end)` (N each, in pixels) to `size` samples."""
+    """Filters that resample `[start, end)` (N each, in pixels) to `size` samples.
+
+    Anti-aliased bilinear, with `taps` weights for each sample.
+    """
     scale = (ends - starts)[:, None] / size
     samples = torch.arange(size, device=starts.device)
     centre = starts[:, None] + (samples + 0.5) * scale - 0.5  # (N, S)
@@ -237,11 +241,12 @@ def _reflect(index: Tensor, length: int) -> Tensor:
 
 
 class _Banded(torch.autograd.Function):
-    """`resample` by sums of lines: columns of the frame first, then rows of what they give.
+    """`resample` by sums of lines: first over columns of the frame, then over rows of the result.
 
-    A line holds all that moves together, so that each sum runs along contiguous memory: first a
-    column of all channels (W lines of 3·H), then a row of one window (N·H lines of S·3). What is
-    transposed between them has three axes: at matrices torch is up to three times slower.
+    A line holds all values with the same weight, so that each sum runs along contiguous memory:
+    first a column of all channels (W lines of 3·H), then a row of one window (N·H lines of S·3).
+    The tensor transposed between them has three axes, because torch transposes matrices up to
+    three times slower.
     """
 
     @staticmethod
@@ -269,7 +274,7 @@ class _Banded(torch.autograd.Function):
 
 
 def _copy(target: Tensor, source: Tensor, dim: int) -> None:
-    """Into a tensor of another layout, in strips that the processor's cache holds."""
+    """Copy into a tensor of another layout, in strips that fit the processor's cache."""
     for begin in range(0, source.shape[dim], 256):
         strip = dim, begin, min(256, source.shape[dim] - begin)
         target.narrow(*strip).copy_(source.narrow(*strip))

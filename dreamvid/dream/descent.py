@@ -1,4 +1,4 @@
-"""Gradient descent on one image, whatever canvas it is painted on."""
+"""Gradient descent on one image, represented by any canvas."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dreamvid.errors import GradientError
 
 @dataclass(frozen=True)
 class Step:
-    """One finished gradient step, as `on_step` is told of it."""
+    """One finished gradient step, the argument of `on_step`."""
 
     index: int
     """Index of the step, from 0, over all levels of the frame."""
@@ -36,7 +36,7 @@ class Step:
 
     @cached_property
     def image(self) -> Tensor:
-        """The frame so far, at full size: (3, H, W) in [0, 1]. Made when first asked for."""
+        """The frame so far, at full size: (3, H, W) in [0, 1]. Computed at the first access."""
         return self.look()
 
 
@@ -44,7 +44,7 @@ OnStep = Callable[[Step], None]
 
 
 def frame_generator(seed: int, index: int) -> Generator:
-    """The generator of frame `index`: independent of what ran before it and of the device."""
+    """The generator of frame `index`; independent of earlier frames and of the device."""
     state = np.random.SeedSequence((seed, index)).generate_state(1, np.uint64)[0]
     return Generator("cpu").manual_seed(int(state) >> 1)
 
@@ -63,17 +63,17 @@ def descend(
     terms: Sequence[Term] | None = None,
     on_step: OnStep | None = None,
 ) -> Tensor:
-    """Change `source` until it means what the objectives ask.
+    """Change `source` to match the objectives.
 
-    Images are (3, H, W) in [0, 1] on one device. `start` is the warm start W (the source where
-    absent), `trust` (1, H, W) says where it can be believed, and `mean_colour` (3,) is that of
-    `I − source`, which `config.colour_drift` keeps; `steps` overrides `config.steps`, `terms`
-    those of the config, and `generator` the one of frame 0. `canvas` says what is optimised. With
-    no steps the result is W itself; otherwise its RMS distance from the source is at most
-    `config.strength`.
+    Images are (3, H, W) in [0, 1] on one device. `start` is the warm start W (default: the
+    source), and `trust` (1, H, W) in [0, 1] is its reliability. `mean_colour` (3,) is the mean of
+    `I − source` that `config.colour_drift` keeps. `steps` overrides `config.steps`, `terms` the
+    terms of the config, and `generator` the generator of frame 0. `canvas` selects the parameters
+    to optimise. Without steps the result is W itself; otherwise its RMS distance from the source
+    is at most `config.strength`.
 
-    Raises GradientError where a guide's gradient is not finite, or zero at every step though there
-    is something to gain.
+    Raises GradientError where a guide's gradient is not finite, or is zero at every step although
+    the loss could still fall.
     """
     generator = frame_generator(config.seed, 0) if generator is None else generator
     start = source if start is None else start
@@ -110,10 +110,11 @@ def optimize(
     config: DreamConfig,
     check: GradientCheck,
 ) -> Iterator[tuple[AnyLayer, Tensor]]:
-    """Optimise the parameters of layer after layer, in place.
+    """Optimise the parameters of one layer after the other, in place.
 
-    Yields the layer and the guides' losses (G,) before it, after each step. `guidance` is given a
-    layer and how many steps were made before it. Raises GradientError as `check` says.
+    After each step, yields the layer and the guides' losses (G,) before the step.
+    `guidance(layer, count)` gives the guidance of a layer that has `count` steps before it. Raises
+    GradientError as `check` does.
     """
     done = 0
     for layer in layers:
@@ -152,9 +153,9 @@ def _pixel_gradient(
 
 
 def _to_parameters(pixels: Tensor, layer: Layer, config: DreamConfig) -> Tensor:
-    """The gradient of the layer's parameters for that of its pixels, of the same RMS.
+    """The gradient in the layer's parameters, scaled to the RMS of the gradient in its pixels.
 
-    A canvas may change its scale, which the rate and Adam's ε are measured against.
+    A canvas may change the gradient's scale, but the rate and Adam's ε are relative to it.
     """
     gradient = layer.gradient(pixels)
     if gradient is pixels or not config.normalize_gradient:
@@ -163,14 +164,14 @@ def _to_parameters(pixels: Tensor, layer: Layer, config: DreamConfig) -> Tensor:
 
 
 class GradientCheck:
-    """Checks that gradients lead anywhere: noted at each step, looked at once an image.
+    """Check that gradients are finite and not all zero: noted at each step, read once an image.
 
-    Noted on the device, because a look waits for it. No gradient is no failure where there is
-    nothing to gain: a negative repels only until it is unrelated.
+    Notes stay on the device, because reading a value waits for it. A zero gradient is allowed
+    where the loss is 0: a negative repels only until the image is unrelated to it.
     """
 
     def __init__(self, compares: bool) -> None:
-        """Where an objective `compares`, there is something to gain whatever its loss."""
+        """Set whether an objective `compares`: its loss can fall further from any value."""
         self._compares = compares
         self._peaks: list[Tensor] = []
         self._losses: list[Tensor] = []

@@ -9,11 +9,11 @@ from torch import Tensor
 
 
 def rms(image: Tensor) -> Tensor:
-    """Root mean square, a scalar; row by row, since torch's one long sum loses digits at 4K."""
+    """Root mean square, a scalar; summed by rows, because one long sum loses digits at 4K."""
     norm: Tensor = torch.linalg.vector_norm(torch.linalg.vector_norm(image, dim=-1))
     return norm / math.sqrt(image.numel())
 
 
 def unit_rms(gradient: Tensor) -> Tensor:
-    """Scaled to a root mean square of 1; an all-zero gradient stays zero."""
+    """The gradient scaled to a root mean square of 1; an all-zero gradient stays zero."""
     return gradient / rms(gradient).clamp(min=1e-20)

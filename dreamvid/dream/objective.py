@@ -1,4 +1,4 @@
-"""Objectives: what an image must mean, judged by its cutouts."""
+"""Objectives: losses of an image's meaning, computed from its cutouts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dreamvid.dream.norms import unit_rms
 class Objective(Protocol):
     """A scalar loss of an image's cutouts; lower is better.
 
-    A mean over the cutouts. Where it does not compare, a loss of 0 leaves nothing to gain.
+    The loss is a mean over the cutouts. If the objective does not compare, 0 is the lowest loss.
     """
 
     size: int
@@ -25,7 +25,10 @@ class Objective(Protocol):
     """Whether the loss needs the source's cutouts too."""
 
     def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
-        """(N, 3, size, size) in about [0, 1], twice → scalar, differentiable in the first."""
+        """The loss, a scalar, differentiable in `cutouts`.
+
+        Both arguments are (N, 3, size, size), in about [0, 1].
+        """
 
 
 def guide_gradient(
@@ -38,8 +41,8 @@ def guide_gradient(
 ) -> tuple[Tensor, Tensor]:
     """The gradient (3, H, W) of the objectives in `image`, and the loss of each (G,).
 
-    Each gradient is brought to unit RMS, so that none of an ensemble drowns the others, and so is
-    their sum, so that the weights of the terms mean the same for every guide and size.
+    Each gradient is scaled to unit RMS, so that no guide of an ensemble dominates the others. Their
+    sum is scaled too, so that the weights of the terms mean the same for every guide and size.
     """
     gradients, losses = [], []
     for objective in objectives:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SMALLEST_SIDE = 32
-"""Octaves whose shorter side would be smaller are left out: the guide sees only blur there."""
+"""Shortest side of an octave in pixels; smaller ones are left out, as a guide sees only blur."""
 
 
 def octave_sizes(height: int, width: int, octaves: int, scale: float) -> list[tuple[int, int]]:
@@ -21,7 +21,7 @@ def octave_sizes(height: int, width: int, octaves: int, scale: float) -> list[tu
 
 
 def split_steps(steps: int, octaves: int) -> list[int]:
-    """Steps for each octave, even, what is left over going to the finer ones."""
+    """Number of steps for each octave: equal shares, the remainder goes to the finer octaves."""
     return [(steps + level) // octaves for level in range(octaves)]
 
 

@@ -1,9 +1,9 @@
-"""Terms: losses of an image beside its meaning, for how it may look and move.
+"""Terms: losses of an image that do not depend on its meaning, but on its look and motion.
 
-All losses are means, so that their weights survive a change of size. Those here are quadratic:
-their gradients stand in closed form, which costs a quarter of differentiating them. A term's
-gradient is added times the image's number of values: the guide's gradient has unit RMS at any
-size, while that of a mean shrinks with the number of values.
+All losses are means, so that their weights mean the same at every size. The terms here are
+quadratic and have gradients in closed form, at a quarter of the cost of autograd. A term's gradient
+is multiplied by the image's number of values: the guide's gradient has unit RMS at any size, but
+the gradient of a mean shrinks with the number of values.
 """
 
 from __future__ import annotations
@@ -23,50 +23,50 @@ from dreamvid.config import DreamConfig
 EDGE = 0.03
 """Gradient of the blurred source, per pixel in [0, 1] units, at which the detail mask is 1/2."""
 BLUR_SIGMA = 1.5
-"""Blur in pixels before edges are looked for: noise goes, edges stay."""
+"""Standard deviation in pixels of the blur before edge detection; it removes noise, not edges."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """All that a term may need beside the image; every tensor has the image's size."""
+    """The inputs of a term, apart from the image; every tensor has the image's size."""
 
     image: Tensor
-    """(3, h, w), the image that this scene was made for."""
+    """(3, h, w): the image of this scene."""
     source: Tensor
-    """(3, h, w)."""
+    """(3, h, w): the source."""
     start: Tensor
     """(3, h, w): the warm start."""
     mask: Tensor
     """(1, h, w): the source's `detail_mask`."""
     trust: Tensor | None = None
-    """(1, h, w) in [0, 1]: how far the warm start can be believed; None without one."""
+    """(1, h, w) in [0, 1]: reliability of the warm start; None without a warm start."""
     mean_colour: Tensor | None = None
     """(3,): the mean of `image − source` over the shot so far; None at its beginning."""
     mask_around: Tensor | None = None
-    """(1, h + 2, w + 2): the mask of a seamless image, whose opposite borders join, continued by
-    one pixel around; None where the image ends at its borders."""
+    """(1, h + 2, w + 2): the mask of a seamless image, whose opposite borders join, extended by
+    one pixel on each side; None for an image that ends at its borders."""
     origin: Tensor | None = None
-    """(3, h, w): the image in which nothing is dreamed yet; None for the source."""
+    """(3, h, w): the image before dreaming; None for the source."""
     difference: Tensor | None = None
-    """(3, h, w): `image − origin`, where the canvas has it at hand."""
+    """(3, h, w): `image − origin`, where the canvas already has it."""
 
     @cached_property
     def dreamed(self) -> Tensor:
-        """The dreamed difference, (3, h, w): the image less its origin.
+        """The dreamed difference (3, h, w): the image minus its origin.
 
-        Computed when a term first asks for it, and shared by all of them.
+        It is computed when a term first uses it, and shared by all terms.
         """
         if self.difference is not None:
             return self.difference
         return self.image - (self.source if self.origin is None else self.origin)
 
     def showing(self, image: Tensor, difference: Tensor | None = None) -> Scene:
-        """Give the scene of another `image` (3, h, w)."""
+        """The same scene with another `image` (3, h, w)."""
         return replace(self, image=image, difference=difference)
 
 
 class Term(Protocol):
-    """A loss of the image. Autograd finds its gradient, unless it is a `ClosedFormTerm`."""
+    """A loss of the image. Autograd computes its gradient, unless it is a `ClosedFormTerm`."""
 
     def __call__(self, image: Tensor, scene: Scene) -> Tensor:
         """The weighted loss, a scalar mean; `image` is `scene.image`, (3, h, w)."""
@@ -74,14 +74,14 @@ class Term(Protocol):
 
 @runtime_checkable
 class ClosedFormTerm(Term, Protocol):
-    """A term that knows its gradient."""
+    """A term with a gradient in closed form."""
 
     def add_gradient(self, gradient: Tensor, image: Tensor, scene: Scene) -> None:
         """Add the loss's gradient in `image`, times its number of values, in place."""
 
 
 def terms_of(config: DreamConfig) -> list[Term]:
-    """The terms that `config` gives a weight."""
+    """The terms whose weight in `config` is not 0."""
     terms: list[tuple[float, Term]] = [
         (config.tv, TotalVariation(config.tv, config.tv_of)),
         (config.steady, Steadiness(config.steady)),
@@ -112,7 +112,7 @@ def differentiated(term: Term, image: Tensor, scene: Scene) -> Tensor:
 
 @dataclass(frozen=True)
 class TotalVariation:
-    """Masked total variation, `weight · mean(M · |∇I|²)`: smooths the image or what was dreamed."""
+    """Masked total variation, `weight · mean(M · |∇I|²)`: smooths image or dreamed difference."""
 
     weight: float
     of: Literal["image", "difference"]
@@ -127,7 +127,7 @@ class TotalVariation:
         return self.weight * (down.sum() + across.sum()) / around.numel()
 
     def add_gradient(self, gradient: Tensor, image: Tensor, scene: Scene) -> None:
-        """Add the gradient in closed form; a seamless image's mean is over it and its rim."""
+        """Add the gradient in closed form; the mean of a seamless image includes its rim."""
         smoothed = self._smoothed(image, scene)
         if scene.mask_around is None:
             add_variation_gradient(gradient, smoothed, scene.mask, self.weight)
@@ -144,9 +144,9 @@ class TotalVariation:
 
 @dataclass(frozen=True)
 class Steadiness:
-    """`weight · mean(C · (I − W)²)`: holds the image I to its warm start W, where trust C is high.
+    """`weight · mean(C · (I − W)²)`: keeps the image I near its warm start W where trust C is high.
 
-    0 without trust.
+    The loss is 0 without trust.
     """
 
     weight: float
@@ -164,9 +164,9 @@ class Steadiness:
 
 @dataclass(frozen=True)
 class ColourDrift:
-    """`weight · mean_c (mean(D)_c − t_c)²`: keeps the mean colour of what was dreamed, D, at t.
+    """`weight · mean_c (mean(D)_c − t_c)²`: keeps the mean colour of the dreamed difference D at t.
 
-    Measured against the source frame, whose own colours may change as they like. 0 without a
+    D is relative to the source frame, whose own colours may change freely. The loss is 0 without a
     mean colour.
     """
 
@@ -185,10 +185,11 @@ class ColourDrift:
 
 
 def detail_mask(source: Tensor) -> Tensor:
-    """Where `source` (3, H, W) may be smoothed: (1, H, W) in (0, 1], low at its edges.
+    """Smoothing mask of `source` (3, H, W): (1, H, W) in (0, 1], low at its edges.
 
-    Perona & Malik's conductance `1 / (1 + |∇G|²/κ²)` (1990) of the blurred source G, over the
-    strongest colour channel. Noise averages out in G and is smoothed; edges survive and are kept.
+    This is Perona & Malik's conductance `1 / (1 + |∇G|²/κ²)` (1990) of the blurred source G, for
+    the strongest colour channel. The blur removes noise from G, so that noise is smoothed; edges
+    remain in G and are kept.
     """
     blurred = _blur(source)
     down = F.pad(blurred[:, 1:] - blurred[:, :-1], (0, 0, 0, 1))
@@ -216,14 +217,14 @@ def add_variation_gradient(gradient: Tensor, image: Tensor, mask: Tensor, weight
 
 
 def _continued(image: Tensor) -> Tensor:
-    """A seamless (C, H, W), continued by one pixel around: (C, H + 2, W + 2)."""
+    """A seamless image (C, H, W), extended by one pixel on each side: (C, H + 2, W + 2)."""
     return F.pad(image[None], (1, 1, 1, 1), mode="circular")[0]
 
 
 def _blur(image: Tensor) -> Tensor:
     """Gaussian blur of (C, H, W), borders replicated.
 
-    A sum of shifted copies: on the CPU ten times faster than a convolution of one channel.
+    It sums shifted copies, which is ten times faster on the CPU than a one-channel convolution.
     """
     radius = round(3 * BLUR_SIGMA)
     weights = [

@@ -1,1 +1,1 @@
-"""CLIP as a guide: loading, image tower, and prompts as objectives. Only here is open_clip used."""
+"""CLIP as a guide: loading, image tower, prompts as objectives. The only user of open_clip."""

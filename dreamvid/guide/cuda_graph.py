@@ -1,7 +1,7 @@
 """A guide's forward and backward pass on a CUDA device, each captured once as a CUDA graph.
 
-Replaying a graph takes one launch. A small tower's hundreds of kernels, launched one by one, take
-the host longer than they take the device.
+Replaying a graph takes one launch. Without it, the host launches the hundreds of kernels of a
+small tower one by one, which takes longer than the device needs to run them.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class GraphedFunction:
     """`function`, differentiable in its one tensor, replayed once its input's shape repeats.
 
     One capture is kept at a time, because it holds the memory of a whole pass. Where capturing
-    fails, `function` itself is called: slower, with the same result. The next replay overwrites the
-    result of the last, so differentiate it first. Without gradients nothing is captured.
+    fails, `function` itself is called: slower, with the same result. Each replay overwrites the
+    result of the last one, so differentiate that first. Without gradients nothing is captured.
     """
 
     def __init__(self, function: Function, capture: Callable[[Function, Tensor], Function]) -> None:

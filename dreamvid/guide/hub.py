@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 PATIENCE_S = 5.0
-"""Seconds that the hub has for its first answer."""
+"""Longest time in seconds to wait for the hub's first answer."""
 
 
 class HubUnreachableError(Exception):
@@ -39,7 +39,7 @@ def require_hub() -> None:
 
 
 def hub_answers() -> bool:
-    """Whether the hub can be reached: one request, where the hub's client retries for a minute."""
+    """Whether the hub can be reached: one request, because its client would retry for a minute."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:

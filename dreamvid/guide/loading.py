@@ -1,4 +1,4 @@
-"""CLIP models loaded by open_clip, and why one cannot be loaded."""
+"""CLIP models loaded by open_clip, and error messages for those that cannot be loaded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONFIG_FILE = "open_clip_config.json"
 WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 """open_clip's names for the weights in a repository of the hub, the preferred one first."""
 LIBRARIES = frozenset({"open_clip", "timm", "huggingface_hub", "transformers"})
-"""Packages whose log says nothing that a GuideError does not say."""
+"""Packages whose log adds nothing to the message of a GuideError."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Clip:
 def load_clip(text: str, device: torch.device, precision: str = "float32") -> Clip:
     """Load the guide with this name, and download its weights where they are not cached.
 
-    `precision` is that of its image tower, as in `GuideConfig`.
+    `precision` is the precision of its image tower, as in `GuideConfig`.
 
     Raises GuideError, one line, where the guide does not exist or its weights are not available.
     """
@@ -130,9 +130,10 @@ def _text_tower_override(text_config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _hub_tokenizer(name: str, text_config: dict[str, Any]) -> Any:
-    """A tokenizer of `transformers`, which knows best which files it needs: the cached ones first.
+    """A tokenizer of `transformers`, from cached files if possible.
 
-    Built as `open_clip.get_tokenizer` builds it, which would ask the hub for the model's config.
+    `transformers` itself looks for its files, because only it knows which ones it needs. The
+    result is that of `open_clip.get_tokenizer`, which would ask the hub for the model's config.
     """
     from open_clip.tokenizer import HFTokenizer
 
@@ -205,7 +206,7 @@ def quiet_libraries() -> Iterator[None]:
         is_theirs = not LIBRARIES.isdisjoint(Path(record.pathname).parts)
         return record.thread != thread or not is_theirs
 
-    # A filter sees what its own logger is asked to log, and nothing of the loggers below it.
+    # A filter sees only the records of its own logger, not those of its child loggers.
     names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in LIBRARIES]
     loggers = [logging.root, *map(logging.getLogger, names)]
     for logger in loggers:

@@ -1,4 +1,4 @@
-"""Gradients accumulated over microbatches of cutouts, where all at once exceed the memory."""
+"""Gradients accumulated over microbatches of cutouts that do not fit the memory together."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Microbatches:
     def __init__(
         self, whole: Objective, microbatch_size: MicrobatchSize, memory: Memory | None = None
     ) -> None:
-        """`memory` is by default that of the cutouts' device, if CUDA; others are not measured."""
+        """Measure `memory`, by default the cutouts' CUDA device; other devices are not measured."""
         self.size, self.compares = whole.size, whole.compares
         self.whole, self.microbatch_size, self._memory = whole, microbatch_size, memory
 

@@ -1,4 +1,4 @@
-"""Objectives for whole films, and the one that CLIP and prompts make."""
+"""Objectives for whole films, and the objective of a CLIP model and prompts."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ class FilmObjective(Objective, Protocol):
     def at(self, prompt_weights: PromptWeights) -> FilmObjective:
         """The objective at one moment; called for every frame, so it must be quick.
 
-        By default the objective itself, the same at all times.
+        The default is the objective itself at all times.
         """
         return self
 
     def similarities(self, images: Sequence[Tensor]) -> Tensor:
-        """Scores (K,) of K whole images (3, H, W): reported only, on any scale, higher is better.
+        """Scores (K,) of K whole images (3, H, W), for reports: on any scale, higher is better.
 
-        Images are in [0, 1] and may differ in size. No gradient is asked for.
+        Images are in [0, 1] and may differ in size. No gradient is needed.
         """
         raise NotImplementedError
 
 
 class Unprompted(FilmObjective):
-    """A plain `Objective` as one that guides a film: the same at all times.
+    """A plain `Objective` that guides a film: the same at all times.
 
-    Its score of an image is minus its loss of the whole image, compared with itself where it
-    compares.
+    The score of an image is minus the loss of the whole image. An objective that compares gets
+    the image itself as its source.
     """
 
     def __init__(self, objective: Objective) -> None:
@@ -62,7 +62,7 @@ class Unprompted(FilmObjective):
 
 
 def as_film_objective(objective: Objective) -> FilmObjective:
-    """The objective itself where it can guide a film, else wrapped so that it can."""
+    """The objective itself if it can guide a film, otherwise a wrapper that can."""
     can_guide = hasattr(objective, "at") and hasattr(objective, "similarities")
     return cast("FilmObjective", objective) if can_guide else Unprompted(objective)
 
@@ -76,9 +76,9 @@ class Targets:
     repel: Tensor
     repel_weights: Tensor
     directions: Tensor
-    """normalise(T_B − T_A)."""
+    """Unit vectors normalise(T_B − T_A), one for each direction."""
     ends: Tensor
-    """T_B of each direction: what similarities are measured to."""
+    """T_B of each direction; similarities are measured to these features."""
     direction_weights: Tensor
     scenes: Tensor
     """Texts that follow one another in time, (S, D); unused until `at` mixes two of them."""

@@ -1,4 +1,4 @@
-"""A guide's image tower, and whole pictures shown to it."""
+"""A guide's image tower, and the features of whole pictures."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ImageTower(nn.Module):
         return unit
 
     def _features(self, normalised: Tensor) -> Tensor:
-        """Features (N, D) of any length and precision."""
+        """Features (N, D), not normalised, in any precision."""
         with self._autocast(normalised.device.type):
             features = self.visual(normalised)
         if isinstance(features, tuple):  # CoCa: pooled features and tokens

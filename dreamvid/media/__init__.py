@@ -1,4 +1,4 @@
-"""Frames and sound in and out of files. The only package that imports av."""
+"""Reading and writing of frames and sound. The only package that imports av."""
 
 from dreamvid.media.colour import ColourTags
 from dreamvid.media.files import check_output

@@ -1,4 +1,4 @@
-"""Base classes for `with`: close at the end, or give up where something fails."""
+"""Base classes for `with`: close at the end, or abort on an exception."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Self
 
 
 class Closes(ABC):
-    """An open thing; leaving the `with` block closes it."""
+    """An open resource; leaving the `with` block closes it."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of it."""
+        """Release the resource."""
 
     def __enter__(self) -> Self:
         return self
@@ -27,11 +27,11 @@ class Closes(ABC):
 
 
 class Finishes(Closes):
-    """A result in the making; leaving the `with` block by an exception gives it up."""
+    """A result being written; leaving the `with` block by an exception aborts it."""
 
     @abstractmethod
     def abort(self) -> None:
-        """Give up and leave nothing behind."""
+        """Stop and remove everything written so far."""
 
     def __exit__(
         self,

@@ -1,8 +1,8 @@
 """Conversion between FFmpeg's frames and tensors: matrix, range, depth and orientation.
 
-swscale is asked only for what it does exactly, changing the size and the chroma's resolution.
-Its own change of matrix is 8-bit work (up to 4 of 1023 off for 10 bits, and 2 of 255 after a
-round trip in full range), so the matrix is applied here, in float32.
+swscale is used only for conversions that it does exactly: of the size and the chroma's resolution.
+It converts the matrix in 8 bits (errors up to 4 of 1023 for 10 bits, and 2 of 255 after a round
+trip in full range), so the matrix is applied here, in float32.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ _LUMA_WEIGHTS = {  # by FFmpeg's AVColorSpace: Kr and Kb
     10: (0.2627, 0.0593),
 }
 _CENTRED = {"flv1", "h263", "mjpeg", "mpeg1video", "vp8", "webp"}
-"""Codecs with their chroma samples amid the pixels; with others they are on the left."""
+"""Codecs with chroma samples at the centre of the pixels; other codecs have them on the left."""
 _LEFT_UNSAID = {
     *("av1", "cfhd", "dnxhd", "ffv1", "ffvhuff", "huffyuv", "magicyuv", "prores", "rawvideo"),
     *("utvideo", "v210", "vp9"),
 }
-"""Codecs with left chroma whose decoders do not say so; swscale would assume the middle."""
+"""Codecs with left chroma whose decoders do not mark it; swscale would assume the centre."""
 _DISPLAY_MATRIX = 6
 _SIDE_DATA_KINDS = range(48)
-"""FFmpeg's numbers of the kinds of side data, and some to spare."""
+"""FFmpeg's numbers of the kinds of side data; larger than needed, for later versions."""
 _SCALING = (
     Interpolation.BICUBIC
     | Interpolation.ACCURATE_RND
@@ -84,8 +84,8 @@ def tags_of(frame: av.VideoFrame) -> ColourTags:
 def refuse_hdr(tags: ColourTags, path: Path) -> None:
     """Raise MediaError for pictures in high dynamic range.
 
-    Guides, flow and the strength of a dream are made for SDR code values; PQ's and HLG's mean
-    other brightnesses, and a dream on them would be silently wrong.
+    Guides, flow and the strength of a dream assume SDR code values. Code values of PQ and HLG mean
+    other brightnesses, and a dream on them would be wrong without an error.
     """
     if tags.transfer in _HDR:
         raise MediaError(
@@ -97,8 +97,8 @@ def refuse_hdr(tags: ColourTags, path: Path) -> None:
 def tags_for(tags: ColourTags, pix_fmt: str, height: int) -> ColourTags:
     """The tags to write with pictures of `pix_fmt`, for a source tagged `tags`.
 
-    The same, except where the format leaves no choice: R'G'B' has no matrix, yuvj is full range.
-    Where only the source is R'G'B', it is coded by the usual matrix for its height, and says so.
+    They are those of the source, except where the format leaves no choice: R'G'B' has no matrix,
+    yuvj is full range. Where only the source is R'G'B', the tag is the usual matrix for `height`.
     """
     if av.VideoFormat(pix_fmt).is_rgb:
         return replace(tags, matrix=RGB_MATRIX, range=FULL_RANGE)
@@ -109,7 +109,7 @@ def tags_for(tags: ColourTags, pix_fmt: str, height: int) -> ColourTags:
 
 
 def bit_depth(pix_fmt: str) -> int:
-    """Bits to work with, 8 to 16; FLOAT_DEPTH for R'G'B' in floating point (grey makes do)."""
+    """Bits of the working format, 8 to 16; FLOAT_DEPTH for R'G'B' (not grey) in floating point."""
     form = av.VideoFormat(pix_fmt)
     if "f16" in pix_fmt or "f32" in pix_fmt:
         return FLOAT_DEPTH if form.is_rgb else 16
@@ -123,7 +123,7 @@ def has_alpha(pix_fmt: str) -> bool:
 
 @dataclass(frozen=True)
 class Orientation:
-    """The way from a coded picture to the displayed one: transposed first, then mirrored."""
+    """The change from a coded picture to the displayed one: first transposed, then mirrored."""
 
     transposed: bool = False
     mirrored_x: bool = False
@@ -131,7 +131,7 @@ class Orientation:
 
     @property
     def rotation(self) -> int:
-        """Degrees clockwise, of 0, 90, 180 and 270; a mirror image counts as its rotation."""
+        """Rotation clockwise: 0, 90, 180 or 270 degrees; mirroring is ignored."""
         if self.transposed:
             return 90 if self.mirrored_x else 270
         return 180 if self.mirrored_y else 0
@@ -140,7 +140,7 @@ class Orientation:
 def is_transparent(frame: av.VideoFrame) -> bool:
     """Whether a stream that begins with this picture has alpha.
 
-    GIF's decoder always gives alpha; there, the first picture must use it.
+    The decoder of GIF always gives alpha, so for GIF the first picture must use it.
     """
     if not has_alpha(frame.format.name):
         return False
@@ -151,11 +151,11 @@ def is_transparent(frame: av.VideoFrame) -> bool:
 
 
 class Converter:
-    """Turns the pictures of one stream into tensors and back; keeps swscale's state.
+    """Conversion of one stream's pictures to tensors and back; keeps swscale's state.
 
     `codec` is FFmpeg's name of the stream's codec, which decides where 4:2:0 and 4:2:2 have their
-    chroma samples: half a pixel lies between the two customs. `turned` is how its pictures are
-    to be turned for display.
+    chroma samples: the two conventions differ by half a pixel. `turned` is the orientation of its
+    pictures for display.
     """
 
     def __init__(self, codec: str, turned: Orientation | None = None) -> None:
@@ -167,7 +167,7 @@ class Converter:
         """A decoded picture as float32 (3, H, W), R'G'B' as coded, in [0, 1], without alpha.
 
         `size` is (width, height) as coded, before the orientation is applied. Raises MediaError
-        for a colour matrix that is none of the known ones.
+        for an unknown colour matrix.
         """
         depth = bit_depth(frame.format.name)
         rgb = frame.format.is_rgb
@@ -198,9 +198,9 @@ class Converter:
     def to_frame(
         self, image: Tensor, pix_fmt: str, tags: ColourTags, alpha: Tensor | None = None
     ) -> av.VideoFrame:
-        """float32 (3, H, W), R'G'B' in [0, 1], as a picture in `pix_fmt`, coded as `tags` say.
+        """The picture in `pix_fmt`, coded by `tags`, of float32 (3, H, W), R'G'B' in [0, 1].
 
-        `alpha` is (1, H, W) in [0, 1]; a format that has it is opaque without.
+        `alpha` is (1, H, W) in [0, 1]; without it, a format with alpha is opaque.
         """
         import torch
 
@@ -234,8 +234,8 @@ class Converter:
             height=height,
             format=pix_fmt,
             interpolation=_SCALING,
-            # Alike on both sides, so that swscale leaves the values alone, grey and yuvj
-            # included, and does not stumble over a tag that it does not know.
+            # Equal on both sides, so that swscale does not change the values, even of grey and
+            # yuvj, and does not fail on a tag that it does not know.
             src_colorspace=Colorspace.ITU709,
             dst_colorspace=Colorspace.ITU709,
             src_color_range=ColorRange.JPEG,
@@ -243,7 +243,7 @@ class Converter:
         )
 
     def _left_sited(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """The same picture, marked as having its chroma on the left; only a filter can do that."""
+        """The same picture, marked as having its chroma on the left, which only a filter can do."""
         key = (frame.width, frame.height, frame.format.name)
         if self._siting is None or self._siting[0] != key:
             self._siting = key, filter_graph(frame, ("setparams", "chroma_location=left"))
@@ -253,7 +253,7 @@ class Converter:
 
 
 def filter_graph(frame: av.VideoFrame, *filters: tuple[str, str]) -> Graph:
-    """FFmpeg's filters (name, arguments) one after another, for pictures like `frame`."""
+    """A chain of FFmpeg's filters (name, arguments), for pictures like `frame`."""
     graph = Graph()
     graph.threads = 1
     last = graph.add_buffer(
@@ -270,7 +270,7 @@ def filter_graph(frame: av.VideoFrame, *filters: tuple[str, str]) -> Graph:
 def luma_weights(matrix: int, height: int) -> tuple[float, float]:
     """The weights Kr and Kb of a matrix.
 
-    Unspecified means BT.709 from 720 coded rows on and BT.601 below, both ways.
+    Unspecified means BT.709 from 720 coded rows on and BT.601 below, for reading and writing.
 
     Raises MediaError for a matrix that is not of this kind (YCgCo, ICtCp).
     """
@@ -333,7 +333,7 @@ def _rows(matrix: NDArray[np.float64]) -> _Matrix:
 
 
 def _mix(planes: Tensor, matrix: _Matrix, offsets: tuple[float, ...]) -> Tensor:
-    """matrix @ planes + offsets for (3, H, W), in float32 whatever precision matmul is set to."""
+    """`matrix @ planes + offsets` for (3, H, W), in float32 at any precision setting of matmul."""
     mixed = planes.new_empty(planes.shape)
     for target, row, offset in zip(mixed, matrix, offsets, strict=True):
         target.copy_(planes[0]).mul_(row[0])
@@ -352,7 +352,7 @@ def _read_planes(frame: av.VideoFrame) -> Tensor:
 
 
 def _write_planes(planes: Tensor, pix_fmt: str) -> av.VideoFrame:
-    """(3 or 4, H, W) code values, rounded, as a picture of a planar 4:4:4 format."""
+    """A picture in a planar 4:4:4 format of code values (3 or 4, H, W), which are rounded."""
     import torch
 
     _, height, width = planes.shape
@@ -367,7 +367,7 @@ def _write_planes(planes: Tensor, pix_fmt: str) -> av.VideoFrame:
 
 
 def _view(frame: av.VideoFrame, index: int) -> NDArray[np.generic]:
-    """One plane, without the padding of its rows; writes go through."""
+    """View of one plane, without the padding of its rows; writes change the frame."""
     name = frame.format.name
     kind = "<f4" if "f32" in name else "u1" if bit_depth(name) == 8 else "<u2"
     plane = frame.planes[index]
@@ -380,7 +380,7 @@ def orientation(frame: av.VideoFrame) -> Orientation:
     """The orientation in the display matrix of a film's frame, to the nearest quarter turn.
 
     Call it once a stream, not for every frame: PyAV's side data and their frame refer to each
-    other, so that such frames fill memory until the garbage collector runs.
+    other, so that such frames stay in memory until the garbage collector runs.
     """
     matrix = _display_matrix(frame)
     if matrix is None:
@@ -395,8 +395,8 @@ def orientation(frame: av.VideoFrame) -> Orientation:
 def _display_matrix(frame: av.VideoFrame) -> bytes | None:
     """The bytes of the display matrix, read from a copy that has no other side data.
 
-    PyAV 18 must not see the others: it frees the metadata of side data twice (the ICC profile of a
-    PNG file has some), and a kind that it does not know hides all the rest.
+    PyAV 18 must not see other side data: it frees their metadata twice (the ICC profile of a PNG
+    file has some), and an unknown kind of side data hides all others.
     """
     others = [
         ("sidedata", f"mode=delete:type={number}")

@@ -1,4 +1,4 @@
-"""The table of the file formats that are written, and what each of them can hold."""
+"""The table of the file formats that are written, with their properties."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 MAX_TIMESCALE = 2**31 - 1
-"""The largest count of ticks a second that FFmpeg's integers hold."""
+"""Largest number of ticks a second that fits FFmpeg's integers."""
 _FALLBACK_CLOCK = Fraction(1, 705_600_000)
 """A multiple of every common frame and sample rate."""
 _MILLISECOND = Fraction(1, 1000)
@@ -16,44 +16,44 @@ _ALPHA_IN_SIDE_DATA = {"vp8", "vp9"}
 
 @dataclass(frozen=True)
 class Container:
-    """One file format: what it can hold, and how it is written."""
+    """Properties of one file format."""
 
     format: str
     """FFmpeg's name."""
     suffix: str | None = None
-    """The extension of its files; None for a format that is written to standard output alone."""
+    """The extension of its files; None for a format that is only written to standard output."""
     codec: str = "libx264"
-    """The video encoder that is taken where none is named."""
+    """The default video encoder."""
     alpha_codec: str | None = None
-    """A video encoder whose alpha it keeps; None where the format keeps no alpha."""
+    """A video encoder whose alpha the format keeps; None where it keeps no alpha."""
     holds_side_data: bool = False
-    """Whether it holds the side data of packets in which VP8 and VP9 keep their alpha."""
+    """Whether the format keeps side data of packets, in which VP8 and VP9 have their alpha."""
     holds_sound: bool = True
     sound_encoder: str | None = None
-    """The encoder for sound that it cannot hold as it is; None refuses such sound."""
+    """The encoder for sound that the format cannot hold as it is; None refuses such sound."""
     refused_sound: frozenset[str] = frozenset()
-    """Sound codecs that FFmpeg lists for the format, and whose header it then refuses."""
+    """Sound codecs that FFmpeg lists for the format, but refuses when it writes the header."""
     subtitle_encoder: str | None = None
-    """The encoder for text that it cannot hold as it is; None leaves such text out."""
+    """The encoder for text that the format cannot hold as it is; None leaves such text out."""
     tick: Fraction | None = None
-    """Seconds of which all its times are multiples; None where it keeps any time base."""
+    """Unit of all its times in seconds; None where the format keeps any time base."""
     stores_durations: bool = False
-    """Whether it stores how long frames are shown, so that they must be timed in its ticks."""
+    """Whether the format stores durations of frames, which must then be whole ticks."""
     is_isom: bool = False
-    """Whether it is an ISO base media file: times in edit lists, fragmented on a pipe."""
+    """Whether this is an ISO base media file: times in edit lists, fragmented on a pipe."""
     begins_at_zero: bool = False
-    """Whether its muxer shifts all times where a packet lies before 0."""
+    """Whether the muxer shifts all times if a packet has a negative time."""
     is_resumable: bool = False
-    """Whether a journal can resume a run into it."""
+    """Whether a journal can resume a run that writes this format."""
 
     def holds_alpha(self, codec: str) -> bool:
-        """Whether it keeps the alpha of FFmpeg's `codec` where the codec has some."""
+        """Whether the format keeps the alpha of FFmpeg's `codec`, where the codec has alpha."""
         if self.alpha_codec is None:
             return False
         return self.holds_side_data or codec not in _ALPHA_IN_SIDE_DATA
 
     def clock_for(self, time_base: Fraction) -> Fraction:
-        """Seconds a tick of the encoder's clock, for frames whose times are in `time_base`."""
+        """Tick of the encoder's clock in seconds, for frames whose times are in `time_base`."""
         if self.stores_durations and self.tick is not None:
             return self.tick
         fits = max(time_base.numerator, time_base.denominator) <= MAX_TIMESCALE
@@ -112,11 +112,11 @@ CONTAINERS = (
     Container("nut", codec="ffv1", alpha_codec="ffv1", begins_at_zero=True),
     Container("rawvideo", codec="rawvideo", holds_sound=False),
 )
-"""All formats that are written; everything that differs between them is here."""
+"""All formats that are written, with all their differences."""
 
 
 def container_of(name: str) -> Container:
-    """The row of FFmpeg's format `name`. Raises ValueError where there is none."""
+    """The container with FFmpeg's format `name`. Raises ValueError where there is none."""
     for container in CONTAINERS:
         if container.format == name:
             return container
@@ -125,7 +125,7 @@ def container_of(name: str) -> Container:
 
 
 def container_at(path: Path) -> Container:
-    """The row of a file's extension. Raises ValueError where there is none."""
+    """The container with the extension of `path`. Raises ValueError where there is none."""
     for container in CONTAINERS:
         if container.suffix == path.suffix.lower():
             return container

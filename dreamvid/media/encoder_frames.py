@@ -1,4 +1,4 @@
-"""Frames as an encoder takes them, in memory and as bytes."""
+"""Frames in the form that an encoder takes, in memory and as bytes."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _HEAD = struct.Struct("<qqI")
-"""pts, ticks and the number of planes; each plane's length and bytes follow."""
+"""Header of a frame: pts, ticks and the number of planes; each plane's length and bytes follow."""
 _LENGTH = struct.Struct("<I")
 
 
 @dataclass(frozen=True)
 class EncoderFrame:
-    """A frame as an encoder takes it; times are in ticks of the encoding's clock."""
+    """A frame in the form that an encoder takes; times are in ticks of the encoding's clock."""
 
     image: av.VideoFrame
     pts: int
     ticks: int
-    """Duration for which it is shown."""
+    """Duration of the frame."""
 
     def to_bytes(self) -> bytes:
-        """Everything that the encoder reads of it, without its colour tags."""
+        """The frame as bytes: everything that the encoder reads, except the colour tags."""
         parts = [_HEAD.pack(self.pts, self.ticks, len(self.image.planes))]
         for plane in self.image.planes:
             content = bytes(plane)
@@ -42,9 +42,9 @@ class EncoderFrame:
 
     @classmethod
     def from_bytes(cls, data: bytes, encoding: Encoding) -> EncoderFrame:
-        """The frame of `to_bytes`, tagged as `encoding` says.
+        """The frame of `to_bytes`, with the colour tags of `encoding`.
 
-        Raises ValueError where the planes are not those of its pixel format.
+        Raises ValueError where the planes do not fit the pixel format.
         """
         pts, ticks, count = _HEAD.unpack_from(data)
         columns, rows = encoding.padding
@@ -56,7 +56,7 @@ class EncoderFrame:
         for plane in image.planes:
             (length,) = _LENGTH.unpack_from(data, offset)
             offset += _LENGTH.size
-            # Rows may be padded differently.
+            # The padding of rows may differ.
             stored = np.frombuffer(data, np.uint8, length, offset).reshape(plane.height, -1)
             target = np.asarray(memoryview(plane)).reshape(plane.height, -1)
             common = min(stored.shape[1], target.shape[1])
@@ -70,9 +70,9 @@ class EncoderFrame:
 
 
 class EncoderFrameMaker:
-    """Makes frames for an encoder, one after the other, each at its exact tick.
+    """Maker of frames for an encoder, one after the other, each at its exact tick.
 
-    `end_pts` is the tick at which the frame before them ends, `step` its duration in seconds.
+    `end_pts` is the tick at which the previous frame ends, `step` its duration in seconds.
     """
 
     def __init__(

@@ -25,32 +25,32 @@ from dreamvid.media.info import VideoInfo
 _SVT_LOG = "SVT_LOG"
 DEFAULT_PIX_FMT = "yuv420p"
 _PIX_FMT = {"mjpeg": "yuvj420p", "rawvideo": "rgb24", "gif": "pal8"}
-"""Pixel formats by encoder, where it lists the default and refuses it, or another is usual."""
+"""Pixel formats of encoders that list the default but refuse it, or usually have another."""
 
 _WITH_ALPHA = ("yuva444p10le", "yuva420p", "rgba", "argb", "bgra")
-"""Best first, for each encoder that knows alpha at all."""
+"""Pixel formats with alpha, best first; every encoder with alpha takes one of them."""
 
 THREADS = 4
-"""Fixed, because the result of x264 depends on it."""
+"""Number of threads; fixed, because the result of x264 depends on it."""
 
 _DEFAULT_CRF = {"libx264": 17, "libx264rgb": 17, "libx265": 19, "libsvtav1": 24, "libvpx-vp9": 24}
-_HIGHEST_CRF = {"libx264": 51, "libx264rgb": 51, "libx265": 51}  # beyond, they cut it silently
+_HIGHEST_CRF = {"libx264": 51, "libx264rgb": 51, "libx265": 51}  # larger ones are clamped silently
 _FIXED_QUANTISER = {"mpeg4": 3, "mpeg2video": 3, "mjpeg": 3}  # starved at their default bit rate
 _HARDWARE = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
 _HARDWARE_SIZE = 320, 240
-"""A size (width, height) that all of them take, where the hardware is there."""
+"""A size (width, height) that all hardware encoders take, if the hardware is present."""
 _COMMON_CODECS = (*_DEFAULT_CRF, "ffv1", "prores_ks", *_FIXED_QUANTISER, *_HARDWARE)
 _OPTIONS = {
-    "libx264": {"x264-params": "mbtree=0"},  # with it, no two runs give the same bits
+    "libx264": {"x264-params": "mbtree=0"},  # with it, results differ from run to run
     "libx264rgb": {"x264-params": "mbtree=0"},
-    "libx265": {"x265-params": "log-level=error"},  # else it writes to stderr by itself
+    "libx265": {"x265-params": "log-level=error"},  # otherwise it writes to stderr
 }
 LAMBDA_PER_QUANTISER = 118
 """FF_QP2LAMBDA, the unit of `global_quality`."""
 
 
 def find_codec(config: WriteConfig, container: Container, output: OutputContainer) -> Codec:
-    """The video encoder asked for, or the container's own.
+    """The video encoder of `config`, or the container's default.
 
     Raises MediaError where there is no such encoder, or where `output` cannot hold it.
     """
@@ -69,7 +69,7 @@ def find_codec(config: WriteConfig, container: Container, output: OutputContaine
 
 
 def _fitting(output: OutputContainer) -> str:
-    """The well-known encoders that this machine has and `output` holds."""
+    """The names of the well-known encoders that are available and that `output` can hold."""
     held = output.supported_codecs
     names = [
         name
@@ -82,9 +82,10 @@ def _fitting(output: OutputContainer) -> str:
 
 
 def choose_pix_fmt(codec: Codec, config: WriteConfig, alpha: bool = False) -> str:
-    """The pixel format asked for, or the encoder's nearest to yuv420p, with alpha if possible.
+    """The pixel format of `config`, or the encoder's nearest to yuv420p.
 
-    Raises MediaError where the encoder does not take the format asked for.
+    With `alpha`, the default has alpha if possible. Raises MediaError where the encoder does not
+    take the format of `config`.
     """
     formats = [form.name for form in codec.video_formats or [] if form.components]
     if config.pix_fmt is None:
@@ -124,7 +125,7 @@ def encoder_options(codec: Codec, config: WriteConfig) -> dict[str, str]:
 
 
 def set_quality(context: VideoCodecContext) -> None:
-    """Set a good fixed quantiser on the encoders that have one and have no crf."""
+    """Set a good fixed quantiser on encoders that have a quantiser but no crf."""
     quantiser = _FIXED_QUANTISER.get(context.name)
     if quantiser is not None:
         context.qscale = True
@@ -132,7 +133,7 @@ def set_quality(context: VideoCodecContext) -> None:
 
 
 def padding(codec: Codec, pix_fmt: str, width: int, height: int) -> tuple[int, int]:
-    """Columns and rows to add so that the encoder takes the size; (0, 0) where none are needed."""
+    """Columns and rows to add so that the encoder takes the size; (0, 0) if it already does."""
     form = av.VideoFormat(pix_fmt, 64, 64)
     columns = -width % (64 // form.chroma_width(64))
     rows = -height % (64 // form.chroma_height(64))
@@ -157,8 +158,8 @@ def _opens(codec: Codec, pix_fmt: str, width: int, height: int) -> bool:
 def quiet_svt(encoder: str) -> Iterator[None]:
     """Keep SVT-AV1's messages, apart from errors, off stderr while the encoder is opened.
 
-    The library takes its level of messages from the environment alone (`svtav1-params` has no such
-    option), when a process first opens it. A level that the user has set stays.
+    The library reads its log level only from the environment (`svtav1-params` has no such option),
+    when a process first opens it. A level that the user has set is kept.
     """
     if encoder != "libsvtav1" or _SVT_LOG in os.environ:
         yield
@@ -178,7 +179,7 @@ class Encoding:
     options: dict[str, str]
     pix_fmt: str
     clock: Fraction
-    """Seconds a tick."""
+    """Length of a tick in seconds."""
     info: VideoInfo
     padding: tuple[int, int]
     """Columns and rows to add to a frame."""
@@ -189,7 +190,7 @@ class Encoding:
     def choose(
         cls, config: WriteConfig, info: VideoInfo, container: Container, output: OutputContainer
     ) -> Encoding:
-        """The encoding that `config` asks for in `output`, a file of the kind `container`.
+        """The encoding of `config` for `output`, a file of the kind `container`.
 
         Raises MediaError where codec, pixel format, quality and container do not go together.
         """
@@ -211,16 +212,16 @@ class Encoding:
 
     @property
     def keeps_alpha(self) -> bool:
-        """Whether the alpha of frames arrives in the result."""
+        """Whether the result keeps the alpha of frames."""
         return has_alpha(self.pix_fmt) and self.container.holds_alpha(self.codec.canonical_name)
 
     @property
     def rate(self) -> Fraction:
-        """Frames a second; a guess where the source has no rate."""
+        """Frames a second; a default where the source has no rate."""
         return self.info.rate or Fraction(25)
 
     def configure(self, context: VideoCodecContext) -> None:
-        """Set everything but the options on an encoder that is not open yet."""
+        """Set everything except the options on an encoder that is not open yet."""
         columns, rows = self.padding
         context.width, context.height = self.info.width + columns, self.info.height + rows
         context.pix_fmt = self.pix_fmt
@@ -229,7 +230,7 @@ class Encoding:
         context.thread_count = THREADS
         context.thread_type = "AUTO"
         if self.container.begins_at_zero:
-            context.max_b_frames = 0  # all times would be shifted by their delay
+            context.max_b_frames = 0  # their delay would shift all times
         set_quality(context)
         if self.codec.canonical_name == "hevc" and self.container.is_isom:
             context.codec_tag = "hvc1"  # the only tag that Apple's players know
@@ -249,11 +250,11 @@ class Encoding:
             ) from error
 
     def create(self) -> VideoCodecContext:
-        """An open encoder outside of any file. Raises MediaError where it cannot encode."""
+        """An open encoder without a file. Raises MediaError where it cannot encode."""
         context = self.codec.create("video")
         context.options = dict(self.options)
         context.framerate = self.rate
-        context.flags |= Flags.global_header  # which all containers that take joined packets need
+        context.flags |= Flags.global_header  # needed by all containers that take joined packets
         self.configure(context)
         self.start(context)
         return context

@@ -1,4 +1,4 @@
-"""Paths that may be read or written, and results that appear only when they are whole."""
+"""Checks of paths, and results that appear only when they are complete."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from dreamvid.media.containers import video_suffixes
 STANDARD = Path("-")
 """Standard input or output instead of a file."""
 GENERATOR = "lavfi"
-"""FFmpeg's device for pictures that its filters make, without end."""
+"""FFmpeg's device for endless pictures from its filters."""
 DEVICES = ("v4l2", "x11grab", "avfoundation", "dshow", "gdigrab", GENERATOR)
-"""FFmpeg's names of cameras, screens and generators; each system has some of them."""
+"""FFmpeg's names of devices for cameras, screens and generators; each system has some of them."""
 
 _LONGEST_TOLD = 1000
-"""Characters of a name that a message repeats."""
+"""Largest number of characters of a name that a message shows."""
 
 _serial = itertools.count()
 
@@ -45,7 +45,7 @@ def reason(error: BaseException) -> str:
 
 
 def check_name(path: Path) -> None:
-    """Raise MediaError where the system cannot tell what `path` is, as where it is too long."""
+    """Raise MediaError where the system refuses the name `path`, for example if it is too long."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -63,7 +63,7 @@ def _short(name: Path | str) -> str:
 
 
 def check_input(path: Path) -> None:
-    """Raise MediaError unless `path` is there, no folder and not empty, or standard input."""
+    """Raise MediaError unless `path` is standard input, or exists, is no folder and not empty."""
     if path == STANDARD:
         return
     check_name(path)
@@ -78,8 +78,8 @@ def check_input(path: Path) -> None:
 def silence() -> None:
     """Turn FFmpeg's messages off, even where another library has turned them on.
 
-    Older torchvision sends them to Python's logging when it is imported. A decoder's thread that
-    has a message then waits for the interpreter's lock, while the interpreter holds that lock and
+    Older versions of torchvision send them to Python's logging when imported. A decoder's thread
+    with a message then waits for the interpreter's lock, while the interpreter holds that lock and
     waits for the thread to end.
     """
     av.logging.set_level(None)
@@ -90,7 +90,7 @@ def open_input(
 ) -> InputContainer:
     """Open a video or sound file, standard input, whose format may be named, or a device.
 
-    `options` are the device's. Raises MediaError where it cannot be read.
+    `options` are the options of the device. Raises MediaError where it cannot be read.
     """
     if input_format in DEVICES:
         return _open_device(path, find_format(input_format, "--input-format"), options or {})
@@ -123,7 +123,7 @@ def _open_device(name: Path, device: str, options: Mapping[str, str]) -> InputCo
 
 
 def find_format(name: str, option: str) -> str:
-    """The name of a format that FFmpeg reads. Raises MediaError where there is none."""
+    """The name of a format that FFmpeg can read. Raises MediaError where there is none."""
     try:
         readable = av.ContainerFormat(name, "r").is_input
     except ValueError:
@@ -150,9 +150,9 @@ def check_output(
 ) -> None:
     """Raise MediaError unless a result may be written to `path`.
 
-    Looks at the extension, which must be one of `suffixes` (None: of a video), the folder, what
-    stands there already, and that it is not `source`. Quick and without side effects: to be called
-    before anything heavy.
+    The check covers the extension, which must be one of `suffixes` (None: those of videos), the
+    folder, a file that already exists, and that `path` is not `source`. It is quick and without
+    side effects: call it before anything heavy.
     """
     if path == STANDARD and suffixes is None:
         return
@@ -176,15 +176,15 @@ def check_output(
 
 
 def partial_path(path: Path) -> Path:
-    """A hidden name beside `path` for a file that is not whole yet; unique to the call."""
+    """A hidden name beside `path` for a file that is not complete yet; unique for each call."""
     name = f".{path.stem[:40]}.partial-{os.getpid()}-{next(_serial)}{path.suffix.lower()}"
     return path.with_name(name)
 
 
 def write_durably(path: Path, *parts: bytes) -> None:
-    """Replace the content of `path` at once: after any crash it is the old or the new one.
+    """Replace the content of `path` atomically: after a crash it is either the old or the new one.
 
-    Raises MediaError where it cannot be written; the old content is still there then.
+    Raises MediaError where it cannot be written; the old content is then kept.
     """
     waiting = path.with_name(path.name + ".new")
     with media_errors(f"'{path}' cannot be written"):
@@ -197,8 +197,8 @@ def write_durably(path: Path, *parts: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in `folder` to the disk."""
-    if sys.platform == "win32":  # where folders cannot be opened
+    """Flush the names in `folder` to the disk."""
+    if sys.platform == "win32":  # folders cannot be opened there
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -208,7 +208,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def publish(partial: Path, path: Path, overwrite: bool) -> None:
-    """Give a finished file its name at once; without `overwrite`, only where no file has it.
+    """Rename a finished file atomically; without `overwrite`, only where no file has the name.
 
     Raises MediaError, and removes `partial`, where that fails.
     """
@@ -224,7 +224,7 @@ def publish(partial: Path, path: Path, overwrite: bool) -> None:
 
 
 def write_whole(path: Path, data: bytes, overwrite: bool) -> None:
-    """Write a small file that appears when it is whole. Raises MediaError where that fails."""
+    """Write a small file that appears when complete. Raises MediaError where that fails."""
     with media_errors(f"'{path}' cannot be written"):
         partial = partial_path(path)
         try:

@@ -1,4 +1,4 @@
-"""Picture files as a film: found and read in order, or written under numbered names."""
+"""Picture files as a film: found and read in order, or written with numbered names."""
 
 from __future__ import annotations
 
@@ -33,20 +33,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 IMAGE_RATE = Fraction(25)
-"""Frames a second, where the user names no rate."""
+"""Default frames a second."""
 LIST_SUFFIX = ".txt"
 _NUMBER = re.compile(r"%(?:0(\d+))?d")
 _WILD = set("*?[")
 _IN_FOLDER = "%06d.png"
-"""The names of files that are written into a folder."""
+"""Pattern of the names of files that are written into a folder."""
 
 
 class ImageSequenceReader(FrameReader):
     """Picture files as a film of `rate` frames a second, in the order given.
 
-    A single picture is shown for `seconds`. Each is turned as its EXIF data say; one of another
-    size than the first is scaled to it, with a warning. `start`, `end`, `fps` and `size` are as
-    for VideoReader (`fps` is its `rate`). No more than two decoded pictures are held.
+    A single picture is shown for `seconds`. Each picture is turned by its EXIF orientation. A
+    picture of another size than the first is scaled to the first one's size, with a warning.
+    `start`, `end`, `fps` and `size` are as for VideoReader (`fps` is its `rate`). At most two
+    decoded pictures are in memory.
 
     Raises MediaError where a file cannot be read or is HDR, or where `seconds` is given for
     several files.
@@ -134,9 +135,9 @@ class ImageSequenceReader(FrameReader):
 def find_images(source: Path) -> list[Path]:
     """The picture files that `source` names, in natural order (frame2 before frame10).
 
-    A folder holds pictures of the usual extensions; a pattern is a name with `%d`, `%04d`, `*`,
-    `?` or `[…]`; a list is a text file (.txt) of one name a line, relative to it, whose order
-    stays. Anything else is itself. Raises MediaError where that gives no file.
+    A folder means its pictures with the usual extensions. A pattern is a name with `%d`, `%04d`,
+    `*`, `?` or `[…]`. A list is a text file (.txt) with one name a line, relative to it; its order
+    is kept. Anything else is one file. Raises MediaError where that gives no file.
     """
     check_name(source)
     if source.is_dir():
@@ -159,7 +160,7 @@ def is_pattern(source: Path) -> bool:
 def names_images(source: Path) -> bool:
     """Whether `source` names picture files rather than a video file or an animation.
 
-    Raises MediaError where the system takes no such name.
+    Raises MediaError where the system refuses the name.
     """
     check_name(source)
     if source.is_dir():
@@ -215,16 +216,16 @@ def _listed(source: Path) -> list[Path]:
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """A key by which numbers within a name sort as numbers."""
+    """A sort key that orders numbers within a name by value."""
     parts = re.split(r"(\d+)", path.name.lower())
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def output_pattern(out: Path) -> Path | None:
-    """The pattern of file names that `out` asks for; None where it is the name of one file.
+    """The pattern of file names for `out`; None where `out` is the name of one file.
 
-    A pattern is a name with one `%d` or `%05d` and an extension of pictures, in any case; an
-    existing folder takes `%06d.png`. Raises MediaError where the system takes no such name.
+    A pattern is a name with one `%d` or `%05d` and the extension of a picture, in upper or lower
+    case; an existing folder gets `%06d.png`. Raises MediaError where the system refuses the name.
     """
     check_name(out)
     if out.is_dir() and not out.suffix:
@@ -234,9 +235,9 @@ def output_pattern(out: Path) -> Path | None:
 
 
 def check_pattern(pattern: Path, overwrite: bool) -> None:
-    """Raise MediaError unless frames may be written under the names of `pattern`.
+    """Raise MediaError unless frames may be written with the names of `pattern`.
 
-    Looks at the folder and at the first file. Quick and without side effects.
+    The check covers the folder and the first file. It is quick and without side effects.
     """
     if not pattern.parent.is_dir():
         raise MediaError(f"folder '{pattern.parent}' does not exist; allowed: an existing folder")
@@ -255,8 +256,9 @@ def numbered_path(pattern: Path, number: int) -> Path:
 class ImageSequenceWriter(Finishes):
     """Picture files being written, numbered from 1, in a hidden folder beside them until `close`.
 
-    Files that have these names are replaced only with `overwrite`. Leaving the `with` block by an
-    exception removes all, as `abort` does. Raises MediaError where a file cannot be written.
+    Existing files with these names are replaced only with `overwrite`. Leaving the `with` block by
+    an exception removes all files, as `abort` does. Raises MediaError where a file cannot be
+    written.
     """
 
     def __init__(
@@ -275,17 +277,17 @@ class ImageSequenceWriter(Finishes):
 
     @property
     def keeps_alpha(self) -> bool:
-        """Whether the alpha of frames arrives in the result."""
+        """Whether the result keeps the alpha of frames."""
         return self._pattern.suffix.lower() in ALPHA_SUFFIXES
 
     def write(self, frame: Frame) -> None:
-        """Add a frame: (3, H, W) as 8 bits, in the format of the extension."""
+        """Add a frame: (3, H, W), written as 8 bits in the format of the extension."""
         self._count += 1
         path = self._partial / numbered_path(self._pattern, self._count).name
         write_image(path, frame.image, metadata=self._metadata, alpha=frame.alpha)
 
     def close(self) -> None:
-        """Give the files their names. Raises MediaError where that fails or no frame has come."""
+        """Give the files their names. Raises MediaError where that fails or there is no frame."""
         try:
             if not self._count:
                 raise MediaError(f"'{self._pattern}' cannot be written: no frame has come")
@@ -300,6 +302,6 @@ class ImageSequenceWriter(Finishes):
             self.abort()
 
     def abort(self) -> None:
-        """Remove the files that have not got their names yet."""
+        """Remove the files that do not have their final names yet."""
         with suppress(OSError):
             shutil.rmtree(self._partial)

@@ -1,4 +1,4 @@
-"""Description of a video file by its header and first picture."""
+"""Description of a video file from its header and first picture."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ class SoundTrack:
     layout: str
     """FFmpeg's name, for example stereo or 5.1."""
     duration: Fraction | None
-    """Seconds; None where the header is silent."""
+    """Seconds; None where the header does not state it."""
     language: str | None = None
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """A video as its header and first picture describe it; times in seconds."""
+    """Description of a video from its header and first picture; times in seconds."""
 
     width: int
     """Pixels as displayed, after rotation."""
@@ -68,7 +68,7 @@ class VideoInfo:
     rate: Fraction | None = None
     """Average frames a second."""
     time_base: Fraction = Fraction(1, 90_000)
-    """Every frame's time is a multiple of it."""
+    """Unit of the frames' times, in seconds."""
     frame_count: int | None = None
     """The header's count, or its duration times its rate; None where unknown."""
     duration: Fraction | None = None
@@ -81,7 +81,7 @@ class VideoInfo:
     rotation: int = 0
     """Degrees clockwise that the pixels are turned for display."""
     interlaced: bool = False
-    """Whether the picture is two fields of different moments; the reader makes it whole."""
+    """Whether the picture is two fields of different moments; the reader deinterlaces it."""
     alpha: bool = False
     """Whether frames may be transparent."""
     colour: ColourTags = field(default_factory=ColourTags)
@@ -91,11 +91,11 @@ class VideoInfo:
     container: str = ""
     """FFmpeg's name of the container's format."""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    """The container's own, its keys in lower case (Matroska writes them in upper case)."""
+    """The container's metadata, with keys in lower case (Matroska writes them in upper case)."""
 
 
 def probe(path: Path, input_format: str | None = None) -> VideoInfo:
-    """Describe a video file, or standard input; decodes no more than its first picture.
+    """Description of a video file or standard input; only the first picture is decoded.
 
     Raises MediaError where it cannot be read or holds no picture.
     """
@@ -114,7 +114,7 @@ def probe(path: Path, input_format: str | None = None) -> VideoInfo:
 
 
 def no_picture(path: Path) -> MediaError:
-    """An error for a file without a picture that can be decoded."""
+    """The error for a file without a picture that can be decoded."""
     return MediaError(f"'{path}' holds no picture that can be decoded; allowed: a video file")
 
 
@@ -133,7 +133,7 @@ def picture_stream(container: InputContainer, path: Path) -> VideoStream:
 
 
 def create_decoder(stream: VideoStream) -> VideoStream | VideoCodecContext:
-    """The stream's own decoder; another for VP8 and VP9 with alpha, which FFmpeg's own drop."""
+    """The stream's own decoder; another for VP8 and VP9 with alpha, as FFmpeg's drop alpha."""
     name = _ALPHA_DECODERS.get(stream.codec_context.name)
     if name is None or stream.metadata.get("alpha_mode") != "1":
         return stream
@@ -143,7 +143,7 @@ def create_decoder(stream: VideoStream) -> VideoStream | VideoCodecContext:
 
 
 def describe(container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> VideoInfo:
-    """Description of `stream` by its header and first decoded frame."""
+    """Description of `stream` from its header and first decoded frame."""
     turned = orientation(frame)
     aspect = stream.sample_aspect_ratio or Fraction(1)
     width, height = frame.width, frame.height
@@ -180,18 +180,21 @@ def describe(container: InputContainer, stream: VideoStream, frame: av.VideoFram
 
 
 def claimed_end(container: InputContainer, stream: VideoStream | AudioStream) -> Fraction | None:
-    """Time at which the stream ends by the header, or the whole file; None where it is silent."""
+    """End time of the stream, or else of the file, by the header; None where it states neither."""
     if stream.duration and stream.time_base:
         return ((stream.start_time or 0) + stream.duration) * stream.time_base
     if not container.duration:
         return None
-    # Matroska's duration counts from 0, that of other containers from where they start.
+    # Matroska's duration counts from 0, the duration of other containers from their start.
     begin = 0 if "matroska" in container.format.name else container.start_time or 0
     return Fraction(begin + container.duration, av.time_base)
 
 
 def zero_of(container: InputContainer) -> Fraction:
-    """The time that users call 0: the first one of broadcast and devices, whose clocks vary."""
+    """The file's time that users call 0.
+
+    It is the first time of a broadcast or a device, whose clock begins anywhere, otherwise 0.
+    """
     if not set(DEVICES).isdisjoint(container.format.name.split(",")):
         begins = [
             stream.start_time * stream.time_base
@@ -208,7 +211,7 @@ def zero_of(container: InputContainer) -> Fraction:
 def moved_chapters(
     chapters: Sequence[Chapter], origin: Fraction, end: Fraction | None
 ) -> tuple[Chapter, ...]:
-    """Chapters between `origin` and `end` (seconds), cut to that range and moved to begin at 0."""
+    """Chapters between `origin` and `end` (seconds), cut to that range, with `origin` as 0."""
     last = max((chapter.end for chapter in chapters), default=origin)
     stop = last if end is None else min(last, end)
     return tuple(
@@ -250,7 +253,7 @@ def _chapter(chapter: Any) -> Chapter:
 
 
 def has_decoder(stream: Stream) -> bool:
-    """Whether this build of FFmpeg knows the stream's codec."""
+    """Whether this build of FFmpeg can decode the stream's codec."""
     return stream.codec_context is not None
 
 
@@ -263,7 +266,7 @@ def packet_time(packet: Packet[Any]) -> Fraction:
 def parse_size(size: str, source: VideoInfo) -> tuple[int, int]:
     """(width, height) of "WIDTHxHEIGHT", or of "WIDTH" in the displayed shape of `source`.
 
-    A height that follows from the width is even. Raises ValueError where `size` is neither.
+    A height computed from the width is even. Raises ValueError where `size` is neither.
     """
     width, _, height = size.partition("x")
     if height:

@@ -1,4 +1,4 @@
-"""Decoded frames with their times, and whole pictures from interlaced ones."""
+"""Decoded frames with their times, and deinterlacing."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class TimedFrame:
     frame: av.VideoFrame
     time: Fraction
     duration: Fraction
-    """0 where the source does not say."""
+    """Duration in seconds; 0 where the source does not state it."""
     tags: PictureTags = PLAIN
-    """Tags of the picture file that it comes from."""
+    """Tags of the picture file from which the picture comes."""
 
     @property
     def end(self) -> Fraction:
@@ -33,10 +33,10 @@ class TimedFrame:
 
 
 def progressive(pictures: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
-    """The same pictures at the same times, each interlaced one made whole by FFmpeg's bwdif.
+    """The same pictures at the same times, interlaced ones deinterlaced by FFmpeg's bwdif.
 
-    The filter looks one picture back and one ahead, and holds no more. Pictures flagged as
-    progressive pass unchanged.
+    The filter uses one picture before and one after, and holds no more. Pictures flagged as
+    progressive are unchanged.
     """
     weave: _Weave | None = None
     for picture in pictures:
@@ -65,7 +65,7 @@ class _Weave:
         return _key(frame) == self._key
 
     def push(self, picture: TimedFrame) -> Iterator[TimedFrame]:
-        # The filter changes time stamps and durations, so they go round it.
+        # The filter changes times and durations, so the original ones are kept here.
         self._inside.append(picture)
         self._graph.vpush(picture.frame)
         return self._ready()

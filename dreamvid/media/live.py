@@ -1,4 +1,4 @@
-"""Cameras and screens: frames at the moment they happen, through FFmpeg's devices."""
+"""Cameras and screens: live frames from FFmpeg's devices."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from dreamvid.media.reader import VideoReader
 from dreamvid.types import Frame
 
 PATIENCE_S = 10
-"""Seconds without a picture after which a device counts as gone."""
+"""Seconds without a picture after which a device counts as disconnected."""
 
 
 class LiveReader(VideoReader):
     """Frames of the device `name`, until it ends or until `end`, for one pass.
 
-    The newest picture is always the next frame: pictures that come while a frame is dreamed are
-    left out, and a slow dream never lags behind. Times are the device's own and begin at 0 with
-    the first frame that is asked for; `start` more seconds after it are left out. `rate` is the
-    device's frames a second, `size` that of the frames delivered, as for VideoReader. There is no
-    sound.
+    The newest picture is always the next frame: pictures that arrive while a frame is dreamed are
+    skipped, so that a slow dream never lags behind. Times come from the device's clock, with 0 at
+    the first requested frame; the first `start` seconds after it are skipped. `rate` is the
+    device's frames a second, `size` the size of the frames delivered, as for VideoReader. There is
+    no sound.
 
     Raises MediaError where the device cannot be opened, or gives no picture for 10 seconds.
     """
@@ -48,7 +48,7 @@ class LiveReader(VideoReader):
         )
         self._after, self._until = start or Fraction(0), end
         self.info = replace(self.info, frame_count=None, duration=None, sound=(), subtitles=())
-        assert self._first is not None  # or it could not have been opened
+        assert self._first is not None  # it was decoded when the device was opened
         self._newest = Newest(itertools.chain((self._first,), self._rest), str(name))
 
     def __iter__(self) -> Iterator[Frame]:
@@ -63,16 +63,16 @@ class LiveReader(VideoReader):
                 yield Frame(image, time - self._after, picture.duration, alpha)
 
     def close(self) -> None:
-        """Let go of the device; no more frames come."""
+        """Release the device; there are no more frames."""
         # A device that hangs in the middle of a picture cannot be closed from another thread.
         if not hasattr(self, "_newest") or self._newest.stop():
             super().close()
 
 
 class Newest:
-    """A thread that takes pictures as they come; iteration gives the newest each time.
+    """A thread that takes pictures as they arrive; iteration gives the newest one each time.
 
-    Raises MediaError where no picture comes for PATIENCE_S, and all errors of `pictures`.
+    Raises MediaError where no picture arrives for PATIENCE_S, and all errors of `pictures`.
     """
 
     def __init__(self, pictures: Iterator[TimedFrame], name: str) -> None:
@@ -100,7 +100,7 @@ class Newest:
             yield picture
 
     def stop(self) -> bool:
-        """Take no more pictures; True if the thread, the device's only user, has ended."""
+        """Stop taking pictures; True if the thread, the device's only user, has ended."""
         self._is_over = True
         self._thread.join(PATIENCE_S / 5)
         return not self._thread.is_alive()

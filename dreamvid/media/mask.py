@@ -1,4 +1,4 @@
-"""Masks that say where a clip is dreamed: a picture or a film in grey."""
+"""Masks of the areas where a clip is dreamed: a picture or a film in grey."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from dreamvid.types import Frame
 if TYPE_CHECKING:
     from torch import Tensor
 _TICK = Fraction(1, 1000)
-"""Seconds by which Matroska's clock may put a frame later than another container's."""
+"""Seconds by which a frame may be later in Matroska's clock than in another container's."""
 
 
 class MaskReader(Closes):
-    """Masks (1, H, W) in [0, 1], for rising times: white 1, black 0, colours by their mean.
+    """Masks (1, H, W) in [0, 1], for ascending times: white 1, black 0, colours by their mean.
 
-    A film gives what it shows at the time asked for, and after its end its last picture. `start`
-    is the clip's first moment in it, in seconds, `size` is (width, height) to scale to. Raises
-    MediaError where it is not readable.
+    A film gives the picture shown at the requested time, and after its end the last picture.
+    `start` is the time in the film at which the clip begins, in seconds. `size` is the (width,
+    height) of the masks. Raises MediaError where it is not readable.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class MaskReader(Closes):
         invert: bool,
         on_warning: Callable[[str], None],
     ) -> None:
-        # A picture has one moment alone, and stays from wherever the clip starts.
+        # A picture has only one moment, so it applies from any start of the clip.
         begin = None if source.is_still else start
         self._invert = invert
         self._reader = source.open(on_warning, start=begin, size=f"{size[0]}x{size[1]}")
@@ -42,7 +42,7 @@ class MaskReader(Closes):
         self._mask: Tensor | None = None
 
     def at(self, time: Fraction) -> Tensor:
-        """The mask shown at `time`, no earlier than the time asked for before."""
+        """The mask at `time`, which must not be earlier than in the previous call."""
         while self._next is not None and (self._mask is None or self._next.time <= time + _TICK):
             grey = self._next.image.mean(0, keepdim=True)
             self._mask = 1 - grey if self._invert else grey
@@ -51,5 +51,5 @@ class MaskReader(Closes):
         return self._mask
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._reader.close()

@@ -1,4 +1,4 @@
-"""Packets and sound laid into a video file that gets its name when it is whole."""
+"""Packets and sound muxed into a video file that gets its name when it is complete."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ from dreamvid.media.sound import SoundSource
 
 _FRAGMENTED = "use_metadata_tags+frag_keyframe+delay_moov+default_base_moof"
 _NOT_COPIED = {"compatible_brands", "dreamvid", "encoder", "major_brand", "minor_version"}
-"""Keys of metadata about the source's file, or about how the source was dreamed."""
+"""Metadata keys that describe the source's file, or how the source itself was dreamed."""
 
 
 class Muxer(Finishes):
     """A video file that takes encoded packets, with sound and subtitles beside them.
 
     `info` gives size, rate, time base, colour tags, pixel shape, metadata and chapters; `encoding`
-    is what was chosen for them, and `stream` the video stream, whose encoder is open. The path `-`
-    is standard output. Until `close` the result has a hidden name beside `path` (`partial`, where
+    is the chosen encoding, and `stream` the video stream, whose encoder is open. The path `-` is
+    standard output. Until `close` the result has a hidden name beside `path` (`partial`, where
     given); leaving the `with` block by an exception removes it, as `abort` does.
 
     Raises MediaError, before any packet, for a path that may not be written, an unknown codec, or
-    a codec, pixel format, quality or sound that do not go together; later, where writing fails.
+    a codec, pixel format, quality and sound that are incompatible; later, where writing fails.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Muxer(Finishes):
             self._sound = None
         self._clock = self._kind.clock_for(info.time_base)
         self._end_pts = -(2**62)
-        # The last packet waits: how long it is shown is known only at the end.
+        # The last packet waits, because its duration is known only at the end.
         self._held: Packet[VideoStream] | None = None
         self._first_pts, self._first_dts = 0, 0
         self._is_open, self._is_complete = True, False
@@ -102,19 +102,19 @@ class Muxer(Finishes):
         if not self._kind.is_isom:
             return {}
         timescale = self._clock.denominator
-        while timescale < 10_000:  # as FFmpeg does by itself where none is named
+        while timescale < 10_000:  # FFmpeg's own default
             timescale *= 2
         rates = self._sound.sample_rates if self._sound and self._config.sound else []
         common = math.lcm(timescale, *rates)
         return {
             "movflags": _FRAGMENTED if self._is_pipe else "use_metadata_tags",
             "video_track_timescale": str(timescale),
-            # Edit lists count in it: a coarser one would move the start of pictures or sound.
+            # The unit of edit lists: a coarser one would move the start of pictures or sound.
             "movie_timescale": str(common if common <= MAX_TIMESCALE else timescale),
         }
 
     def _describe(self, info: VideoInfo, metadata: Mapping[str, str]) -> None:
-        """Set the source's metadata, `metadata` over it, and the source's chapters."""
+        """Set the source's metadata, overridden by `metadata`, and the source's chapters."""
         copied = {key: text for key, text in info.metadata.items() if key not in _NOT_COPIED}
         self._container.metadata.update({**copied, **metadata})
         self._container.set_chapters(
@@ -156,7 +156,7 @@ class Muxer(Finishes):
         except MediaError as error:
             if isinstance(error.__cause__, OSError):
                 raise
-            # FFmpeg's list of codecs for the container is longer than what its muxer takes.
+            # FFmpeg lists codecs for the container that its muxer refuses.
             sound = " and this sound" if self._sound and self._config.sound else ""
             raise MediaError(
                 f"'{self._path}': {self._kind.format} cannot hold "
@@ -167,7 +167,7 @@ class Muxer(Finishes):
     # Writing
 
     def mux(self, packet: Packet[VideoStream]) -> None:
-        """Add a packet of an encoder of this `encoding`, in decoding order, its duration set.
+        """Add a packet of an encoder of this `encoding`, in decoding order, with its duration.
 
         Raises MediaError where the file cannot be written.
         """
@@ -181,7 +181,7 @@ class Muxer(Finishes):
             self._held = packet
 
     def complete(self) -> None:
-        """Finish the file, but leave it under its hidden name. Raises MediaError."""
+        """Finish the file, but keep its hidden name. Raises MediaError where that fails."""
         if self._is_complete:
             return
         try:
@@ -201,7 +201,7 @@ class Muxer(Finishes):
             publish(self._partial, self._path, self._overwrite)
 
     def abort(self) -> None:
-        """Give up and leave no file; without effect after `close`."""
+        """Stop and remove the unfinished file; no effect after `close`."""
         if not self._is_open:
             return
         self._is_open = False
@@ -227,7 +227,7 @@ class Muxer(Finishes):
 
     def _mux_last(self, packet: Packet[VideoStream]) -> None:
         if self._kind.is_isom:
-            # The track is as long as its decoding times say, and with B-frames the last packet
+            # Decoding times decide the length of the track, and with B-frames the last packet
             # is not the last picture.
             shown = self._end_pts - self._first_pts
             packet.duration = max(packet.duration or 0, shown - (packet.dts or 0) + self._first_dts)
@@ -244,7 +244,7 @@ class Muxer(Finishes):
 
 
 def check_whole(path: Path, packets: Iterable[Packet[Any]], clock: Fraction) -> None:
-    """Raise MediaError unless `path` shows what `packets` (in ticks of `clock`) do, as long."""
+    """Raise MediaError unless `path` has the pictures and length of `packets`, in `clock` ticks."""
     with open_input(path) as container, media_errors(f"'{path}' cannot be read"):
         stream = container.streams.video[0]
         tick = stream.time_base or clock
@@ -258,7 +258,7 @@ def check_whole(path: Path, packets: Iterable[Packet[Any]], clock: Fraction) -> 
                 raise MediaError(f"'{path}' is not whole: its packet {number} is not at {time} s")
             first, end = min(first, time), max(end, time + (wanted.duration or 0) * clock)
             got_end = max(got_end, ((got.pts or 0) + (got.duration or 0)) * tick)
-        # MP4 has the packets' durations between decoding times alone, and Matroska no stream's.
+        # MP4 has packet durations only between decoding times; Matroska has no stream duration.
         is_isom = container.format.name != "matroska,webm"
         lasts = (stream.duration or 0) * tick if is_isom else got_end - first
         if abs(lasts - (end - first)) > 2 * tick:

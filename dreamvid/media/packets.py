@@ -1,7 +1,7 @@
 """Packets of an encoder as bytes, and in the order that a muxer takes.
 
-Bytes, because containers are not exact about packets: Matroska has clocks of a millisecond and no
-decoding times, MP4 does not take every codec.
+They are stored as bytes, because containers do not keep packets exactly: Matroska has a clock of
+one millisecond and no decoding times, MP4 does not take every codec.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ Packets = Iterator["Packet[VideoStream]"]
 """Packets in decoding order."""
 
 _PACKET = struct.Struct("<qqqBII")
-"""pts, dts, duration, whether it is a keyframe, and the lengths of content and alpha."""
+"""Header of a packet: pts, dts, duration, keyframe or not, and lengths of content and alpha."""
 _ALPHA: PktSideDataT = "matroska_block_additional"
 """The side data in which VP8 and VP9 keep their alpha."""
 _NONSENSE = 2**40
-"""Ticks; the delay of every encoder is shorter."""
+"""Number of ticks that is larger than the delay of every encoder."""
 
 
 class PacketEncoder:
-    """An encoder outside of any file; its packets stand for themselves."""
+    """An encoder without a file; its packets are complete by themselves."""
 
     def __init__(self, encoding: Encoding) -> None:
-        """Raises MediaError where the encoder is not available."""
+        """Open the encoder. Raises MediaError where it is not available."""
         self._context = encoding.create()
         self._ticks: dict[int, int] = {}
 
     @property
     def header(self) -> bytes:
-        """Bytes that a decoder needs first; the same for all packets that can be joined."""
+        """The bytes that a decoder needs first; equal for all packets that can be joined."""
         return bytes(self._context.extradata or b"")
 
     def encode(self, frame: EncoderFrame) -> Iterator[bytes]:
-        """The packets that are ready, as `read_packets` reads them. Raises MediaError."""
+        """Encode a frame; the packets that are ready, for `read_packets`. Raises MediaError."""
         self._ticks[frame.pts] = frame.ticks
         return self._packed(frame.image)
 
     def finish(self) -> Iterator[bytes]:
-        """The packets still to come. Raises MediaError."""
+        """The remaining packets. Raises MediaError."""
         return self._packed(None)
 
     def _packed(self, image: av.VideoFrame | None) -> Iterator[bytes]:
@@ -91,7 +91,7 @@ def _side_data(kind: PktSideDataT, content: bytes) -> PacketSideData:
 
 
 def decoding_time(packet: Packet[Any]) -> int:
-    """The dts of a packet; its pts where that is missing or x265's nonsense for a short film."""
+    """The dts of a packet; the pts where dts is missing, or invalid as x265's for a short film."""
     pts = packet.pts or 0
     dts = pts if packet.dts is None else packet.dts
     return pts if dts > pts or pts - dts > _NONSENSE else dts
@@ -100,9 +100,9 @@ def decoding_time(packet: Packet[Any]) -> int:
 def in_order(packets: Packets) -> Packets:
     """Make the decoding times of joined packets increase.
 
-    Before its first frame an encoder with B-frames counts decoding times from its own rate;
-    where frames get slower, that reaches back into the packets before. There are fewer such
-    packets than ticks up to the first frame, so that none is decoded too late.
+    An encoder with B-frames derives the decoding times before its first frame from its own rate.
+    Where frames get slower, these times overlap the packets before. There are fewer such packets
+    than ticks up to the first frame, so that none is decoded too late.
     """
     last: int | None = None
     for packet in packets:

@@ -1,4 +1,4 @@
-"""Frames of 256 colours for GIF, each with the palette that suits it."""
+"""Frames of 256 colours for GIF, each with its own palette."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import av
 from av.filter import Graph
 
 _TIME_BASE = Fraction(1, 100)
-"""A value that the filters ask for; frames get their times after them."""
+"""A value that the filters need; frames get their times after the filters."""
 
 
 class Palette:
@@ -31,7 +31,7 @@ def _palette_graph(frame: av.VideoFrame) -> Graph:
         width=frame.width, height=frame.height, format=frame.format, time_base=_TIME_BASE
     )
     split = graph.add("split")
-    # A full-size dither that does not move keeps still parts still.
+    # An ordered dither is the same in each frame, so that still parts of the film stay still.
     generate = graph.add("palettegen", "stats_mode=single:reserve_transparent=0")
     use = graph.add("paletteuse", "new=1:dither=bayer:bayer_scale=3")
     sink = graph.add("buffersink")

@@ -1,7 +1,7 @@
 """Orientation (EXIF) and colour profile (ICC) of picture files.
 
-Pillow reads both, from the headers alone. FFmpeg gives them as side data of frames, which PyAV 18
-frees twice where they have metadata of their own, like the profiles of PNG files.
+Pillow reads both from the headers. FFmpeg gives them as side data of frames, which PyAV 18 frees
+twice where the side data have metadata, like the profiles of PNG files.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _BY_EXIF = {
     8: Orientation(transposed=True, mirrored_y=True),
 }
 _SAME_WITHIN = 2
-"""Levels of 255 by which a profile's colours may differ from sRGB's and still be called sRGB."""
+"""Largest difference from sRGB, in levels of 255, of the colours of a profile taken as sRGB."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class PictureTags:
 
     orientation: Orientation = UPRIGHT
     profile: bytes | None = None
-    """An ICC profile; None where there is none, which means sRGB."""
+    """An ICC profile; None means sRGB."""
 
 
 PLAIN = PictureTags()
-"""Upright, and sRGB."""
+"""Tags of an upright picture in sRGB."""
 
 
 def read_tags(path: Path) -> PictureTags:
@@ -55,10 +55,10 @@ def read_tags(path: Path) -> PictureTags:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings():  # about size and damaged EXIF data, which do no harm here
+        with warnings.catch_warnings():  # harmless here: about size and damaged EXIF data
             warnings.simplefilter("ignore")
             with Image.open(path) as picture:
-                # Not the subclass's own: that of PNG decodes the whole picture first.
+                # The base class's method, because PNG's own decodes the whole picture first.
                 exif = Image.Image.getexif(picture)
                 turned = _BY_EXIF.get(exif.get(_ORIENTATION_TAG, 1), UPRIGHT)
                 return PictureTags(turned, picture.info.get("icc_profile"))
@@ -69,7 +69,7 @@ def read_tags(path: Path) -> PictureTags:
 def to_srgb(image: Tensor, profile: bytes | None) -> Tensor:
     """Convert float32 (3, H, W) in [0, 1], R'G'B' of `profile`, to sRGB, through 8 bits.
 
-    The image is unchanged where the profile is sRGB's, is damaged, or is not one of R'G'B'.
+    The image is unchanged where the profile is sRGB, is damaged, or is not for R'G'B'.
     """
     transform = None if profile is None else _transform(profile)
     if transform is None:
@@ -108,7 +108,7 @@ def _transform(profile: bytes) -> ImageCmsTransform | None:
 
 
 def _apply(transform: ImageCmsTransform, levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W, 3) of 8 bits through `transform`."""
+    """`levels` (H, W, 3), 8 bits, converted by `transform`."""
     from PIL import Image
 
     return np.array(transform.apply(Image.fromarray(levels)))

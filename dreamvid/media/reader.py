@@ -40,21 +40,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _FIRST_STEP_BACK = Fraction(1)
-"""Seconds before the target of a seek; more than the delay of B-frames."""
+"""First distance in seconds of a seek before its target; longer than the delay of B-frames."""
 
 
 class FrameReader(Closes):
     """Frames in presentation order, for one pass, from any kind of source.
 
-    A subclass gives all its pictures by `_timed`; they are delivered from `start` to `end`, or at
-    the moments k/rate. `info` describes the frames delivered, and `origin` is the time at which
+    A subclass gives all its pictures by `_timed`. They are delivered from `start` to `end`, or at
+    the moments k/rate. `info` describes the delivered frames, and `origin` is the time at which
     they begin, on the source's own clock.
     """
 
     info: VideoInfo
     origin = Fraction(0)
     is_cut_short = False
-    """Whether the source has ended before its header said so; known once all frames have come."""
+    """Whether the source ended earlier than its header states; known after the last frame."""
     _start: Fraction | None = None
     _end: Fraction | None = None
     _rate: Fraction | None = None
@@ -68,11 +68,11 @@ class FrameReader(Closes):
 
     @abstractmethod
     def _image(self, picture: TimedFrame) -> Tensor:
-        """A decoded picture as float32 (3, H, W), of the size that `info` says."""
+        """A decoded picture as float32 (3, H, W), of the size in `info`."""
 
     @abstractmethod
     def _alpha(self, picture: TimedFrame) -> Tensor | None:
-        """The alpha as float32 (1, H, W), where `info` says that there may be some."""
+        """The alpha as float32 (1, H, W), if `info` has alpha."""
 
     def __iter__(self) -> Iterator[Frame]:
         while self._first is not None:
@@ -84,10 +84,10 @@ class FrameReader(Closes):
     def skip_past(
         self, time: Fraction, shows: Callable[[Tensor], bool] = lambda image: True
     ) -> None:
-        """Go on after the frame that is delivered at `time`, if its image (3, H, W) `shows` it.
+        """Continue after the frame at the delivered `time`, if `shows` accepts its (3, H, W) image.
 
-        A seek finds it; where that does not give the same pixels, as in streams that refresh bit by
-        bit, decoding from the beginning does. Raises MediaError where the frame is not there.
+        A seek finds the frame. If that gives other pixels, as in streams with gradual refresh, the
+        source is decoded from its beginning. Raises MediaError where the frame is not found.
         """
         for seek_to in (time + self.origin, self._start):
             self._rewind()
@@ -102,10 +102,10 @@ class FrameReader(Closes):
         )
 
     def _rewind(self) -> None:
-        """Make ready to be read from another time."""
+        """Prepare to read from another time."""
 
     def close(self) -> None:
-        """Let go of the source; no more frames come."""
+        """Close the source; there are no more frames."""
         self._first, self._rest = None, iter(())
 
     # From the source to the frames delivered, each step a generator over the one before.
@@ -134,7 +134,7 @@ class FrameReader(Closes):
                 yield picture
 
     def _at_rate(self, pictures: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
-        """A picture for each moment origin + k/rate: the one that is shown then."""
+        """A picture for each moment origin + k/rate: the one that is shown at that moment."""
         assert self._rate
         origin, step = self.origin, 1 / self._rate
         index: int | None = None
@@ -175,20 +175,21 @@ class FrameReader(Closes):
 class VideoReader(FrameReader):
     """The frames of a video file in presentation order, for one pass.
 
-    A frame's time is pts × time_base exactly, less `start` where that is given; frames with
-    start ≤ time < end are delivered. Broadcast streams (MPEG-TS and PS), whose clock begins
-    anywhere, count from their own beginning; where the first frame lies before 0 and no `start` is
-    given, 0 is moved there, because not every container can hold it. `origin` tells both. With
-    `rate` they come at k/rate instead, each showing the picture that the source shows at that
-    moment. `size` is "source", "WIDTHxHEIGHT" or "WIDTH", whose height follows the displayed
-    shape; any but "source" gives square pixels.
+    A frame's time is exactly pts × time_base, minus `start` where given; frames with
+    start ≤ time < end are delivered. Times of broadcast streams (MPEG-TS and PS), whose clock
+    begins anywhere, count from their own beginning. If the first frame is before 0 and there is no
+    `start`, times count from that frame, because not every container can hold negative times.
+    `origin` gives the offset in all cases. With `rate`, frames come at k/rate instead, each with
+    the picture that the source shows at that moment. `size` is "source", "WIDTHxHEIGHT" or "WIDTH",
+    with a height by the displayed shape; any size except "source" gives square pixels.
 
-    Interlaced pictures are made whole, at the same rate; pictures of another size than the first
-    are scaled to it. The path `-` is standard input, in `input_format`, and where that is a
-    device, `path` is its name and `options` are its own; with `beside`, packets of their other
-    tracks wait there, because they can be read only together with the pictures. `info` describes
-    the frames delivered. Damaged packets are reported to `on_warning` and left out; the rest
-    keeps its times. No more than two decoded pictures are held, five of an interlaced stream.
+    Interlaced pictures are deinterlaced, at the same rate; pictures of another size than the first
+    are scaled to the first one's size. The path `-` is standard input, in `input_format`. If
+    `input_format` is a device, `path` is its name and `options` are its options. With `beside`,
+    packets of the other tracks of standard input or a device are kept in the queue `beside`,
+    because they can be read only together with the pictures. `info` describes the delivered
+    frames. Damaged packets are reported to `on_warning` and left out; the others keep their times.
+    At most two decoded pictures are in memory, five of an interlaced stream.
 
     Raises MediaError where the file cannot be read, is HDR, or has no frame between start and end.
     """
@@ -221,7 +222,7 @@ class VideoReader(FrameReader):
             self._end = None if end is None else end + self._zero
             self._seek_to = self._start
             self.origin = self._zero if self._start is None else self._start
-            """Time at which delivered times begin, in seconds of the file's own clock."""
+            """Time 0 of the delivered frames, in seconds of the file's own clock."""
             self._open_info(size)
         except BaseException:
             self.close()
@@ -251,7 +252,7 @@ class VideoReader(FrameReader):
         return self._converter.to_alpha(picture.frame, self._coded_size)
 
     def close(self) -> None:
-        """Let go of the file; no more frames come."""
+        """Close the file; there are no more frames."""
         super().close()
         if self.beside is not None:
             self.beside.clear()  # a packet must not outlive its container
@@ -271,7 +272,7 @@ class VideoReader(FrameReader):
             yield replace(held, duration=self._last_duration(held, step))
 
     def _last_duration(self, picture: TimedFrame, step: Fraction) -> Fraction:
-        """The time to the stream's end where the file reaches it; else the packet's duration."""
+        """The time to the stream's end, if the file is complete; else the packet's duration."""
         claimed = self._claimed_end()
         if self._stream.duration and claimed is not None and not self._is_short():
             remaining = claimed - picture.time
@@ -280,7 +281,7 @@ class VideoReader(FrameReader):
         return picture.duration or step
 
     def _increasing(self) -> Iterator[TimedFrame]:
-        """Pictures with their times; one that is not after the picture before it is left out."""
+        """Pictures with their times; a picture that is not later than the last one is left out."""
         last: Fraction | None = None
         is_back = False
         for frame in self._decoded():
@@ -303,7 +304,7 @@ class VideoReader(FrameReader):
             yield TimedFrame(frame, time, frame.duration * self._time_base)
 
     def _noting_sizes(self, pictures: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
-        """The same, with a warning at the first that has another size than the one before."""
+        """The same pictures, with a warning at the first change of size."""
         size: tuple[int, int] | None = None
         warned = False
         for picture in pictures:
@@ -321,7 +322,7 @@ class VideoReader(FrameReader):
         return frame.duration * self._time_base or 1 / (self._stream.average_rate or Fraction(25))
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
-        """Every picture from the seek on; the decoder is drained at the end."""
+        """All pictures from the seek on; the decoder is flushed at the end."""
         decoder = create_decoder(self._stream)
         for packet in self._packets():
             try:
@@ -334,7 +335,7 @@ class VideoReader(FrameReader):
             self._warn(f"'{self._path}': the last packets are damaged: {reason(error)}")
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
-        """The whole packets of the pictures; damaged and missing ones are reported."""
+        """The undamaged packets of the pictures; damaged and missing ones are reported."""
         self._reached = Fraction(0)
         damaged: Packet[VideoStream] | None = None
         ended_by = ""
@@ -382,13 +383,13 @@ class VideoReader(FrameReader):
                 yield from packets
                 return
             step *= 4
-        if step > _FIRST_STEP_BACK:  # because the seeks have moved the file's position
+        if step > _FIRST_STEP_BACK:  # the seeks have moved the file's position
             self._rewind()
         yield from self._demux()
 
     def _demux(self) -> Iterator[Packet[VideoStream]]:
-        # Where the pictures' own duration is unknown, only all streams together tell whether
-        # the file is as long as its header says.
+        # If the stream has no duration, only all streams together show whether the file is as
+        # long as its header states.
         if self._stream.duration and self.beside is None:
             return self._container.demux(self._stream)
         packets: Iterator[Packet[Any]] = self._container.demux()
@@ -420,7 +421,7 @@ class VideoReader(FrameReader):
         return claimed_end(self._container, self._stream)
 
     def _is_short(self) -> bool:
-        """Whether the packets end more than three frames before the header says."""
+        """Whether the packets end more than three frames before the end in the header."""
         claimed = self._claimed_end()
         slack = 3 / (self._stream.average_rate or Fraction(25))
         return claimed is not None and claimed - self._reached > max(slack, Fraction(1, 10))

@@ -1,4 +1,4 @@
-"""Sound and subtitles encoded anew, for containers that cannot hold them as they are."""
+"""Sound and subtitles re-encoded for containers that cannot hold them as they are."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BITS_A_CHANNEL = 96_000
 
 
 class Recoder:
-    """One track of sound decoded, resampled to 48 kHz and encoded; its times stay."""
+    """One track of sound, decoded, resampled to 48 kHz and encoded; its times are kept."""
 
     def __init__(self, output: OutputContainer, track: AudioStream, encoder: str) -> None:
         self._decoder = track.codec_context
@@ -60,7 +60,7 @@ class Recoder:
 
 
 class TextRecoder:
-    """One track of subtitles in another format; texts, emphasis and times stay."""
+    """One track of subtitles in another format; texts, emphasis and times are kept."""
 
     def __init__(self, output: OutputContainer, track: SubtitleStream, encoder: str) -> None:
         self._decoder = track.codec_context
@@ -74,7 +74,7 @@ class TextRecoder:
         context.open()
 
     def recode(self, packet: Packet[Any]) -> Iterator[Packet[Any]]:
-        """The same text as a packet of the new format; one that is damaged or empty gives none."""
+        """The same text as a packet of the new format; none for a damaged or empty packet."""
         try:
             texts = self._decoder.decode2(packet)
             if texts is None or not len(texts):

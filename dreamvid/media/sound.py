@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dreamvid.media.reader import VideoReader
 
 _GAP = Fraction(1, 20)
-"""Seconds by which the times of blocks may be off before that counts as a gap."""
+"""Largest error in seconds of the times of blocks that does not count as a gap."""
 
 _KEPT_TAGS = ("language", "title", "handler_name")
 
@@ -41,10 +41,10 @@ _KEPT_TAGS = ("language", "title", "handler_name")
 class SoundSource(Closes):
     """The sound and subtitles of `path` from `start` to `end` (seconds), moved to begin at 0.
 
-    `origin` is the reader's, in the file's own clock; without it, 0 is at `start`. Packets of
-    standard input come through `pipe`, its reader, made with `beside`. A file without such tracks
-    is no error. Packets are read when they are asked for, so that memory does not grow. A track
-    that is left out is told to `on_warning`. Raises MediaError where the file cannot be read.
+    `origin` is the reader's origin, in the file's own clock; without it, 0 is at `start`. Packets
+    of standard input come from its reader `pipe`, which has `beside`. A file without such tracks is
+    no error. Packets are read on demand, so that memory does not grow. A track that is left out is
+    reported to `on_warning`. Raises MediaError where the file cannot be read.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class SoundSource(Closes):
     ) -> None:
         self._path, self._warn, self._pipe = Path(path), on_warning, pipe
         self.ends_with_picture = ends_with_picture
-        """Whether a muxer must stop it where the pictures end."""
+        """Whether a muxer must stop the sound where the pictures end."""
         self._container: InputContainer = open_input(self._path) if pipe is None else pipe.container
         zero = zero_of(self._container)
         self._start = None if start is None else start + zero
@@ -77,10 +77,10 @@ class SoundSource(Closes):
     def attach(
         self, output: OutputContainer, path: Path, *, sound: bool = True, subtitles: bool = True
     ) -> None:
-        """Add a stream to `output` for each track of the kinds wanted.
+        """Add a stream to `output` for each track of the requested kinds.
 
-        A track that the container cannot hold is encoded anew, subtitles that are pictures are
-        left out, each with a warning. Raises MediaError where the sound cannot be decoded either.
+        A track that the container cannot hold is re-encoded, subtitles that are pictures are left
+        out, each with a warning. Raises MediaError where such sound cannot be decoded.
         """
         container = container_of(output.format.name)
         for track in self._tracks if sound else ():
@@ -102,7 +102,7 @@ class SoundSource(Closes):
         self._packets = self._selected()
 
     def leave_out(self, container: str) -> None:
-        """Warn that `container`, which holds pictures alone, takes no sound."""
+        """Warn that `container`, which holds only pictures, takes no sound."""
         if self._tracks:
             self._warn(f"'{self._path}': {container} holds no sound; it is left out")
 
@@ -119,11 +119,11 @@ class SoundSource(Closes):
     def _recode_text(self, output: OutputContainer, track: SubtitleStream, path: Path) -> None:
         encoder = container_of(output.format.name).subtitle_encoder
         name = track.codec_context.name if has_decoder(track) else "unknown"
-        told = f"'{path}': {output.format.name} cannot hold {name} subtitles"
+        problem = f"'{path}': {output.format.name} cannot hold {name} subtitles"
         if encoder is None or not has_decoder(track) or not track.codec_context.codec.text_sub:
-            self._warn(f"{told}, left out")
+            self._warn(f"{problem}, left out")
             return
-        self._warn(f"{told}; encoded as {encoder}")
+        self._warn(f"{problem}; encoded as {encoder}")
         recoder = TextRecoder(output, track, encoder)
         keep_tags(track, recoder.stream)
         self._outputs[track.index], self._recoders[track.index] = recoder.stream, recoder
@@ -140,7 +140,7 @@ class SoundSource(Closes):
         return [rate for rate in rates if rate]
 
     def packets_until(self, time: Fraction | None) -> Iterator[Packet[Stream]]:
-        """The next packets that begin no later than `time`; None stands for the end."""
+        """The next packets that begin no later than `time`; None means the end."""
         while True:
             if self._pending is None:
                 with suppress(av.FFmpegError):  # a file cut short: the sound ends there
@@ -155,27 +155,27 @@ class SoundSource(Closes):
             yield packet
 
     def close(self) -> None:
-        """Let go of the file; no more packets come."""
+        """Close the file; there are no more packets."""
         self._tracks, self._pending = (), None
         self._packets = iter(())
         if self._pipe is None:
             self._container.close()
 
     def stop_at(self, time: Fraction) -> None:
-        """Leave out all packets that begin at `time` (as delivered) or later."""
+        """Leave out all packets that begin at the delivered `time` or later."""
         self._end = time + (self._origin or 0)
         if self._pending is not None and packet_time(self._pending) >= time:
             self._pending = None
 
     def _selected(self) -> Iterator[Packet[Stream] | None]:
-        """Packets of the time range, moved, with their output stream; None while none waits."""
+        """Packets of the time range, moved, with their output stream; None while none is ready."""
         tracks = [stream for stream in self._container.streams if stream.index in self._outputs]
         if not tracks:
             return
         if self._start and self._pipe is None:
-            with suppress(av.FFmpegError):  # else it is read from the beginning
+            with suppress(av.FFmpegError):  # otherwise the file is read from the beginning
                 self._container.seek(math.floor((self._start - 1) * av.time_base))
-        # Subtitles are few and far between: where there is sound, that tells when all is read.
+        # Subtitles are rare: if there is sound, it decides when the range is fully read.
         running = {track.index for track in tracks if track.type == "audio"}
         running = running or {track.index for track in tracks}
         last: dict[int, int] = {}
@@ -191,7 +191,7 @@ class SoundSource(Closes):
                 continue
             self._move(packet)
             stamp, index = packet.dts or 0, packet.stream_index
-            if stamp <= last.get(index, stamp - 1):  # damaged; no container takes it
+            if stamp <= last.get(index, stamp - 1):  # damaged; no container takes such times
                 continue
             last[index] = stamp
             if index in self._recoders:
@@ -201,7 +201,7 @@ class SoundSource(Closes):
             yield packet
 
     def _source(self, tracks: list[Stream]) -> Iterator[Packet[Any] | None]:
-        """Packets in the order of the file; None where a pipe has none waiting."""
+        """Packets in the order of the file; None where a pipe has none ready."""
         if self._pipe is None:
             yield from self._container.demux(tracks)
             return
@@ -210,7 +210,7 @@ class SoundSource(Closes):
             yield waiting.popleft() if waiting else None
 
     def _move(self, packet: Packet[Any]) -> None:
-        """Move a packet to its delivered time; a subtitle that begins before 0 is cut to 0."""
+        """Move a packet to its delivered time; a subtitle that begins before 0 is cut at 0."""
         shift = round((self._origin or 0) / packet.time_base)
         packet.pts = None if packet.pts is None else packet.pts - shift
         packet.dts = packet.pts if packet.dts is None else packet.dts - shift
@@ -219,7 +219,7 @@ class SoundSource(Closes):
             packet.pts = packet.dts = 0
 
     def _is_wanted(self, packet: Packet[Any], running: set[int]) -> bool:
-        """Whether a packet lies in the range; a track that has passed the end leaves `running`."""
+        """Whether a packet lies in the range; a track after the end is removed from `running`."""
         time = packet_time(packet)
         if self._end is not None and time >= self._end:
             running.discard(packet.stream_index)
@@ -228,12 +228,12 @@ class SoundSource(Closes):
         end = time + (packet.duration or 0) * packet.time_base
         if packet.stream.type == "subtitle":
             return end > begin
-        if self._has_edit_list:  # which hides all sound before 0
+        if self._has_edit_list:  # it hides all sound before 0
             whole = self._start is None
             return whole or end > begin
         if not self._hides_priming:
             return time >= begin
-        # A clock of milliseconds may put the first packet up to a tick before its due.
+        # In a clock of milliseconds, the first packet may be up to a tick too early.
         return time > begin - _priming(packet.stream) - packet.time_base
 
 
@@ -242,10 +242,10 @@ def read_samples(
 ) -> Iterator[NDArray[np.float32]]:
     """The first sound track of a file as mono samples, float32 in about [-1, 1], block by block.
 
-    They follow one another without a gap at `rate` a second from the file's beginning, or from
-    `origin` on its own clock: samples before it are left out, and zeros stand where sound is
-    missing or damaged. A file without sound gives no blocks. Memory does not grow. Raises
-    MediaError where the file cannot be read.
+    The blocks have no gaps, at `rate` samples a second, from the file's beginning, or from `origin`
+    on its own clock: samples before `origin` are left out, and missing or damaged sound is replaced
+    by zeros. A file without sound gives no blocks. Memory does not grow. Raises MediaError where
+    the file cannot be read.
     """
     with open_input(path) as container:
         if not container.streams.audio or not has_decoder(container.streams.audio[0]):
@@ -325,7 +325,7 @@ def _refusal(track: AudioStream, output: OutputContainer, path: Path) -> MediaEr
 
 
 def _priming(track: AudioStream) -> Fraction:
-    """Seconds of decoder warm-up that the stream itself marks as not heard."""
+    """Seconds at the beginning that the stream marks as inaudible, for the decoder's start."""
     context = track.codec_context
     rate = context.sample_rate if has_decoder(track) else 0
     return Fraction(int(context.delay), rate) if rate else Fraction(0)

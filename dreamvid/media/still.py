@@ -1,4 +1,4 @@
-"""One picture file, in and out."""
+"""Reading and writing of one picture file."""
 
 from __future__ import annotations
 
@@ -69,15 +69,15 @@ _FORMATS = {
 IMAGE_SUFFIXES = tuple(_FORMATS)
 ALPHA_SUFFIXES = (".png", ".tif", ".tiff")
 READABLE_SUFFIXES = (*IMAGE_SUFFIXES, ".avif", ".jp2", ".ppm", ".tga")
-"""Extensions of the files that count as pictures in a folder."""
+"""Extensions of the files in a folder that count as pictures."""
 
 
 def read_image(path: Path, *, size: str = "source") -> Tensor:
     """A picture file as float32 (3, H, W), sRGB R'G'B' in [0, 1].
 
-    FFmpeg must be able to read the file; the first of several pictures counts. It is turned as
-    its EXIF data say, its colour profile is applied, and alpha is dropped. `size` is "source",
-    "WIDTHxHEIGHT" or "WIDTH".
+    FFmpeg must be able to read the file; only the first of several pictures is read. It is turned
+    by its EXIF orientation, its colour profile is applied, and alpha is dropped. `size` is
+    "source", "WIDTHxHEIGHT" or "WIDTH".
     Raises MediaError where the file cannot be read or is HDR.
     """
     still = Still.decode(Path(path))
@@ -101,9 +101,7 @@ class Still:
         frame = _decode_first(path)
         refuse_hdr(tags_of(frame), path)
         if frame.colorspace == UNSPECIFIED:
-            frame.colorspace = (
-                BT601_MATRIX  # which JPEG and WebP mean where they say nothing, at any size
-            )
+            frame.colorspace = BT601_MATRIX  # the default of JPEG and WebP at any size
         return cls(path, frame, read_tags(path))
 
     @property
@@ -112,9 +110,9 @@ class Still:
         return self._turned((self.frame.width, self.frame.height))
 
     def to_tensor(self, size: tuple[int, int]) -> Tensor:
-        """float32 (3, H, W), sRGB R'G'B' in [0, 1]; `size` is (width, height) as displayed.
+        """The picture as float32 (3, H, W), sRGB R'G'B' in [0, 1]; `size` is (width, height).
 
-        Raises MediaError where its pixel format cannot be converted.
+        The size is the displayed one. Raises MediaError where the pixel format cannot be converted.
         """
         with media_errors(f"'{self.path}': {self.frame.format.name} cannot be converted"):
             image = self._converter.to_tensor(self.frame, self._turned(size))
@@ -129,7 +127,7 @@ class Still:
 
     @property
     def _converter(self) -> Converter:
-        # All kinds of picture file that subsample have their chroma in the middle, like JPEG.
+        # All formats of picture files with subsampled chroma have it in the centre, like JPEG.
         return Converter("mjpeg", self.tags.orientation)
 
     def _turned(self, size: tuple[int, int]) -> tuple[int, int]:
@@ -162,9 +160,9 @@ def write_image(
 ) -> None:
     """Write float32 (3, H, W), R'G'B' in [0, 1], as 8 bits, in the format of the extension.
 
-    `alpha`, (1, H, W) in [0, 1], goes into PNG and TIFF, nowhere else.
-    `metadata` goes into PNG (as text chunks) and JPEG (as comments `key=value`), nowhere else.
-    The file appears when it is whole. Raises MediaError where it cannot be written, ValueError
+    Only PNG and TIFF keep `alpha`, (1, H, W) in [0, 1].
+    Only PNG (as text chunks) and JPEG (as comments `key=value`) keep `metadata`.
+    The file appears when it is complete. Raises MediaError where it cannot be written, ValueError
     for a tensor that is no image.
     """
     path = Path(path)
@@ -210,6 +208,6 @@ def _text_chunk(entry: tuple[str, str]) -> bytes:
 
 
 def _comment(text: bytes) -> bytes:
-    """COM segments; a long text goes on in the next."""
+    """COM segments of JPEG; a long text is split into several."""
     parts = [text[i : i + _JPEG_SEGMENT] for i in range(0, len(text), _JPEG_SEGMENT)]
     return b"".join(b"\xff\xfe" + struct.pack(">H", len(part) + 2) + part for part in parts)

@@ -1,4 +1,4 @@
-"""Animated WebP read as a film, through Pillow: FFmpeg's decoder does not know it."""
+"""Animated WebP read as a film, by Pillow, because FFmpeg's decoder does not support it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 WEBP_CLOCK = Fraction(1, 1000)
 _HEAD = 30
-"""Bytes of the RIFF header and the VP8X chunk, whose flags stand at 20."""
+"""Number of bytes of the RIFF header and the VP8X chunk, whose flags are at offset 20."""
 _ANIMATION = 0x02
 _FRAME_HEAD = 16
-"""Bytes of an ANMF chunk before its frame; the duration stands at 12."""
+"""Number of bytes of an ANMF chunk before its frame; the duration is at offset 12."""
 _DEFAULT_MS = 100
-"""The duration that browsers give to a frame whose own is 0."""
+"""The duration that browsers give to a frame with duration 0."""
 
 
 def is_animation(path: Path) -> bool:
@@ -70,9 +70,9 @@ def read_durations(path: Path) -> list[Fraction]:
 
 
 def decode_frames(path: Path) -> Iterator[av.VideoFrame]:
-    """The frames in order, as bgra; the parts that one leaves out are filled from those before it.
+    """The frames in order, as bgra; parts missing in a frame are filled from the frames before.
 
-    Holds the compressed file in memory. Raises MediaError where a frame cannot be decoded.
+    The compressed file is held in memory. Raises MediaError where a frame cannot be decoded.
     """
     try:
         with _open(path) as picture:
@@ -87,7 +87,7 @@ def _open(path: Path) -> Image:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings():  # about sizes that would fill the memory
+        with warnings.catch_warnings():  # on sizes that would fill the memory
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return Image.open(path, formats=["WEBP"])
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -95,7 +95,7 @@ def _open(path: Path) -> Image:
 
 
 def _frame(picture: Image) -> av.VideoFrame:
-    """A frame in the format of FFmpeg's decoder of GIF, whose alpha counts if the first uses it."""
+    """A frame in the format of FFmpeg's GIF decoder; alpha counts if the first frame uses it."""
     bgra = np.asarray(picture.convert("RGBA"))[..., [2, 1, 0, 3]]
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(bgra), "bgra")
     frame.colorspace, frame.color_range = RGB_MATRIX, FULL_RANGE
@@ -109,9 +109,8 @@ def _unreadable(path: Path, error: BaseException) -> MediaError:
 class AnimationReader(FrameReader):
     """The frames of an animated WebP file, played once, at its own times in whole milliseconds.
 
-    `start`, `end`, `rate` and `size` are as for VideoReader. No more than two decoded frames
-    are held. Raises MediaError where the file cannot be read, or has no frame between start and
-    end.
+    `start`, `end`, `rate` and `size` are as for VideoReader. At most two decoded frames are in
+    memory. Raises MediaError where the file cannot be read, or has no frame between start and end.
     """
 
     def __init__(

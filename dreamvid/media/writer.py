@@ -19,7 +19,7 @@ from dreamvid.types import Frame
 
 
 class VideoWriter(Finishes):
-    """A video file being written: frames encoded, sound and subtitles copied beside them.
+    """A video file being written: frames are encoded, sound and subtitles are copied.
 
     `info` gives size, rate, time base, colour tags, pixel shape, metadata and chapters. Times are
     kept exactly in .mp4 and .mov, to the nearest millisecond in .mkv and .webm, to the nearest
@@ -28,7 +28,7 @@ class VideoWriter(Finishes):
     beside `path`; leaving the `with` block by an exception removes it, as `abort` does.
 
     Raises MediaError, before any frame, for a path that may not be written, an unknown codec, or
-    a codec, pixel format, quality or sound that do not go together; later, where writing fails.
+    a codec, pixel format, quality and sound that are incompatible; later, where writing fails.
     """
 
     def __init__(
@@ -44,16 +44,16 @@ class VideoWriter(Finishes):
         self._shape = (3, info.height, info.width)
         self._muxer = Muxer(path, info, config, overwrite=overwrite, sound=sound, metadata=metadata)
         self._maker = EncoderFrameMaker(self._muxer.encoding)
-        self._waiting: Frame | None = None  # until the next one tells how long it is shown
+        self._waiting: Frame | None = None  # until the next frame gives its duration
         self._durations: dict[int, int] = {}  # in ticks, by the pts of frames in the encoder
 
     @property
     def keeps_alpha(self) -> bool:
-        """Whether the alpha of frames arrives in the result."""
+        """Whether the result keeps the alpha of frames."""
         return self._muxer.encoding.keeps_alpha
 
     def write(self, frame: Frame) -> None:
-        """Add a frame, which must be shown later than the one before.
+        """Add a frame, which must be later than the frame before.
 
         Raises ValueError for a wrong size or time, MediaError where the file cannot be written.
         """
@@ -78,7 +78,7 @@ class VideoWriter(Finishes):
         self._muxer.close()
 
     def abort(self) -> None:
-        """Give up and leave no file; without effect after `close`."""
+        """Stop and remove the unfinished file; no effect after `close`."""
         self._waiting = None
         self._muxer.abort()
 
@@ -88,7 +88,7 @@ class VideoWriter(Finishes):
         self._mux_encoded(made.image)
 
     def _mux_encoded(self, image: av.VideoFrame | None) -> None:
-        """Mux the packets that come of `image`; None stands for the end."""
+        """Mux the packets of `image`; None flushes the encoder at the end."""
         with self._muxer.writing():
             packets = self._muxer.stream.encode(image)
         for packet in packets:

@@ -3,7 +3,7 @@
 Points of the frame are complex numbers x + iy (y down). They move by `dx/dt = a·(x − c) − p`:
 a = ln(zoom) + i·rotation, c the centre, p the pan. The solution: a point that is now at x was,
 s seconds of motion earlier, at `c + e^(−as)·(x − c) + p·(1 − e^(−as))/a`. This is a similarity,
-and two similarities one after the other are one. Where a changes with time, it is constant
+and the composition of two similarities is a similarity. Where a changes with time, it is constant
 within steps of one frame each, and the similarities of the steps are composed.
 """
 
@@ -36,7 +36,7 @@ _EASES: dict[str, Callable[[float], float]] = {
 
 MOST_EXPOSURES = 32
 CHECKPOINT_STEPS = 16
-"""Steps of a course from one stored similarity to the next: about 16 bytes a frame."""
+"""Number of steps from one stored similarity to the next: about 16 bytes a frame."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,11 @@ class Similarity:
 class Course:
     """Zoom and rotation that change over time.
 
-    `rates_at(k)` gives the zoom factor and the degrees, both a second, of the step from time
-    (k − 1) / `per_second` to k / `per_second`. A frame's own rates thus lead to it, so that a
-    move on the beat is seen on the beat. The rates of step 0 also hold before time 0. `rates_at`
-    must be a pure function: it is called from any thread, in any order.
+    `rates_at(k)` gives the zoom factor and the rotation in degrees, both for one second, of the
+    step from time (k − 1) / `per_second` to k / `per_second`. So the rates at a frame's time move
+    the camera to that frame, and a move on the beat is visible on the beat. The rates of step 0
+    also apply before time 0. `rates_at` must be a pure function: it is called from any thread, in
+    any order.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Course:
         self._rate_at = lru_cache(maxsize=256)(lambda step: _rate(*rates_at(max(step, 0))))
 
     def rate(self, one: Fraction, other: Fraction) -> complex:
-        """The rate between two times of one step: ln(zoom) + i·rotation, in 1/s and radians/s."""
+        """Rate between two times of one step: ln(zoom) + i·rotation, in 1/s and radians/s."""
         return self._rate_at(math.ceil(max(one, other) * self.per_second))
 
     def stations(self, one: Fraction, other: Fraction) -> list[Fraction]:
@@ -100,9 +101,9 @@ class Course:
 class _Path:
     """Similarities from the ends of steps back to time 0, stored every `CHECKPOINT_STEPS` steps.
 
-    `step_back(k)` leads from the end of step k, from 1 on, to its beginning. The result is always
-    the same sum of the same terms, so that a resumed film gets the bits of an unbroken one. Any
-    order of calls costs the same, and threads may call at the same time.
+    `step_back(k)` is the similarity from the end of step k, from 1 on, to its beginning. The order
+    of operations is always the same, so that a resumed film is equal to an uninterrupted one to the
+    last bit. The cost does not depend on the order of calls, and threads may call at the same time.
     """
 
     def __init__(self, step_back: Callable[[int], Similarity]) -> None:
@@ -121,7 +122,7 @@ class _Path:
         return self._continued(self._checkpoints[number], number * CHECKPOINT_STEPS, steps)
 
     def _continued(self, reached: Similarity, done: int, steps: int) -> Similarity:
-        """The similarity of `steps` steps, given that of the first `done`."""
+        """The similarity of `steps` steps; `reached` is the similarity of the first `done`."""
         for step in range(done + 1, steps + 1):
             reached = reached.after(self._step_back(step))
         return reached
@@ -129,7 +130,7 @@ class _Path:
 
 @dataclass(frozen=True)
 class Camera:
-    """The motion of the view. All rates are for one second of film."""
+    """The motion of the camera. All rates are for one second of film."""
 
     zoom: float = 1.0
     """Factor by which the picture grows; above 0."""
@@ -148,7 +149,7 @@ class Camera:
 
     @property
     def rate(self) -> complex:
-        """ln(zoom) + i·rotation, in 1/s and radians a second."""
+        """Rate of the motion: ln(zoom) + i·rotation, in 1/s and radians a second."""
         return _rate(self.zoom, self.rotate)
 
     @property
@@ -157,9 +158,10 @@ class Camera:
         return self.course is not None or self.rate != 0 or any(self.pan)
 
     def travelled(self, time: Fraction) -> float:
-        """Seconds of even motion done at `time`: 0 at 0, all at the end, whatever the ease.
+        """Seconds of motion at constant speed that correspond to `time`, in seconds.
 
-        The motion begins again after the end, as in a loop.
+        The value is 0 at time 0 and `seconds` at the end, for every ease. The motion repeats after
+        the end, as in a loop.
         """
         rounds, rest = divmod(time, self.seconds)
         return float(self.seconds) * (rounds + _EASES[self.ease](float(rest / self.seconds)))
@@ -189,14 +191,14 @@ class Camera:
         return reached
 
     def _even_back(self, now: Fraction, before: Fraction, rate: complex) -> Similarity:
-        """`_unit_back` at one rate throughout."""
+        """`_unit_back` at a constant rate."""
         past = self.travelled(now) - self.travelled(before)
         factor = cmath.exp(-rate * past)
         return Similarity(factor, (1 - factor) / rate if abs(rate) > 1e-9 else past)
 
     @cached_property
     def _path(self) -> _Path:
-        """The course, followed from time 0."""
+        """The path of the camera along its course, from time 0."""
         return _Path(self._step_back)
 
     def _step_back(self, step: int) -> Similarity:
@@ -219,10 +221,10 @@ class Camera:
     def exposures(
         self, now: Fraction, shutter: Fraction, height: int, width: int
     ) -> list[Fraction]:
-        """Evenly spread moments about `now`, in seconds, while a shutter is open for `shutter`.
+        """Evenly spaced moments, in seconds, of a shutter that is open for `shutter` around `now`.
 
-        There are as many as keep the motion from one to the next to a pixel, in a frame of that
-        size, but no more than `MOST_EXPOSURES`.
+        Their number keeps the motion from one to the next at about one pixel at most, in a frame
+        of that size, but is at most `MOST_EXPOSURES`.
         """
         move = self.back(now + shutter / 2, now - shutter / 2, height, width)
         corners = [complex(x, y) for x in (0, width) for y in (0, height)]
@@ -240,7 +242,7 @@ def _rate(zoom: float, rotate: float) -> complex:
 def view(image: Tensor, camera: Camera, time: Fraction) -> Tensor:
     """The view of an `image` (C, H, W) in [0, 1] at `time`, in seconds; at 0 it fills the frame.
 
-    (C, H, W) in [0, 1]; the image is reflected beyond its border.
+    The result is (C, H, W) in [0, 1]. The image is reflected beyond its border.
     """
     height, width = image.shape[1:]
     to_image = camera.back(time, Fraction(0), height, width)
@@ -254,7 +256,7 @@ def view_frame(frame: Frame, camera: Camera) -> Frame:
 
 
 def expose(frame: Frame, camera: Camera, shutter: Fraction) -> Frame:
-    """Motion blur: `frame` seen by a shutter open for `shutter` seconds while the camera moves."""
+    """`frame` with the camera's motion blur, for a shutter that is open for `shutter` seconds."""
     height, width = frame.image.shape[1:]
     moments = camera.exposures(frame.time, shutter, height, width)
     if len(moments) == 1:
@@ -272,7 +274,7 @@ def centre_px(centre: tuple[float, float], height: int, width: int) -> complex:
 
 
 def seen_in(flow: Tensor, height: int, width: int) -> Tensor:
-    """1 where `flow` (2, H, W) leads into a frame of (height, width), else 0; (1, H, W)."""
+    """Mask (1, H, W): 1 where `flow` (2, H, W) leads into a frame of (height, width), else 0."""
     x = flow[0] + torch.arange(flow.shape[2], device=flow.device)
     y = flow[1] + torch.arange(flow.shape[1], device=flow.device)[:, None]
     inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
@@ -280,15 +282,15 @@ def seen_in(flow: Tensor, height: int, width: int) -> Tensor:
 
 
 def resample(image: Tensor, to_image: Similarity, height: int, width: int) -> Tensor:
-    """The view of `image` (C, H, W) whose pixels lie at their points under `to_image`.
+    """The view (C, height, width) of `image` (C, H, W); `to_image` maps view pixels to the image.
 
-    Gives (C, height, width), bicubic; the image is reflected beyond its border. An image that the
-    view makes smaller is first shrunk to the view's density, anti-aliased.
+    Bicubic; the image is reflected beyond its border. An image that the view makes smaller is
+    first shrunk to the view's density, anti-aliased.
     """
     rows, columns = image.shape[1:]
     shrink = abs(to_image.factor)
     if shrink > 1:
-        # Sizes are whole; positions stay exact, because they are in shares of the size.
+        # Sizes are rounded, but positions stay exact, because they are shares of the size.
         size = [max(1, math.ceil(side / shrink)) for side in (rows, columns)]
         image = F.interpolate(image[None], size=size, mode="bicubic", antialias=True)[0]
     flow = to_image.flow(height, width, image.device)
@@ -298,9 +300,10 @@ def resample(image: Tensor, to_image: Similarity, height: int, width: int) -> Te
 
 
 def sample(image: Tensor, across: Tensor, down: Tensor) -> Tensor:
-    """Values of `image` (C, H, W) at shares of its width and height, (H', W') each → (C, H', W').
+    """Values (C, H', W') of `image` (C, H, W) at `across` and `down`, (H', W') each.
 
-    Bicubic, the border reflected; differentiable.
+    Positions are shares of the image's width and height. Bicubic, reflected at the border;
+    differentiable.
     """
     grid = torch.stack([across, down], -1) * 2 - 1
     sampled: Tensor = F.grid_sample(

@@ -1,8 +1,8 @@
 """Optical flow by OpenCV or RAFT. `dreamvid.types.FlowEstimator` defines signs and units.
 
-Frames below a backend's smallest side are enlarged first. RAFT is undefined below 128 pixels;
-there DIS refuses very small frames, and crashes the process, without an exception, on wide frames
-a few dozen pixels high.
+Frames below a backend's smallest side are enlarged first. RAFT is undefined below 128 pixels. DIS
+refuses very small frames, and on wide frames that are a few dozen pixels high it crashes the
+process without an exception.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ _RAFT_UPDATES = 12
 Backend = Callable[[Tensor, Tensor], Sequence[Tensor]]
 """(current frames, previous frames), both float32 (N, 3, H, W) → N backward flows (2, H, W).
 
-No side is smaller than the backend's smallest. The flows share no memory, so that none keeps
-another alive.
+No side is smaller than the backend's smallest side. The flows share no memory, so that one flow
+does not keep the memory of the others.
 """
 
 
 @dataclass(frozen=True)
 class OpticalFlow:
-    """A backend behind the checks and sizes that all backends need; a `FlowEstimator`.
+    """A `FlowEstimator` that adds checks and resizing to a backend.
 
-    Takes frames of any size, and gives the same flow for the same frames. Raises ValueError
-    where the frames are not two images of one size.
+    It takes frames of any size, and gives the same flow for the same frames. Raises ValueError
+    unless the frames are two images of one size.
     """
 
     backend: Backend
@@ -59,7 +59,7 @@ class OpticalFlow:
         return backward, forward
 
     def backward(self, current: Tensor, previous: Tensor) -> Tensor:
-        """The backward flow alone, in half the time."""
+        """The backward flow alone, (2, H, W), in half the time."""
         frames = _pair(current, previous)
         (backward,) = self._estimate(frames[:1], frames[1:])
         return backward
@@ -75,7 +75,7 @@ class OpticalFlow:
                 F.interpolate(frames, scale_factor=scale, mode="bilinear")
                 for frames in (currents, previous)
             )
-            # The mean over each pixel's block, in units of the frames' own, larger pixels.
+            # The mean over each pixel's block, in pixels of the original frames.
             flows = [F.avg_pool2d(flow[None], scale)[0] / scale for flow in self.backend(*enlarged)]
         return [flow.to(currents.device) for flow in flows]
 
@@ -85,8 +85,8 @@ def create_flow(
 ) -> OpticalFlow:
     """Create the flow estimator `name`: dis, farneback, raft-small or raft-large.
 
-    RAFT's network lives on `device`. Its `weights` are a file of torchvision's parameters; without
-    a file, they are downloaded. OpenCV's estimators run on the CPU, wherever the frames are.
+    RAFT runs on `device`. Its `weights` are a file of torchvision's parameters; without a file,
+    they are downloaded. OpenCV's estimators run on the CPU, for frames on any device.
 
     Raises ConfigError for another name, or for weights given to an estimator that has none, and
     GuideError where RAFT's weights are not available.
@@ -107,11 +107,11 @@ def create_flow(
 
 
 def tof_flow(current: Tensor, previous: Tensor) -> Tensor:
-    """Backward flow (2, H, W) in pixels: Farnebäck's, with the parameters of the tOF metric.
+    """Backward flow (2, H, W) in pixels by Farnebäck's method, with the tOF metric's parameters.
 
-    The metric is that of Chu et al., "Learning temporal coherence via self-supervision for
-    GAN-based video generation" (TecoGAN, 2020). Raises ValueError where the frames are not two
-    images of one size.
+    Source of the metric: Chu et al., "Learning temporal coherence via self-supervision for
+    GAN-based video generation" (TecoGAN, 2020). Raises ValueError unless the frames are two images
+    of one size.
     """
     backend = partial(_classical, partial(_farneback, levels=3, winsize=15, poly_sigma=1.2))
     return OpticalFlow(backend, _CLASSICAL["farneback"][1]).backward(current, previous)
@@ -134,7 +134,7 @@ def _classical(
     currents: Tensor,
     previous: Tensor,
 ) -> list[Tensor]:
-    """Flows by one of OpenCV's functions on 8-bit grey."""
+    """Flows by one of OpenCV's functions, computed on 8-bit grey images."""
     flows = (
         calculate(_grey(one), _grey(other)) for one, other in zip(currents, previous, strict=True)
     )
@@ -148,10 +148,10 @@ def _grey(image: Tensor) -> NDArray[Any]:
 
 
 def _dis(current: NDArray[Any], previous: NDArray[Any]) -> NDArray[Any]:
-    """Kroeger et al., "Fast optical flow using dense inverse search" (2016).
+    """Flow by Kroeger et al., "Fast optical flow using dense inverse search" (2016).
 
-    The medium preset, but refined up to full resolution: this lowers the error on Sintel's clean
-    pair from 0.34 px to 0.24 px.
+    This is the medium preset, but refined up to full resolution, which lowers the error on Sintel's
+    clean pair from 0.34 px to 0.24 px.
     """
     import cv2
 
@@ -170,7 +170,7 @@ def _farneback(
     winsize: int = 25,
     poly_sigma: float = 1.1,
 ) -> NDArray[Any]:
-    """Farnebäck, "Two-frame motion estimation based on polynomial expansion" (2003)."""
+    """Flow by Farnebäck, "Two-frame motion estimation based on polynomial expansion" (2003)."""
     import cv2
 
     flow: NDArray[Any] = cv2.calcOpticalFlowFarneback(  # type: ignore[call-overload]
@@ -229,7 +229,7 @@ def _load_raft(name: str, file: str | Path | None) -> torch.nn.Module:
 
 
 def _download(name: str, weights: Any) -> Mapping[str, Tensor]:
-    """Torchvision's parameters, from torch.hub's cache or the net. Raises GuideError."""
+    """Torchvision's parameters, from torch.hub's cache or downloaded. Raises GuideError."""
     try:
         # torch.hub.load_state_dict_from_url would announce the download on standard output.
         file = _cached(weights.url)
@@ -248,7 +248,7 @@ def _download(name: str, weights: Any) -> Mapping[str, Tensor]:
 
 
 def _cached(url: str) -> Path:
-    """The file in which torch.hub keeps what it downloads from `url`."""
+    """Path of the file in torch.hub's cache for `url`."""
     return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
 
 
@@ -266,6 +266,6 @@ def _read(name: str, file: Path) -> Mapping[str, Tensor]:
     return state
 
 
-# Function and smallest side in pixels. Farnebäck's method finds less in frames enlarged too much.
+# Function and smallest side in pixels. Farnebäck's method finds less in strongly enlarged frames.
 _CLASSICAL = {"dis": (_dis, 128), "farneback": (_farneback, 32)}
 _NETWORKS = ("raft-small", "raft-large")

@@ -20,11 +20,11 @@ BackwardFlow = Callable[[Tensor, Tensor], Tensor]
 """(current, previous), both (3, H, W) → backward flow (2, H, W) in pixels."""
 
 RIM = 0.1
-"""Share of each side that is left out: new parts of the scene come in there and have no flow."""
+"""Share of each side that is left out: new parts of the scene enter there and have no flow."""
 ROUNDS = 20
-"""Rounds of reweighting."""
+"""Number of reweighting rounds."""
 BASELINE_S = Fraction(1, 10)
-"""Seconds between the frames whose flow is fitted: long enough for motion to exceed its errors."""
+"""Seconds between the frames of a fit: long enough for the motion to exceed the flow's errors."""
 
 
 @dataclass(frozen=True)
@@ -33,19 +33,19 @@ class LoopMeasure:
 
     frames: int
     seconds: float
-    """Length of the film; the last frame counts as long as the others on average."""
+    """Length of the film; the last frame is assumed to last as long as the average frame."""
     join: float
-    """Mean absolute difference of last and first frame, over the median of all neighbours'."""
+    """Mean absolute difference of last and first frame, over the median of neighbouring frames."""
     zoom: float
-    """Factor a second, on average."""
+    """Zoom factor a second, on average."""
     rotate: float
-    """Degrees a second clockwise, on average."""
+    """Rotation in degrees a second, clockwise, on average."""
 
 
 def measure_loop(frames: Iterable[Frame], backward: BackwardFlow) -> LoopMeasure:
-    """Measure a film of even rate; holds a few of its frames in memory.
+    """Measure a film of constant frame rate; only a few of its frames are in memory at a time.
 
-    Raises ValueError where there are fewer than two frames.
+    Raises ValueError for fewer than two frames.
     """
     steps: list[float] = []
     moves: list[complex] = []
@@ -79,7 +79,7 @@ def measure_loop(frames: Iterable[Frame], backward: BackwardFlow) -> LoopMeasure
 
 
 def _move(now: Frame, before: Frame, backward: BackwardFlow) -> complex:
-    """ln(zoom) + i·rotation between two frames, in 1/s and radians a second."""
+    """Rate of the motion between two frames: ln(zoom) + i·rotation, in 1/s and radians a second."""
     back = fit_similarity(backward(now.image, before.image))
     return -cmath.log(back.factor) / float(now.time - before.time)
 
@@ -89,7 +89,7 @@ def _difference(one: Tensor, other: Tensor) -> float:
 
 
 def fit_similarity(flow: Tensor) -> Similarity:
-    """The similarity that most of a `flow` (2, H, W) in pixels agrees with, without its rim.
+    """The similarity that fits most of a `flow` (2, H, W) in pixels, without its rim.
 
     Least squares, reweighted by Geman and McClure's function (1987) at the scale of the median
     residual, so that parts with another motion lose their weight.

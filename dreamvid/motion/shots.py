@@ -1,4 +1,4 @@
-"""Detection of cuts. Stateless, so that a resumed run finds the cuts of an unbroken one."""
+"""Detection of cuts. Stateless, so that a resumed run finds the same cuts."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def create_cut_detector(threshold: float) -> CutDetector:
 def content_change(current: Tensor, previous: Tensor) -> float:
     """Mean change of hue, saturation and value between two frames (3, H, W) in [0, 1]: 0 to 255.
 
-    This is the score of PySceneDetect's `ContentDetector`, fresh for each pair and on shrunk
-    frames, but at most the mean change of the colours themselves: in the dark, hue and saturation
-    are noise, and a fade from black would be a row of cuts.
-    Raises ValueError where the frames are not two images of one size.
+    This is the score of PySceneDetect's `ContentDetector`, new for each pair and on shrunk frames,
+    but at most the mean change of the colours themselves. Hue and saturation are noise in dark
+    frames, so that a fade from black would otherwise count as many cuts.
+    Raises ValueError unless the frames are two images of one size.
     """
     if current.shape != previous.shape:
         raise ValueError(

@@ -17,10 +17,10 @@ SOFTNESS_PX = 0.8
 
 
 def warp(image: Tensor, flow: Tensor) -> Tensor:
-    """`image` moved along backward `flow`, so that it looks like the frame the flow lives on.
+    """`image` warped by backward `flow`, so that it is aligned with the flow's current frame.
 
     (C, H, W) and (2, H, W) in pixels → (C, H, W) of the image's type: bilinear, the border
-    replicated, differentiable in `image`. An integer shift is exact to the last bit, since pixels
+    replicated, differentiable in `image`. An integer shift is exact to the last bit, because pixels
     are gathered by index; `grid_sample` with its normalised coordinates is not exact.
     Raises ValueError where the shapes do not fit.
     """
@@ -51,10 +51,10 @@ def trust(backward: Tensor, forward: Tensor) -> Tensor:
     (2, H, W) twice, in pixels → float32 (1, H, W) in [0, 1]: 0 where the pixel was hidden or out
     of the frame, and on motion edges; 1 well inside the rest. The rule and its constants are
     those of Ruder, Dosovitskiy and Brox, "Artistic style transfer for videos" (2016), with two
-    deviations. Their code blurs the mask both ways; here only the trusted side is softened, so
-    that hidden pixels stay at 0 and no ghost of them leaks in. And a pixel is out of the frame
+    deviations. Their code blurs the mask in both directions; here only the trusted side is
+    softened, so that hidden pixels stay at 0 and leave no ghosts. And a pixel is out of the frame
     when it leaves the frame's area, half a pixel beyond the outermost centres, so that noise in
-    the flow of a still scene does not untrust its border.
+    the flow of a still scene does not lower the trust at its border.
     Raises ValueError where the shapes do not fit.
     """
     if backward.shape != forward.shape:
@@ -72,9 +72,10 @@ def chain(steps: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tens
     """Flow and trust from one frame back to each of several earlier ones.
 
     `steps` are the backward flow (2, H, W) in pixels and the trust (1, H, W) between neighbours,
-    newest first; the n-th result reaches n frames back. Each step is read where the chain has led
-    so far, `F ← F + f(x + F)`, so that no step is interpolated twice. The trust of a chain is the
-    product of its steps', so that a pixel hidden or out of the frame at any step stays untrusted.
+    newest first; the n-th result leads n frames back. Each step is read at the end of the chain so
+    far, `F ← F + f(x + F)`, so that no step is interpolated twice. The trust of a chain is the
+    product of its steps' trust, so that a pixel that is hidden or out of the frame at any step
+    stays untrusted.
     """
     reached: tuple[Tensor, Tensor] | None = None
     for flow, step_trust in steps:
@@ -96,11 +97,11 @@ def _positions(flow: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _neighbours(position: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The two indices around each position, in the frame, and the second one's share in [0, 1)."""
+    """The two indices in the frame around each position, and the second one's share in [0, 1)."""
     floor = position.floor()
     index = floor.long()
-    # Clamped indices name the same pixel beyond the border, and read no foreign memory for a flow
-    # of NaN, which clamped positions would.
+    # Indices are clamped instead of positions: both give the same pixel beyond the border, but a
+    # position of NaN stays NaN, and its index would read memory outside the image.
     return index.clamp(0, size - 1), (index + 1).clamp(0, size - 1), position - floor
 
 
@@ -110,7 +111,7 @@ def _square(flow: Tensor) -> Tensor:
 
 
 def _is_consistent(backward: Tensor, forward: Tensor) -> Tensor:
-    """Whether the flow there and back ends where it began: bool (H, W)."""
+    """Whether the flow to the previous frame and back returns to its start: bool (H, W)."""
     returned = warp(forward, backward)
     tolerance = 0.01 * (_square(returned) + _square(backward)) + 0.5
     return _square(returned + backward) < tolerance

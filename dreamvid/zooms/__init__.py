@@ -1,1 +1,1 @@
-"""The endless zoom, and the loop that joins its own beginning."""
+"""The endless zoom, and the zoom that loops."""

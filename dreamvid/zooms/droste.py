@@ -1,11 +1,12 @@
 """A picture that contains itself: a log-polar canvas, from which every frame of a loop is rendered.
 
-About the vanishing point, a round of a loop multiplies the picture by e^(P + iQ), P being the
-logarithm of what it zooms in all and Q by how much it turns, less whole turns. With
-u = ln r / P and v = (θ − Q·u) / 2π the picture is periodic in both, and time only moves it: by
-one in u and by whole turns in v while a round passes. So the last frame runs into the first by
-construction, and no frame is made from another. The map is conformal: nothing is distorted but
-in size. Lenstra and de Smit, "The mathematical structure of Escher's Print Gallery" (2003).
+One round of a loop multiplies the picture about the vanishing point by e^(P + iQ). P is the
+logarithm of the total zoom, Q the total rotation without whole turns. In the coordinates
+u = ln r / P and v = (θ − Q·u) / 2π the picture is periodic in both axes, and time only shifts it:
+by one in u and by whole turns in v during a round. So the last frame leads into the first by
+construction, and no frame is made from another. The map is conformal: it distorts nothing except
+the size. Source: Lenstra and de Smit, "The mathematical structure of Escher's Print Gallery"
+(2003).
 """
 
 from __future__ import annotations
@@ -21,29 +22,29 @@ from torch.nn import functional as F
 from dreamvid.motion.camera import Camera, sample
 
 FEWEST = 4
-"""Texels of the coarsest level, along an axis."""
+"""Smallest number of texels along an axis, at the coarsest level."""
 RIM = 0.25
-"""Share of the way from border to vanishing point over which a copy fades into the larger one."""
+"""Width of the rim in which a copy fades, as a share of the way from border to vanishing point."""
 NESTING = 4
-"""Ratio of a planted picture to the copy within it, roughly."""
+"""Approximate ratio of the size of a planted picture to the size of the copy within it."""
 SHARPER = 0.3
-"""Levels by which finer ones are preferred: blending two alone would blur."""
+"""Number of levels by which the choice moves to finer ones: blending two levels blurs."""
 _REACH = 2
-"""Texels that bicubic interpolation looks at on either side."""
+"""Texels that bicubic interpolation reads on each side."""
 
 
 @dataclass(frozen=True)
 class Droste:
-    """The shape of a canvas (3, rows, columns), and how time moves it."""
+    """The shape of a canvas (3, rows, columns), and its motion in time."""
 
     period: float
     """P, above 0."""
     turn: float
     """Q in radians, from −π to π."""
     whole_turns: int
-    """That a round adds to Q."""
+    """Whole turns of a round, which come in addition to Q."""
     direction: int
-    """1 where time falls in, −1 where it falls out."""
+    """Direction of the zoom: 1 for in, −1 for out."""
     centre: tuple[float, float]
     """Vanishing point, in shares of the frame's width and height."""
     rows: int
@@ -53,7 +54,10 @@ class Droste:
 
     @classmethod
     def of(cls, camera: Camera, height: int, width: int, density: float = 1.0) -> Droste:
-        """For a loop of `camera`, with `density` texels a pixel at a frame's farthest corner."""
+        """The shape for a loop of `camera`, with `density` texels a pixel at the farthest corner.
+
+        The corner is the one of a frame of (height, width).
+        """
         whole = camera.rate * float(camera.seconds)
         direction = 1 if whole.real > 0 else -1
         period, turn = direction * whole.real, direction * whole.imag
@@ -70,11 +74,11 @@ class Droste:
         return replace(self, rows=rows, columns=columns)
 
     def plant(self, picture: Tensor, height: int, width: int) -> Tensor:
-        """The canvas of a `picture` (3, H, W) that holds itself, smaller, at the vanishing point.
+        """The canvas of a `picture` (3, H, W) that contains itself at the vanishing point.
 
-        At the beginning of a round a frame of (height, width) shows the picture whole. A round
-        has as many copies as make each about a `NESTING`th of the next, so that none is looked at
-        from too near. Each fades at an uneven rim into the larger one around it.
+        At the beginning of a round a frame of (height, width) shows the whole picture. A round
+        has so many copies that each is about `NESTING` times smaller than the next, so that none
+        is enlarged too much. Each fades at an uneven rim into the larger copy around it.
         """
         u = (torch.arange(self.rows, device=picture.device) + 0.5)[:, None] / self.rows
         v = (torch.arange(self.columns, device=picture.device) + 0.5) / self.columns
@@ -95,7 +99,7 @@ class Droste:
         return canvas.clamp(0, 1)
 
     def _span(self, height: int, width: int) -> float:
-        """ln of the farthest corner's distance over that at which a copy begins to fade."""
+        """Logarithm of the farthest corner's distance over that at which a copy begins to fade."""
         x, y = self.centre
         nearest = (1 - RIM) * min(x * width, (1 - x) * width, y * height, (1 - y) * height)
         return math.log(_corner(self.centre, height, width) / max(nearest, 0.5))
@@ -103,23 +107,23 @@ class Droste:
 
 @dataclass(frozen=True, eq=False)
 class DrosteView:
-    """How a frame of one size looks at a canvas; made once, used for any time.
+    """Sampling positions of the frames of one size on a canvas; made once, used for any time.
 
-    A pixel at radius r needs 2πr texels around it. The canvas has them for the farthest corner;
-    nearer in, halved canvases are looked at, blended between the two nearest.
+    A pixel at radius r needs 2πr texels along its circle. The canvas has as many for the farthest
+    corner. Pixels further in sample smaller levels of the canvas, blended between the two nearest.
     """
 
     canvas: Droste
     size: tuple[int, int]
     """(height, width)."""
     layers: tuple[tuple[Tensor, Tensor, Tensor, Tensor], ...]
-    """A level's: which pixels of the frame (flat), how much of each, and their u and v."""
+    """Layer of each level: flat indices of the frame's pixels, their weights, their u and v."""
 
     @classmethod
     def of(
         cls, canvas: Droste, height: int, width: int, device: torch.device | str = "cpu"
     ) -> DrosteView:
-        """Through a frame of that size."""
+        """The view of `canvas` through a frame of (height, width)."""
         x = torch.arange(width, device=device) + 0.5 - canvas.centre[0] * width
         y = torch.arange(height, device=device)[:, None] + 0.5 - canvas.centre[1] * height
         radius = torch.hypot(x, y).clamp(min=0.5).flatten()
@@ -136,9 +140,9 @@ class DrosteView:
         return cls(canvas, (height, width), tuple(layers))
 
     def at(self, levels: Sequence[Tensor], phase: float) -> Tensor:
-        """The frame (3, H, W) when the share `phase` of a round has passed.
+        """The frame (3, H, W) after the share `phase` of a round.
 
-        `levels` are those of `halved`; differentiable in them.
+        `levels` are the results of `halved`; the frame is differentiable in them.
         """
         height, width = self.size
         frame = levels[0].new_zeros(3, height * width)
@@ -151,7 +155,7 @@ class DrosteView:
 
 
 def halved(canvas: Tensor) -> list[Tensor]:
-    """`canvas` (3, rows, columns) and its halves, down to the fewest texels; differentiable."""
+    """`canvas` (3, rows, columns) and its smaller levels, down to `FEWEST`; differentiable."""
     levels = [canvas]
     most = [_halvings(side) for side in canvas.shape[1:]]
     for level in range(most[1]):
@@ -161,7 +165,7 @@ def halved(canvas: Tensor) -> list[Tensor]:
 
 
 def wrap(canvas: Tensor, rim: int) -> Tensor:
-    """`canvas` (C, rows, columns) continued by `rim` texels around."""
+    """`canvas` (C, rows, columns) extended periodically by `rim` texels on each side."""
     rows, columns = (
         torch.arange(-rim, side + rim, device=canvas.device) % side for side in canvas.shape[1:]
     )
@@ -169,7 +173,7 @@ def wrap(canvas: Tensor, rim: int) -> Tensor:
 
 
 def resized(canvas: Tensor, shape: Droste) -> Tensor:
-    """`canvas` (C, H, W), periodic in both axes, at the size of `shape`; anti-aliased, bicubic."""
+    """`canvas` (C, H, W), periodic in both axes, resized to `shape`; anti-aliased, bicubic."""
     if (shape.rows, shape.columns) == canvas.shape[1:]:
         return canvas
     levels = halved(canvas)
@@ -182,7 +186,7 @@ def resized(canvas: Tensor, shape: Droste) -> Tensor:
 
 
 def _wrapped(canvas: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    """`canvas` (C, H, W), periodic in both axes, at u down and v across (N each) → (C, N)."""
+    """Samples (C, N) of a periodic `canvas` (C, H, W) at u down and v across, N each."""
     height, width = canvas.shape[1:]
     rim = _REACH
     down = (torch.remainder(u, 1) * height + rim) / (height + 2 * rim)
@@ -191,9 +195,10 @@ def _wrapped(canvas: Tensor, u: Tensor, v: Tensor) -> Tensor:
 
 
 def _cover(centre: tuple[float, float], height: int, width: int) -> Tensor:
-    """How much each pixel of a copy hides of what is behind it: (1, height, width) in [0, 1].
+    """Opacity of each pixel of a copy: (1, height, width) in [0, 1].
 
-    0 at the border, 1 further in, between them an uneven rim: a straight one would be seen.
+    It is 0 at the border and 1 further in. The rim between them is uneven, because a straight rim
+    would be visible.
     """
     away = []
     for side, middle in ((height, centre[0 + 1]), (width, centre[0])):
@@ -211,17 +216,17 @@ def _cover(centre: tuple[float, float], height: int, width: int) -> Tensor:
 
 
 def _corner(centre: tuple[float, float], height: int, width: int) -> float:
-    """Pixels from the vanishing point to a frame's farthest corner."""
+    """Distance in pixels from the vanishing point to a frame's farthest corner."""
     x, y = centre
     return math.hypot(max(x, 1 - x) * width, max(y, 1 - y) * height)
 
 
 def _halvings(side: int) -> int:
-    """How often a side that `_halvable` gave can be halved."""
+    """Number of times that a side from `_halvable` can be halved."""
     return max(0, math.floor(math.log2(side / FEWEST)))
 
 
 def _halvable(side: float) -> int:
-    """The next whole number that can be halved until few are left."""
+    """The smallest whole number from `side` on that can be halved down to about `FEWEST`."""
     step: int = 2 ** max(0, math.floor(math.log2(max(side, 1) / FEWEST)))
     return max(FEWEST, step * math.ceil(side / step))

@@ -1,9 +1,9 @@
-"""The endless zoom: what was dreamed is looked at through a moving camera, and dreamed on.
+"""The endless zoom: a moving camera views the dreamed picture, and each view is dreamed further.
 
-What is carried is not a frame but a sheet, larger and finer than a frame. Each frame is resampled
-once from the sheet, and what is dreamed on it goes back into the sheet; the sheet itself is
-resampled only when the camera has left it, every second or so. Warping frame after frame instead
-would blur each of them dozens of times.
+The picture is kept in a sheet that is larger and finer than a frame. Each frame is resampled once
+from the sheet, and the change that dreaming makes is added to the sheet. The sheet itself is
+resampled only when the camera leaves it, about once a second. Warping each frame to the next would
+blur the picture dozens of times instead.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ from dreamvid.motion.camera import Camera, Similarity, resample, seen_in
 from dreamvid.types import Frame
 
 ObjectivesAt = Callable[[Fraction], Sequence[Objective]]
-"""Time in seconds → what the picture shall mean then."""
+"""Time in seconds → the objectives of the picture at that time."""
 ConfigAt = Callable[[Fraction], DreamConfig]
-"""Time in seconds → how it is dreamed then."""
+"""Time in seconds → the dream options at that time."""
 
 DENSITY = 1.5
-"""Texels of a fresh sheet a pixel."""
+"""Texels of a new sheet for each pixel of the frame, along an axis."""
 COARSEST, FINEST = 1.0, 2.25
-"""Texels a pixel at which the camera has left the sheet."""
+"""Limits of the texels a pixel, beyond which the sheet is resampled."""
 MARGIN = 0.15
-"""Of the sheet around what is dreamed, over the longer side."""
+"""Margin of the sheet around the dreamed area, as a share of its longer side."""
 OVERSCAN = 0.1
-"""Dreamed around the view, over the longer side, where new ground comes in at the border."""
+"""Rim dreamed around the view where new parts enter, as a share of the longer side."""
 BANDS = 4
-"""Octave bands whose strength is held."""
+"""Number of octave bands whose strength is held."""
 MOST_GAIN = 1.25
-"""By which a band is strengthened or weakened a frame."""
+"""Largest factor by which a frame strengthens or weakens a band."""
 CORING = 0.1
-"""Share of a band that is cored a frame."""
+"""Share of a band's cored version that each frame mixes in."""
 GRAIN = 0.1
-"""Weight of the total variation of frames after the first, over `config.tv`."""
+"""Total variation weight of frames after the first, as a share of `config.tv`."""
 PATCHES = 2**31
-"""Index that no frame has, of the generator of patches."""
+"""Index of the generator of patches; no frame has this index."""
 PATCH_RIM = 0.03
-"""Of the sheet's longer side, over which a patch fades in."""
+"""Width of the rim in which a patch fades in, as a share of the sheet's longer side."""
 COLOUR_HOLD = 0.05
-"""Share of the mean colour's drift that is taken back a frame: prompts may change it slowly."""
+"""Share of the mean colour's drift that a frame removes; small, so that prompts may change it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class ZoomedFrame:
 
     frame: Frame
     start: Tensor
-    """(3, H, W): what the camera saw before anything was dreamed."""
+    """(3, H, W): the camera's view before it was dreamed."""
 
 
 def dream_zoom(
@@ -75,17 +75,17 @@ def dream_zoom(
     first_steps: int,
     on_step: OnStep | None = None,
 ) -> Iterator[ZoomedFrame]:
-    """Film a fall into `source` (3, H, W) under `camera`, at `times` in seconds, dreaming on.
+    """Dream a zoom into `source` (3, H, W) by `camera`, at `times` in seconds.
 
-    The first frame is dreamed from the source, every other from what the camera sees of the one
-    before, within the `strength` that `config_at` has for its time. New ground is patched with
-    other parts of the picture, and dreamed before it is seen. How strong the detail and the
-    colours of the first frame are is held, and grain is smoothed, so that a picture which grows
-    for ever neither blurs nor runs away.
+    The first frame is dreamed from the source, every other frame from the camera's view of the one
+    before, within the `strength` of `config_at` at its time. New parts of the scene are filled with
+    patches of the picture and dreamed before they enter the view. The strength of detail and the
+    colours are held at those of the first frame, and grain is smoothed, so that an endless zoom
+    neither blurs nor diverges.
     """
     height, width = source.shape[1:]
     rim = _rim(camera, times, height, width)
-    view = Similarity(1, -complex(rim, rim))  # from pixels of what is dreamed to those of frames
+    view = Similarity(1, -complex(rim, rim))  # from pixels of the dreamed area to the frame's
     seed = config_at(times[0]).seed
     sheet = Sheet.of(source, view, (height + 2 * rim, width + 2 * rim), seed)
     look: Look | None = None
@@ -111,12 +111,12 @@ def dream_zoom(
 
 
 def _onwards(config: DreamConfig) -> DreamConfig:
-    """The same for frames after the first."""
+    """The options for frames after the first."""
     return config.model_copy(update={"tv_of": "image", "tv": config.tv * GRAIN})
 
 
 def _rim(camera: Camera, times: Sequence[Fraction], height: int, width: int) -> int:
-    """Pixels to dream around the view; none where no frame shows what the one before did not."""
+    """Width in pixels of the rim to dream around the view; 0 where no new parts enter the view."""
     middle, half = complex(width - 1, height - 1) / 2, complex(width, height) / 2
     corners = [middle + complex(x * half.real, y * half.imag) for x in (-1, 1) for y in (-1, 1)]
     for before, now in pairwise(times):
@@ -129,25 +129,25 @@ def _rim(camera: Camera, times: Sequence[Fraction], height: int, width: int) -> 
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """What has been dreamed so far, larger and finer than a frame."""
+    """The picture dreamed so far, larger and finer than a frame."""
 
     image: Tensor
-    """(4, rows, columns): colours, not clamped, and where they have been dreamed, 0 or 1."""
+    """(4, rows, columns): colours, not clamped, and 1 where they have been dreamed, else 0."""
     to_sheet: Similarity
-    """From pixels of the frame to those of the sheet."""
+    """Similarity from pixels of the frame to pixels of the sheet."""
     size: tuple[int, int]
     """(height, width) of the frame."""
     seed: int
-    """Of the patches."""
+    """Seed of the patches."""
 
     @classmethod
     def of(cls, picture: Tensor, view: Similarity, size: tuple[int, int], seed: int) -> Sheet:
-        """Made from a `picture` (3, H, W), which frames of `size` see under `view`."""
+        """The sheet of a `picture` (3, H, W), to which `view` maps pixels of a frame of `size`."""
         known = torch.ones_like(picture[:1])
         return cls(torch.cat([picture, known]), view, size, seed)._renewed()
 
     def moved(self, back: Similarity) -> Sheet:
-        """For a camera that has moved; `back` leads from a frame's pixels now to those before."""
+        """The sheet after a camera move; `back` maps pixels of the new frame to the old frame."""
         moved = replace(self, to_sheet=self.to_sheet.after(back))
         return moved if moved._suffices() else moved._renewed()
 
@@ -156,7 +156,7 @@ class Sheet:
         return resample(self.image[:3], self.to_sheet, *self.size)
 
     def added(self, difference: Tensor) -> Sheet:
-        """With `difference` (3, H, W) of a frame added where it lies."""
+        """The sheet with a frame's `difference` (3, H, W) added in the frame's place."""
         rows, columns = self.image.shape[1:]
         to_frame = self.to_sheet.inverse()
         here = seen_in(to_frame.flow(rows, columns, difference.device), *self.size)
@@ -164,7 +164,7 @@ class Sheet:
         return replace(self, image=torch.cat([colours, self.image[3:].maximum(here)]))
 
     def _suffices(self) -> bool:
-        """Whether the frame lies within the sheet, at a density that serves."""
+        """Whether the frame lies within the sheet and the density is within its limits."""
         height, width = self.size
         rows, columns = self.image.shape[1:]
         corners = [self.to_sheet(complex(x, y)) for x in (0, width - 1) for y in (0, height - 1)]
@@ -173,7 +173,7 @@ class Sheet:
         )
 
     def _renewed(self) -> Sheet:
-        """The same, resampled for where the camera looks now, what is new to it patched."""
+        """A sheet resampled around the current frame, with patches in its new parts."""
         margin = round(MARGIN * max(self.size))
         rows, columns = (round((side + 2 * margin) * DENSITY) for side in self.size)
         first = (0.5 + margin) * DENSITY - 0.5
@@ -186,10 +186,10 @@ class Sheet:
         return Sheet(image, to_sheet, self.size, self.seed + 1)
 
     def _patched(self, image: Tensor, known: Tensor, to_old: Similarity) -> Tensor:
-        """`image` (3, rows, columns) with other parts of the old one where it is not `known`.
+        """`image` (3, rows, columns) with patches of the old sheet where it is not `known`.
 
-        Turned and moved at random: the reflection alone, which `image` has there, would be
-        dreamed into kaleidoscopes, and its border drawn out into streaks.
+        Patches are rotated and moved at random. Without them `image` has reflections there, which
+        dreaming would turn into kaleidoscopes, with streaks at the border.
         """
         if known.all():
             return image
@@ -207,22 +207,22 @@ class Sheet:
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """How strong a picture's detail is, octave by octave, and what its colours are."""
+    """Strength of a picture's detail in each octave band, and its mean colour."""
 
     bands: tuple[Tensor, ...]
-    """RMS of each octave's band, fine to coarse; scalars. The last is the contrast of the rest."""
+    """RMS of each octave band, fine to coarse, scalars; the last is the rest's contrast."""
     colour: Tensor
-    """Mean, (3, 1, 1)."""
+    """Mean colour, (3, 1, 1)."""
 
     @classmethod
     def of(cls, image: Tensor) -> Look:
-        """That of `image` (3, H, W)."""
+        """The look of `image` (3, H, W)."""
         bands, rest = _split(image)
         colour = rest.mean((1, 2), keepdim=True)
         return cls(tuple(rms(band) for band in [*bands, rest - colour]), colour)
 
     def hold(self, image: Tensor) -> Tensor:
-        """`image` (3, H, W) brought nearer to this look, in [0, 1]."""
+        """`image` (3, H, W) moved towards this look, in [0, 1]."""
         bands, rest = _split(image)
         colour = rest.mean((1, 2), keepdim=True)
         bands = [_cored(band) for band in bands]
@@ -237,7 +237,7 @@ class Look:
 
 
 def _split(image: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Burt and Adelson's Laplacian pyramid (1983): bands, fine to coarse, and the rest."""
+    """Bands, fine to coarse, and the rest: a Laplacian pyramid (Burt and Adelson, 1983)."""
     bands = []
     for _ in range(BANDS):
         half = resize(image, [max(1, side // 2) for side in image.shape[1:]])
@@ -247,15 +247,15 @@ def _split(image: Tensor) -> tuple[list[Tensor], Tensor]:
 
 
 def _enlarged(image: Tensor, like: Tensor) -> Tensor:
-    """`image` (3, h, w) at the size of `like`: cubic, as a linear one's kinks would be held too."""
+    """`image` (3, h, w) at the size of `like`; cubic, because `Look` would keep linear kinks."""
     enlarged: Tensor = F.interpolate(image[None], like.shape[1:], mode="bicubic")[0]
     return enlarged
 
 
 def _cored(band: Tensor) -> Tensor:
-    """`band` (3, H, W) with what is weak beside its neighbours made weaker, its strength kept.
+    """`band` (3, H, W) with its weak areas made weaker, at the same RMS (coring).
 
-    Noise lies everywhere, detail at edges: held at one strength, noise would take its place.
+    Noise is everywhere, detail is at edges: at a constant strength, noise would replace detail.
     """
     energy = F.avg_pool2d(band.square().mean(0, keepdim=True), 5, 1, 2, count_include_pad=False)
     cored = band * (energy / (energy + energy.mean() / 2).clamp(min=1e-12))

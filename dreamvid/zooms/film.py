@@ -1,4 +1,4 @@
-"""A zoom film in one call: an endless fall into a picture, or a loop that joins its beginning."""
+"""A zoom film in one call: an endless zoom into a picture, or a loop."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def zoom(
     listener: Listener | None = None,
     **options: Any,
 ) -> Summary:
-    """Fall into a picture, or out of it; with `loop=True` for ever.
+    """Make a film that zooms into a picture, or out of it; a seamless loop with `loop=True`.
 
-    `source` is a picture, a video (its frame at `start`), "grey" or "noise"; `out` is what
-    `dreamvid zoom` takes as OUT. Each option of that command is a keyword, on top of `config`;
-    `objectives` are the caller's own in place of guides and prompts.
+    `source` is a picture, a video (its frame at `start`), "grey" or "noise"; `out` is the OUT of
+    `dreamvid zoom`. Each option of that command is a keyword, which overrides `config`;
+    `objectives` are the caller's own and replace guides and prompts.
 
     Raises ConfigError, MediaError, GuideError, DeviceError or GradientError.
     """
@@ -66,10 +66,10 @@ def zoom(
     device = choose_device(config.device)
     picture, size = _read(str(source), found, config, reporter)
     schedule = _schedule(config, reporter)
-    told = metadata(config, str(source))
+    recipe = metadata(config, str(source))
     with (
         open_music(config, reporter.warn) or nullcontext() as music,
-        _open_writer(target, config, size, overwrite, music, told) as writer,
+        _open_writer(target, config, size, overwrite, music, recipe) as writer,
     ):
         loaded = load_objectives(config, device, reporter, objectives)
         _write(_Film(config, picture.to(device), size, schedule, loaded), writer, reporter)
@@ -80,7 +80,7 @@ def zoom(
 def _check(
     source: str, out: Path, config: ZoomConfig, overwrite: bool, has_objectives: bool
 ) -> Source | None:
-    """The source, None for a blank; checked before anything heavy is loaded."""
+    """Check the arguments before anything heavy is loaded; the source, None for a blank."""
     found = None
     if blank_name(source) is None:
         found = Source.find(Path(source), ReadConfig(start=config.start))
@@ -100,7 +100,7 @@ def _check(
 def _read(
     name: str, source: Source | None, config: ZoomConfig, reporter: Reporter
 ) -> tuple[Tensor, tuple[int, int]]:
-    """The picture (3, H, W), at its own size for a loop, and a frame's (height, width)."""
+    """The picture (3, H, W) and a frame's (height, width); a loop's picture keeps its own size."""
     from dreamvid.dream.octaves import resize
     from dreamvid.media.info import parse_size
 
@@ -121,7 +121,7 @@ def _read(
 
 
 def _schedule(config: ZoomConfig, reporter: Reporter) -> Schedule[ZoomConfig]:
-    """The settings of each frame; the prompts of a loop go in a circle."""
+    """The schedule of the film; the prompts of a loop are cyclic."""
     from dreamvid.film.listening import create_schedule, hear_music
 
     period = float(config.frame_count / config.fps) if config.loop else None
@@ -135,7 +135,7 @@ def _open_writer(
     size: tuple[int, int],
     overwrite: bool,
     music: SoundSource | None,
-    told: dict[str, str],
+    metadata: dict[str, str],
 ) -> VideoWriter | ImageSequenceWriter:
     """The writer of frames of `size` (height, width). Raises MediaError."""
     from dreamvid.media.info import VideoInfo
@@ -145,7 +145,7 @@ def _open_writer(
     encoding = WriteConfig.model_validate(
         config.model_dump(include=set(WriteConfig.model_fields) & set(ZoomConfig.model_fields))
     )
-    return open_writer(out, info, encoding, overwrite=overwrite, sound=music, metadata=told)
+    return open_writer(out, info, encoding, overwrite=overwrite, sound=music, metadata=metadata)
 
 
 def _write(film: _Film, writer: VideoWriter | ImageSequenceWriter, reporter: Reporter) -> None:
@@ -164,7 +164,7 @@ def _write(film: _Film, writer: VideoWriter | ImageSequenceWriter, reporter: Rep
 
 @dataclass(frozen=True, eq=False)
 class _Film:
-    """The film to make, and what holds at each of its times, in seconds."""
+    """The film to make, and its settings at each time in seconds."""
 
     config: ZoomConfig
     picture: Tensor
@@ -193,7 +193,7 @@ class _Film:
 
     @property
     def camera(self) -> Camera:
-        """The camera through which it is seen."""
+        """The camera that views the picture."""
         from dreamvid.film.view import create_camera
 
         return create_camera(self.config, self.config.frame_count / self.config.fps, self.schedule)
@@ -210,7 +210,7 @@ def _setting(schedule: Schedule[ZoomConfig], time: Fraction, index: int) -> Sett
 
 
 def _endless(film: _Film, reporter: Reporter) -> Iterator[Shot]:
-    """Each frame as it begins and as it is dreamed."""
+    """Each frame before dreaming and after it."""
     from dreamvid.motion.camera import expose
     from dreamvid.zooms.endless import dream_zoom
 
@@ -231,13 +231,13 @@ def _endless(film: _Film, reporter: Reporter) -> Iterator[Shot]:
 
 
 def _loop(film: _Film, reporter: Reporter) -> Iterator[Shot]:
-    """Each frame as it was before dreaming and after it."""
+    """Each frame of the loop before dreaming and after it."""
     from dreamvid.zooms.loop import Loop, film_loop, find_start
 
     camera, times = film.camera, film.times
     begun = Loop.plant(film.picture, camera, *film.size)
-    # Where the film begins is known only when it is dreamed; with prompts that have their times,
-    # about where it would begin undreamed.
+    # The best first frame is known only after dreaming, but prompts with times need it before:
+    # they begin at the best frame of the undreamed loop, and the film begins near it.
     has_times = _has_times(film.config)
     times = _turned(times, find_start(begun, times) if has_times else 0)
     dreamed = _dream_loop(begun, film, times[0], reporter)
@@ -252,7 +252,7 @@ def _loop(film: _Film, reporter: Reporter) -> Iterator[Shot]:
 
 
 def _dream_loop(begun: Any, film: _Film, first: Fraction, reporter: Reporter) -> Any:
-    """The loop `begun`, dreamed; the film's prompts begin at `first` of the round."""
+    """The loop `begun`, dreamed; time 0 of the film's prompts is `first` in the round."""
     from dreamvid.zooms.loop import dream_loop
 
     steps, camera = film.config.loop_steps, film.camera
@@ -267,7 +267,7 @@ def _dream_loop(begun: Any, film: _Film, first: Fraction, reporter: Reporter) ->
 
 
 def _has_times(config: ScheduledConfig) -> bool:
-    """Whether anything changes while the film runs."""
+    """Whether any setting changes during the film."""
     return bool(config.at or config.set_)
 
 

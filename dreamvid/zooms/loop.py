@@ -1,6 +1,6 @@
 """Loops: one picture that contains itself is dreamed, and every frame is rendered from it.
 
-Dreaming takes the same time for a second and for a minute.
+The dreaming time does not depend on the length of the film.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from dreamvid.zooms.droste import Droste, DrosteView, halved, resized, wrap
 from dreamvid.zooms.endless import ObjectivesAt
 
 PHASES = 2
-"""Moments of the round at which a step looks, the cutouts being shared out among them."""
+"""Number of moments of the round that a step renders; they share the cutouts."""
 GOLDEN = (5**0.5 - 1) / 2
-"""Moments this far apart are spread evenly, however many there are."""
+"""Golden ratio: any number of moments this far apart is spread evenly over the round."""
 MOST_STARTS = 96
 
 OnLoopStep = Callable[[int, Tensor], None]
@@ -37,10 +37,10 @@ OnLoopStep = Callable[[int, Tensor], None]
 
 @dataclass(frozen=True, eq=False)
 class Loop:
-    """A film that joins its own beginning."""
+    """A film whose end leads into its beginning."""
 
     camera: Camera
-    """The camera; its `seconds` are those of a round."""
+    """The camera; its `seconds` are the length of a round."""
     shape: Droste
     size: tuple[int, int]
     """(height, width) of a frame."""
@@ -49,7 +49,7 @@ class Loop:
 
     @classmethod
     def plant(cls, picture: Tensor, camera: Camera, height: int, width: int) -> Loop:
-        """`picture` (3, H, W), of any size, falling into itself."""
+        """The loop of a `picture` (3, H, W), of any size, that contains itself."""
         shape = Droste.of(camera, height, width)
         return cls(camera, shape, (height, width), shape.plant(picture, height, width))
 
@@ -61,7 +61,7 @@ class Loop:
             yield view.at(levels, self.phase(time)).clamp(0, 1)
 
     def phase(self, time: Fraction) -> float:
-        """Share of the round that has passed at `time`."""
+        """Share of the round that is done at `time`, in seconds."""
         return self.camera.travelled(time) / float(self.camera.seconds)
 
 
@@ -74,11 +74,11 @@ def dream_loop(
     terms: Sequence[Term] | None = None,
     on_step: OnLoopStep | None = None,
 ) -> Loop:
-    """Change the canvas of `loop` until its frames at all times mean what is asked.
+    """Change the canvas of `loop` so that its frames at all times match the objectives.
 
-    The texture is dreamed on a `DrosteCanvas`, and a step looks at frames rendered from it at
-    moments spread over the round. It stays within an RMS distance of `config.strength` from
-    where it began. Raises GradientError as `dreamvid.dream.descent.descend` does.
+    The texture is dreamed on a `DrosteCanvas`. Each step uses frames rendered from it at moments
+    spread over the round. The texture stays within an RMS distance of `config.strength` from its
+    start. Raises GradientError as `dreamvid.dream.descent.descend` does.
     """
     generator = frame_generator(config.seed, 0)
     layers = DrosteCanvas(loop.shape, loop.size)(Task(loop.canvas, loop.canvas, steps, config))
@@ -109,17 +109,17 @@ class DrosteCanvas:
     shape: Droste
     """Shape of the texture at full size."""
     size: tuple[int, int]
-    """(height, width) of the frames that are rendered from it, which its octaves follow."""
+    """(height, width) of the rendered frames; the texture's octaves follow theirs."""
 
     def __call__(self, task: Task) -> Iterator[DrosteLayer]:
         return by_octaves(task, self.size, partial(DrosteLayer, self))
 
 
 class DrosteLayer(PixelLayer):
-    """One octave of a texture; its parameters are what it adds, Δ."""
+    """One octave of a texture; its parameters are the added difference Δ."""
 
     def __init__(self, canvas: DrosteCanvas, octave: Octave, task: Task, begun: Tensor) -> None:
-        """Continues the texture `begun`, (3, rows, columns)."""
+        """Start from the texture `begun`, (3, rows, columns)."""
         shape = canvas.shape.resized(octave.size[0] / canvas.size[0])
         self._canvas, self._task, self._begun = canvas, task, begun
         self._base = resized(begun, shape)
@@ -138,7 +138,7 @@ class DrosteLayer(PixelLayer):
         )
         super().__init__(octave, torch.zeros_like(self._base), trust, task.config.hold)
         self.view = DrosteView.of(shape, *octave.size, source.device)
-        """Through which a frame of the octave's size sees the texture."""
+        """The view of the texture through a frame of the octave's size."""
 
     def image(self, parameters: Tensor) -> Tensor:
         return self._base + parameters
@@ -157,9 +157,9 @@ class DrosteLayer(PixelLayer):
 
 @dataclass(frozen=True, eq=False)
 class _Moments:
-    """Guidance of one octave of a loop: guides see several moments of the round a step.
+    """Guidance of one octave of a loop: in each step the guides see several moments of the round.
 
-    The cutouts of a step are shared out among its moments.
+    The moments of a step share its cutouts.
     """
 
     loop: Loop
@@ -168,7 +168,7 @@ class _Moments:
     config: DreamConfig
     cutouts: Cutouts
     begin: float
-    """Share of the round at which the first step looks."""
+    """Phase of the first moment of the first step, as a share of the round."""
 
     def __call__(self, texture: Tensor, source: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """The gradient in `texture` (3, rows, columns), and the loss of each moment."""
@@ -187,7 +187,7 @@ class _Moments:
         return gradient, torch.stack(losses)
 
     def _times(self, step: int) -> list[Fraction]:
-        """The moments of `step` in seconds; no more than there are cutouts."""
+        """The moments of `step` in seconds; at most as many as there are cutouts."""
         count = min(PHASES, self.config.cutouts)
         shares = [(self.begin + (step + part / PHASES) * GOLDEN) % 1 for part in range(count)]
         return [Fraction(share) * self.loop.camera.seconds for share in shares]
@@ -210,11 +210,12 @@ class _Moments:
 
 
 def find_start(loop: Loop, times: Sequence[Fraction], candidates: int | None = None) -> int:
-    """Find which of the first `candidates` of a round's `times` a film begins with best.
+    """Index of the best first frame among the first `candidates` of a round's `times`.
 
-    Steps from frame to frame are alike, not equal: they grow with the contrast of what passes the
-    border. The film begins after the smallest, because encoders join neighbours more smoothly
-    than the end and the beginning. Of very many frames, every few are looked at.
+    Differences between neighbouring frames are similar, not equal: they grow with the contrast of
+    the parts that pass the border. The film begins after the smallest difference, because encoders
+    smooth the differences of neighbours, but not the one between end and beginning. At most
+    `MOST_STARTS` candidates, evenly spaced, are compared.
     """
     stride = -(-len(times) // MOST_STARTS)
     chosen = range(0, len(times), stride)[: -(-(candidates or len(times)) // stride)]
