@@ -44,7 +44,7 @@ from dreamvid.guide.names import parse_guide
 from dreamvid.guide.objective import ClipObjective, create_objective
 from dreamvid.guide.tower import ImageTower
 from dreamvid.media.reader import VideoReader
-from dreamvid.media.sound import SoundSource
+from dreamvid.media.tracks import SoundSource
 from dreamvid.media.writer import VideoWriter
 from dreamvid.motion.flow import create_flow
 from dreamvid.motion.shots import create_cut_detector

@@ -54,7 +54,7 @@ from dreamvid.film.inbetween import FlowField, chained
 from dreamvid.film.sequence import constant_settings, dream_frames
 from dreamvid.guide.loading import load_clip
 from dreamvid.guide.objective import create_objective
-from dreamvid.media.info import VideoInfo
+from dreamvid.media.probing import VideoInfo
 from dreamvid.media.reader import VideoReader
 from dreamvid.media.writer import VideoWriter
 from dreamvid.motion.flow import create_flow

@@ -22,9 +22,9 @@ import torch
 from av.audio.stream import AudioStream
 
 from dreamvid.config import WriteConfig
-from dreamvid.media.info import VideoInfo
+from dreamvid.media.probing import VideoInfo
 from dreamvid.media.reader import VideoReader
-from dreamvid.media.sound import SoundSource
+from dreamvid.media.tracks import SoundSource
 from dreamvid.media.writer import VideoWriter
 from dreamvid.types import Frame
 

@@ -24,9 +24,9 @@ from dreamvid.dream.objective import Objective
 from dreamvid.film.sequence import constant_settings, dream_frames
 from dreamvid.guide.loading import load_clip
 from dreamvid.guide.objective import create_objective
-from dreamvid.media.info import VideoInfo
+from dreamvid.media.probing import VideoInfo
 from dreamvid.media.reader import VideoReader
-from dreamvid.media.sound import SoundSource
+from dreamvid.media.tracks import SoundSource
 from dreamvid.media.writer import VideoWriter
 from dreamvid.motion.flow import create_flow
 from dreamvid.motion.shots import create_cut_detector

@@ -27,8 +27,8 @@ from av.packet import Packet
 
 from dreamvid.config import WriteConfig
 from dreamvid.media.colour import ColourTags
-from dreamvid.media.info import Chapter, VideoInfo, probe
-from dreamvid.media.sound import SoundSource
+from dreamvid.media.probing import Chapter, VideoInfo, probe
+from dreamvid.media.tracks import SoundSource
 from dreamvid.media.writer import VideoWriter
 from dreamvid.types import Frame
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dreamvid.config import parse_seconds
 from dreamvid.evaluation.sheet import COLUMNS, ContactSheet
-from dreamvid.media.info import probe
+from dreamvid.media.probing import probe
 from dreamvid.media.reader import VideoReader
 from dreamvid.media.still import write_image
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from dreamvid.config import WriteConfig, parse_seconds
-from dreamvid.media.info import probe
+from dreamvid.media.probing import probe
 from dreamvid.media.reader import VideoReader
 from dreamvid.media.writer import VideoWriter
 from dreamvid.plot import draw_label

@@ -51,7 +51,7 @@ HOMES = {
     "torchvision": {"motion"},
     "open_clip": {"guide", "cli/guides.py"},
     "pydantic": {"config"},
-    "librosa": {"control/sound.py"},
+    "librosa": {"control/analysis.py"},
     "simpleeval": {"control/expressions.py"},
     "matplotlib": {"plot.py"},
     "typer": {"cli"},
@@ -133,7 +133,7 @@ def test_the_package_keeps_its_borders(file):
         ("film/sequence.py", "if TYPE_CHECKING:\n    import dreamvid.cli", "imports dreamvid.cli"),
         (
             "film/sequence.py",
-            "from dreamvid.media.info import VideoInfo",
+            "from dreamvid.media.probing import VideoInfo",
             "imports dreamvid.media.",
         ),
         ("journal/x.py", "import dreamvid.cli.report", "imports dreamvid.cli"),

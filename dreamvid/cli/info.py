@@ -14,7 +14,7 @@ from dreamvid.cli.options import command
 from dreamvid.config import ReadConfig
 
 if TYPE_CHECKING:
-    from dreamvid.media.info import VideoInfo
+    from dreamvid.media.probing import VideoInfo
 
 
 @command()

@@ -21,7 +21,7 @@ from dreamvid.evaluation.provenance import guides_of, has_dreamed, read_recipe
 from dreamvid.events import Listener, Message, Warned
 from dreamvid.guide.names import parse_guide
 from dreamvid.media.files import STANDARD, check_input, check_output
-from dreamvid.media.info import VideoInfo, probe
+from dreamvid.media.probing import VideoInfo, probe
 from dreamvid.media.source import OnWarning, Source
 from dreamvid.media.still import IMAGE_SUFFIXES, read_image
 from dreamvid.plot import PLOT_SUFFIXES

@@ -9,7 +9,7 @@ from dreamvid.config import VideoConfig, options
 from dreamvid.errors import ConfigError, GuideError
 from dreamvid.film.recipe import METADATA_KEY
 from dreamvid.guide.names import parse_guide
-from dreamvid.media.info import VideoInfo
+from dreamvid.media.probing import VideoInfo
 
 
 def read_recipe(result: Path, info: VideoInfo) -> VideoConfig | None:

@@ -21,7 +21,7 @@ from dreamvid.notebook import usual_listener
 if TYPE_CHECKING:
     from dreamvid.evaluation.accumulator import Evaluation
     from dreamvid.evaluation.sheet import ContactSheet
-    from dreamvid.media.info import VideoInfo
+    from dreamvid.media.probing import VideoInfo
     from dreamvid.media.reader import FrameReader
     from dreamvid.motion.measure import LoopMeasure
 

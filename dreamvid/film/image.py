@@ -141,7 +141,7 @@ def _check(
 def _start(source: str | PathLike[str] | Tensor, config: ImageConfig) -> Tensor:
     """The picture (3, H, W) that is dreamed on. Raises ValueError for a tensor that is none."""
     from dreamvid.dream.octaves import resize
-    from dreamvid.media.info import VideoInfo, parse_size
+    from dreamvid.media.probing import VideoInfo, parse_size
     from dreamvid.media.still import read_image
     from dreamvid.types import check_image
 
@@ -172,7 +172,7 @@ def _filming(
         return
 
     from dreamvid.film.recipe import metadata
-    from dreamvid.media.info import VideoInfo
+    from dreamvid.media.probing import VideoInfo
     from dreamvid.media.writer import VideoWriter
     from dreamvid.types import Frame
 

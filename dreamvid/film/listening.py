@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dreamvid.config import ScheduledConfig, VideoConfig
+from dreamvid.control.analysis import RATE, Sound, analyse
 from dreamvid.control.clock import Clock, even_beats
 from dreamvid.control.schedule import FEATURE_NAMES, Schedule, Scheduled, asked_for
-from dreamvid.control.sound import RATE, Sound, analyse
 from dreamvid.errors import ConfigError
 from dreamvid.events import Listener, Message, Warned
-from dreamvid.media.sound import read_samples
+from dreamvid.media.tracks import read_samples
 
 if TYPE_CHECKING:
     import numpy as np

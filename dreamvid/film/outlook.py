@@ -18,8 +18,8 @@ from dreamvid.film.report import Reporter
 from dreamvid.notebook import usual_listener
 
 if TYPE_CHECKING:
+    from dreamvid.control.analysis import Sound
     from dreamvid.control.schedule import Schedule, Setting
-    from dreamvid.control.sound import Sound
     from dreamvid.media.reader import FrameReader
     from dreamvid.media.source import Source
     from dreamvid.plot import Panel

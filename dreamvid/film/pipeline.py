@@ -22,8 +22,8 @@ from dreamvid.film.settings import (
     with_microbatches,
 )
 from dreamvid.film.view import CameraView
-from dreamvid.media.info import parse_size
 from dreamvid.media.mask import MaskReader
+from dreamvid.media.probing import parse_size
 from dreamvid.media.source import Source, open_music
 from dreamvid.motion.flow import create_flow
 from dreamvid.motion.shots import create_cut_detector
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from dreamvid.guide.microbatch import Microbatches
     from dreamvid.journal import Journal
     from dreamvid.media.reader import FrameReader
-    from dreamvid.media.sound import SoundSource
+    from dreamvid.media.tracks import SoundSource
     from dreamvid.types import Frame
 
 AHEAD_PIXELS = 2**24

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dreamvid.journal.record import Record
     from dreamvid.media.image_sequence import ImageSequenceWriter
     from dreamvid.media.reader import FrameReader
-    from dreamvid.media.sound import SoundSource
+    from dreamvid.media.tracks import SoundSource
     from dreamvid.media.writer import VideoWriter
     from dreamvid.types import Frame
 

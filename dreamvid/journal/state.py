@@ -15,7 +15,7 @@ from typing import Any
 from dreamvid.errors import JournalError
 from dreamvid.journal.run import Run
 from dreamvid.media.colour import ColourTags
-from dreamvid.media.info import Chapter, VideoInfo
+from dreamvid.media.probing import Chapter, VideoInfo
 
 FORMAT = 3
 """Of the files; another one is not read."""

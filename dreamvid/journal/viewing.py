@@ -16,11 +16,11 @@ from dreamvid.journal.segments import check_encoder, read_open, read_packets_of
 from dreamvid.journal.state import State, folder_of, read_state
 from dreamvid.media.encoder_frames import EncoderFrame
 from dreamvid.media.files import write_durably
-from dreamvid.media.info import moved_chapters
 from dreamvid.media.muxer import Muxer
 from dreamvid.media.packets import PacketEncoder
-from dreamvid.media.sound import SoundSource
+from dreamvid.media.probing import moved_chapters
 from dreamvid.media.source import Source
+from dreamvid.media.tracks import SoundSource
 
 _GLANCES, _GLANCE_S = 20, 0.05
 _LAST = ("state.0", "state.1", "done", "lock")

@@ -29,9 +29,9 @@ from dreamvid.journal.state import (
 from dreamvid.journal.viewing import mark_done, remove_folder
 from dreamvid.media.encoder_frames import EncoderFrameMaker
 from dreamvid.media.files import media_errors, sync_folder, write_durably
-from dreamvid.media.info import VideoInfo
 from dreamvid.media.muxer import Muxer, check_whole
-from dreamvid.media.sound import SoundSource
+from dreamvid.media.probing import VideoInfo
+from dreamvid.media.tracks import SoundSource
 
 if TYPE_CHECKING:
     from dreamvid.types import Frame

@@ -2,10 +2,10 @@
 
 from dreamvid.media.colour import ColourTags
 from dreamvid.media.files import check_output
-from dreamvid.media.info import SoundTrack, VideoInfo, probe
+from dreamvid.media.probing import SoundTrack, VideoInfo, probe
 from dreamvid.media.reader import VideoReader
-from dreamvid.media.sound import SoundSource
 from dreamvid.media.still import IMAGE_SUFFIXES, read_image, write_image
+from dreamvid.media.tracks import SoundSource
 from dreamvid.media.writer import VideoWriter
 
 __all__ = [

@@ -20,7 +20,7 @@ from dreamvid.errors import MediaError
 from dreamvid.media.colour import ColourTags, has_alpha, tags_for
 from dreamvid.media.containers import Container
 from dreamvid.media.files import reason
-from dreamvid.media.info import VideoInfo
+from dreamvid.media.probing import VideoInfo
 
 _SVT_LOG = "SVT_LOG"
 DEFAULT_PIX_FMT = "yuv420p"

@@ -16,8 +16,8 @@ from dreamvid.errors import MediaError
 from dreamvid.media.closing import Finishes
 from dreamvid.media.colour import is_transparent, tags_of
 from dreamvid.media.files import check_input, check_name, media_errors, partial_path
-from dreamvid.media.info import VideoInfo
 from dreamvid.media.interlace import TimedFrame
+from dreamvid.media.probing import VideoInfo
 from dreamvid.media.reader import FrameReader
 from dreamvid.media.still import (
     ALPHA_SUFFIXES,

@@ -28,8 +28,8 @@ from dreamvid.media.files import (
     partial_path,
     publish,
 )
-from dreamvid.media.info import VideoInfo
-from dreamvid.media.sound import SoundSource
+from dreamvid.media.probing import VideoInfo
+from dreamvid.media.tracks import SoundSource
 
 _FRAGMENTED = "use_metadata_tags+frag_keyframe+delay_moov+default_base_moof"
 _NOT_COPIED = {"compatible_brands", "dreamvid", "encoder", "major_brand", "minor_version"}

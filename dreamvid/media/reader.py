@@ -21,7 +21,8 @@ from dreamvid.errors import MediaError
 from dreamvid.media.closing import Closes
 from dreamvid.media.colour import Converter, orientation, refuse_hdr
 from dreamvid.media.files import DEVICES, STANDARD, media_errors, open_input, reason, silence
-from dreamvid.media.info import (
+from dreamvid.media.interlace import TimedFrame, progressive
+from dreamvid.media.probing import (
     VideoInfo,
     claimed_end,
     create_decoder,
@@ -33,7 +34,6 @@ from dreamvid.media.info import (
     picture_stream,
     zero_of,
 )
-from dreamvid.media.interlace import TimedFrame, progressive
 from dreamvid.types import Frame
 
 if TYPE_CHECKING:

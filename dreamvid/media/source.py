@@ -28,10 +28,10 @@ from dreamvid.media.image_sequence import (
     numbered_path,
     output_pattern,
 )
-from dreamvid.media.info import VideoInfo, probe
 from dreamvid.media.live import LiveReader
+from dreamvid.media.probing import VideoInfo, probe
 from dreamvid.media.reader import FrameReader, VideoReader
-from dreamvid.media.sound import SoundSource
+from dreamvid.media.tracks import SoundSource
 from dreamvid.media.webp import AnimationReader, is_animation
 from dreamvid.media.writer import VideoWriter
 

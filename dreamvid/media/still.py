@@ -25,7 +25,7 @@ from dreamvid.media.colour import (
 )
 from dreamvid.media.encoders import LAMBDA_PER_QUANTISER
 from dreamvid.media.files import check_input, check_output, media_errors, write_whole
-from dreamvid.media.info import VideoInfo, no_picture, parse_size
+from dreamvid.media.probing import VideoInfo, no_picture, parse_size
 from dreamvid.media.profiles import PLAIN, PictureTags, read_tags, to_srgb
 from dreamvid.media.webp import decode_frames, is_animation
 from dreamvid.types import check_image

@@ -14,8 +14,8 @@ import numpy as np
 from dreamvid.errors import MediaError
 from dreamvid.media.colour import FULL_RANGE, RGB_MATRIX, Converter, is_transparent, tags_of
 from dreamvid.media.files import check_input, reason
-from dreamvid.media.info import VideoInfo
 from dreamvid.media.interlace import TimedFrame
+from dreamvid.media.probing import VideoInfo
 from dreamvid.media.reader import FrameReader
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import av
 from dreamvid.config import WriteConfig
 from dreamvid.media.closing import Finishes
 from dreamvid.media.encoder_frames import EncoderFrameMaker
-from dreamvid.media.info import VideoInfo
 from dreamvid.media.muxer import Muxer
 from dreamvid.media.packets import decoding_time
-from dreamvid.media.sound import SoundSource
+from dreamvid.media.probing import VideoInfo
+from dreamvid.media.tracks import SoundSource
 from dreamvid.types import Frame
 
 

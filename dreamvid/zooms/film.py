@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dreamvid.dream.objective import Objective
     from dreamvid.guide.objective import FilmObjective
     from dreamvid.media.image_sequence import ImageSequenceWriter
-    from dreamvid.media.sound import SoundSource
+    from dreamvid.media.tracks import SoundSource
     from dreamvid.media.writer import VideoWriter
     from dreamvid.motion.camera import Camera
 
@@ -102,7 +102,7 @@ def _read(
 ) -> tuple[Tensor, tuple[int, int]]:
     """The picture (3, H, W) and a frame's (height, width); a loop's picture keeps its own size."""
     from dreamvid.dream.octaves import resize
-    from dreamvid.media.info import parse_size
+    from dreamvid.media.probing import parse_size
 
     if source is None:
         blank = blank_image(blank_name(name) or name, config.size, config.seed)
@@ -138,7 +138,7 @@ def _open_writer(
     metadata: dict[str, str],
 ) -> VideoWriter | ImageSequenceWriter:
     """The writer of frames of `size` (height, width). Raises MediaError."""
-    from dreamvid.media.info import VideoInfo
+    from dreamvid.media.probing import VideoInfo
 
     height, width = size
     info = VideoInfo(width=width, height=height, rate=config.fps, time_base=1 / config.fps)

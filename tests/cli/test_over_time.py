@@ -13,7 +13,7 @@ import torch
 from av.audio.stream import AudioStream
 
 from dreamvid.media import VideoReader, probe, write_image
-from dreamvid.media.info import packet_time
+from dreamvid.media.probing import packet_time
 from dreamvid.motion.camera import Camera, view
 from tests.cli.conftest import refused
 from tests.control.pieces import Samples, beat_times, clicks

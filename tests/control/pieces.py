@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamvid.control.sound import RATE
+from dreamvid.control.analysis import RATE
 
 Samples = NDArray[Any]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dreamvid.control.sound import RATE, analyse
-from dreamvid.media.sound import read_samples
+from dreamvid.control.analysis import RATE, analyse
+from dreamvid.media.tracks import read_samples
 
 LOOP = Path(__file__).parents[2] / "samples" / "loop.m4a"
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from dreamvid.config import VideoConfig
-from dreamvid.control.sound import RATE
+from dreamvid.control.analysis import RATE
 from dreamvid.errors import MediaError
 from dreamvid.events import ignore
 from dreamvid.film.listening import schedule_of
 from dreamvid.media import VideoReader
-from dreamvid.media.sound import read_samples
 from dreamvid.media.source import Source
+from dreamvid.media.tracks import read_samples
 from tests.control.pieces import clicks
 from tests.media import clips
 from tests.media.clips import Clip, make, steady, uneven

@@ -24,7 +24,7 @@ from dreamvid.errors import MediaError
 from dreamvid.media.closing import Closes
 from dreamvid.media.containers import container_of
 from dreamvid.media.files import open_input
-from dreamvid.media.info import has_decoder, packet_time, zero_of
+from dreamvid.media.probing import has_decoder, packet_time, zero_of
 from dreamvid.media.recode import Recoder, TextRecoder
 
 if TYPE_CHECKING:

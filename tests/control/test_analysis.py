@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dreamvid.control.analysis import HOP, RATE, Sound, analyse, follow
 from dreamvid.control.schedule import FEATURE_NAMES
-from dreamvid.control.sound import HOP, RATE, Sound, analyse, follow
 from tests.control.pieces import Samples, beat_times, clicks, drums
 
 
