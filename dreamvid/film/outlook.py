@@ -219,25 +219,34 @@ def draw_outlook(path: Path, outlook: Outlook, overwrite: bool) -> None:
 
     Raises ConfigError where there is nothing to draw, MediaError where it cannot be written.
     """
-    from dreamvid.plot import Line, Panel, write_plot
+    from dreamvid.plot import write_plot
 
-    panels = _sound_panels(outlook)
+    panels = [*_sound_panels(outlook), *_curve_panels(outlook)]
+    if not panels:
+        raise ConfigError("--plot: there is neither sound nor anything that varies; allowed: --set")
+    write_plot(path, panels, marks=outlook.beats, panel_height=1.4, overwrite=overwrite)
+
+
+def _curve_panels(outlook: Outlook) -> list[Panel]:
+    """The shares of the prompts over time, and each number that changes."""
+    from dreamvid.plot import Line, Panel
+
+    panels = []
     if outlook.config.at:
         lines = [
             Line(split_scene(text)[0][:_LABEL], outlook.times, shares)
             for (_, text), shares in zip(outlook.schedule.scenes, outlook.shares, strict=True)
         ]
         panels.append(Panel("prompts", lines, from_zero=True))
-    panels += [
-        Panel(name, [Line(name, outlook.times, values)]) for name, values in outlook.curves.items()
+    return panels + [
+        Panel(name, [Line(name, outlook.times, values)])
+        for name, values in outlook.curves.items()
+        if min(values) < max(values)
     ]
-    if not panels:
-        raise ConfigError("--plot: there is neither sound nor anything that varies; allowed: --set")
-    write_plot(path, panels, marks=outlook.beats, panel_height=1.4, overwrite=overwrite)
 
 
 def _sound_panels(outlook: Outlook) -> list[Panel]:
-    """Loudness to both sides, as a waveform is drawn, and the features as frames meet them."""
+    """Loudness to both sides, as a waveform is drawn, and the features that are heard."""
     from dreamvid.control.schedule import FEATURES
     from dreamvid.plot import Line, Panel
 
@@ -248,12 +257,17 @@ def _sound_panels(outlook: Outlook) -> list[Panel]:
     heard = [sound(time, step) for time in times]
     fine = [time + part * step / 4 for time in times for part in range(4)]
     loud = [sound(time)["rms"] for time in fine]
+    if not any(loud):
+        return []
     wave = [
         Line("loudness", fine, loud, colour="tab:grey"),
         Line("", fine, [-value for value in loud], colour="tab:grey"),
     ]
-    bands = [Line(name, times, [values[name] for values in heard]) for name in FEATURES[1:]]
-    return [Panel("sound and beats", wave), Panel("features", bands, from_zero=True)]
+    bands = {name: [values[name] for values in heard] for name in FEATURES[1:]}
+    silent = [name for name, values in bands.items() if not any(values)]
+    lines = [Line(name, times, values) for name, values in bands.items() if name not in silent]
+    title = f"features; silent: {', '.join(silent)}" if silent else "features"
+    return [Panel("sound and beats", wave), Panel(title, lines, from_zero=True)]
 
 
 def _rounded(values: Sequence[float]) -> list[float]:
