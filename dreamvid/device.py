@@ -17,9 +17,9 @@ def torch_environment() -> dict[str, str]:
 
     OpenMP's idle threads spin for milliseconds by default, which beside another busy program makes
     a step many times slower. If they do not spin at all, each of a step's hundreds of short
-    operations waits to wake them up, a fifth of its time. So they spin for a thousand turns, some
-    microseconds: GNU OpenMP's own number where threads outnumber processors. A variable that is
-    set already keeps its value, and the other one stays unset.
+    operations must wake them up, which takes a fifth of its time. So they spin for a thousand
+    turns, some microseconds: GNU OpenMP's own number where threads outnumber processors. A
+    variable that is set already keeps its value, and the other one stays unset.
     """
     waiting = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
     return {} if waiting.keys() & os.environ.keys() else waiting
@@ -51,7 +51,7 @@ def choose_device(name: str) -> torch.device:
 def choose_precision(name: str, device: torch.device, is_convolutional: bool) -> torch.dtype:
     """The precision of a guide on `device`: that of `name`; for auto, the faster of two.
 
-    The hardware alone decides, never a clock: a run that is resumed must choose alike. CPUs with
+    The hardware alone decides, never a measured time: a resumed run must choose the same. CPUs with
     products of bfloat16 but no tiles of them run convolutions in it 1.7 times as fast, and
     transformers at 0.7 of the speed.
     """

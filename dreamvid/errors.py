@@ -1,12 +1,12 @@
-"""What can go wrong with the world, as opposed to with the code.
+"""Errors of the world, as opposed to errors of the code.
 
     DreamvidError       one line, fit for a user: the value at fault and what is allowed
-    ├── ConfigError     an option or its combination is wrong (exit code 2)
+    ├── ConfigError     an option, or a combination of options, is wrong (exit code 2)
     ├── MediaError      a file cannot be read or written as asked
-    ├── GuideError      a guide, or an optical-flow network, cannot be had
-    ├── GradientError   a guide's gradient is not finite, or nothing but zero
-    ├── JournalError    an unfinished run is in the way, or cannot be gone on with
-    └── DeviceError     the device asked for is not there
+    ├── GuideError      a guide, or an optical-flow network, is not available
+    ├── GradientError   a guide's gradient is not finite, or zero everywhere
+    ├── JournalError    an unfinished run is in the way, or cannot be resumed
+    └── DeviceError     the requested device is not present
 
 Misuse of the library by its caller (a tensor of the wrong shape, say) is a ValueError.
 """
@@ -20,7 +20,7 @@ class DreamvidError(Exception):
     def __init__(self, message: str = "", *, excerpt: str = "") -> None:
         super().__init__(message)
         self.excerpt = excerpt
-        """What was written and, in a second line, a caret under its mistake; may be empty."""
+        """The faulty text and, in a second line, a caret under the mistake; may be empty."""
 
 
 class ConfigError(DreamvidError):

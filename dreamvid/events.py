@@ -1,8 +1,9 @@
-"""What a running pipeline tells its listener: progress bars, pages and notebooks alike.
+"""Events that a running pipeline sends to its listener: a progress bar, a page or a notebook.
 
-A listener is called in the thread that runs the pipeline, between steps. What it raises ends the
-run: what is finished is kept, ready to be resumed. A KeyboardInterrupt raised while a camera or
-another source without an end is dreamed ends the film there, and the result is whole.
+A listener is called in the thread that runs the pipeline, between steps. An exception
+raised in it ends the run; the finished frames are kept, ready to be resumed. A KeyboardInterrupt
+raised while a camera or another endless source is dreamed ends the film there, and the result is
+complete.
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ class Warned:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far one stage of the work is."""
+    """Progress of one stage of the work."""
 
     stage: str
-    """As "dreaming" or "measuring"."""
+    """Name of the stage, for example "dreaming" or "measuring"."""
     done: int
-    """0 where the stage begins; more where a resumed run begins."""
+    """Number of finished items; the first event of a resumed run begins above 0."""
     total: int | None
-    """None where it is not known."""
+    """Number of all items; None where it is not known."""
     note: str = ""
 
 
@@ -51,15 +52,15 @@ class FrameDone:
     """One more frame of the result is written."""
 
     index: int
-    """From 0, over all runs of the result."""
+    """Number of the frame from 0, counted over all runs of the result."""
     frame: Frame
-    """As it is delivered."""
+    """The delivered frame."""
     source: Tensor
-    """(3, H, W): what was dreamed on, at the size that it was dreamed at."""
+    """The source that was dreamed on, (3, H, W), at the dreamed size."""
     similarity_before: float
-    """Of the source to the prompts, the mean over all guides."""
+    """Similarity of the source to the prompts, the mean over all guides."""
     similarity_after: float
-    """Of the dream."""
+    """Similarity of the dream to the prompts, the mean over all guides."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ class StepDone:
 
 @dataclass(frozen=True)
 class Finished:
-    """The result is whole and under its name."""
+    """The result is complete and has its final name."""
 
     summary: Summary
 
@@ -82,4 +83,4 @@ Listener = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """The listener of those who want to hear nothing."""
+    """A listener that ignores all events."""

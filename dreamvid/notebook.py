@@ -9,7 +9,7 @@ from dreamvid.events import Event, Listener, Message, Progress, Warned, ignore
 
 
 def usual_listener() -> Listener:
-    """A progress bar in a notebook; silence elsewhere, where a library has nothing to print."""
+    """Progress bars in a notebook; elsewhere `ignore`, since a library prints nothing."""
     return ProgressBars() if "ipykernel" in sys.modules else ignore
 
 
@@ -17,7 +17,7 @@ class ProgressBars:
     """A listener that shows each stage as a bar, by tqdm, and warnings as lines."""
 
     def __init__(self, **options: Any) -> None:
-        """`options` go to tqdm, as `file`."""
+        """Pass `options`, for example `file`, on to tqdm."""
         self._options = options
         self._bar: Any = None
         self._stage = ""

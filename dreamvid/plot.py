@@ -29,7 +29,7 @@ class Line:
     y: Sequence[float | None]
     """Values; the line is interrupted where one is None."""
     colour: str | None = None
-    """Name of a colour as matplotlib has it; None for the next of its cycle."""
+    """Name of a colour in matplotlib; None for the next of its cycle."""
     faint: bool = False
     """Draw it dashed and pale, as a reference for the others."""
     points: bool = False
@@ -57,7 +57,7 @@ def write_plot(
 ) -> None:
     """Draw the panels into a PNG file, with a vertical line through all at each of `marks`.
 
-    `panel_height` is in inches. The file appears when it is whole. Raises MediaError where it
+    `panel_height` is in inches. The file appears when it is complete. Raises MediaError where it
     cannot be written.
     """
     from matplotlib import rc_context

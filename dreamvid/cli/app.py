@@ -1,4 +1,4 @@
-"""The program: all commands in one, with one-line errors for what is mistyped."""
+"""The program: all commands in one, with one-line errors for typing mistakes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of what only the command line knows."""
+"""Checks that only the command line can make."""
 
 from __future__ import annotations
 

@@ -24,11 +24,11 @@ Force = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 
 _NAMED_TIMES = 10
-"""Times of failed frames that are listed."""
+"""Most times of failed frames to list."""
 
 
 class Display:
-    """A listener that shows what it is told."""
+    """A listener that shows events to the user."""
 
     def __init__(self, quiet: bool, as_json: bool = False) -> None:
         self._quiet, self._as_json = quiet, as_json
@@ -46,12 +46,12 @@ class Display:
             self._sum_up(event.summary)
 
     def say(self, text: str) -> None:
-        """Tell something worth knowing, unless quiet."""
+        """Print a line on standard error, unless quiet."""
         if not self._quiet:
             print(f"dreamvid: {text}", file=sys.stderr)
 
     def close(self) -> None:
-        """Leave the last bar as it is."""
+        """Stop updating the last bar, which stays visible."""
         if self._bar is not None:
             self._bar.close()
         self._bar = None
@@ -63,7 +63,7 @@ class Display:
         self._bar.update(event)
 
     def _sum_up(self, summary: Summary) -> None:
-        """One JSON object on standard output, or a line."""
+        """Print the summary: a JSON object on standard output, or lines on standard error."""
         if self._as_json:
             print(json.dumps(summary.to_json(), ensure_ascii=False))
             return
@@ -106,12 +106,12 @@ class Bar:
         self._rich.start()
 
     def update(self, event: Progress) -> None:
-        """Show how far it is."""
+        """Show the progress of `event`."""
         done = event.done - self._begun_at
         rate = done / max(time.monotonic() - self._started, 1e-9)
         shown = f"{rate:.2f}/s" if rate >= 1 else f"{1 / rate:.1f} s each" if done else ""
         self._rich.update(self._task, completed=event.done, rate=shown, note=event.note)
 
     def close(self) -> None:
-        """Leave it as it is."""
+        """Stop updating the bar, which stays visible."""
         self._rich.stop()

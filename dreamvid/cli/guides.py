@@ -36,7 +36,7 @@ def guides(
 
 
 def _recommended() -> list[dict[str, Any]]:
-    """The built-in guides and those worth knowing, with where they are and their sizes in MB."""
+    """The built-in and the recommended guides, with their places and sizes in MB."""
     cached = _cached()
     built_in = [
         _row(name, "built in", _megabytes(folder), "no download; small, for trying things out")
@@ -55,7 +55,7 @@ def _recommended() -> list[dict[str, Any]]:
 
 
 def _every() -> list[dict[str, Any]]:
-    """Every architecture and tag of open_clip; sizes are known only of what is cached."""
+    """Every architecture and tag of open_clip; sizes are known only for cached ones."""
     import open_clip
 
     cached = _cached()

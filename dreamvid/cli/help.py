@@ -69,7 +69,7 @@ class ShortHelpCommand(TyperCommand):
             assert isinstance(param, TyperOption)
             param.rich_help_panel = "Most used options"
             if param.default is not True:
-                param.secondary_opts = []  # --no-… of what is off anyway
+                param.secondary_opts = []  # --no-… of an option that is off by default
             if name in described:
                 param.help = short_help(described[name])
             short.params.append(param)

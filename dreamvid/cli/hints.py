@@ -57,7 +57,7 @@ def find_hint(message: str, arguments: Sequence[str]) -> str | None:
 
 
 def _quotes(arguments: Sequence[str], extra: int) -> str | None:
-    """The text that `extra` words too many belong to, in quotes."""
+    """A hint to quote the text of which `extra` words stand outside quotes; None if none."""
     for index, option in enumerate(arguments):
         words = list(arguments[index + 1 : index + 2 + extra])
         dashed = [number for number, word in enumerate(words) if word.startswith("-")]
@@ -68,14 +68,14 @@ def _quotes(arguments: Sequence[str], extra: int) -> str | None:
 
 
 def _command(name: str) -> str | None:
-    """The command that takes the file `name`, which stands in its place."""
+    """A hint for a file `name` in the place of a command; None if it is no file."""
     if not (Path(name).suffix or Path(name).exists()):
         return None
     return f"'{name}' stands where a command should; did you mean dreamvid video {name} …?"
 
 
 def _size(option: str, arguments: Sequence[str]) -> str:
-    """The spelling of --size that sets the side of `option`."""
+    """A hint for --size instead of `option`, --width or --height."""
     typed = " ".join(arguments)
     value = re.search(rf"{option}[ =](\d+)", typed)
     if option == "--width":

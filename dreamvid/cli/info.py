@@ -1,4 +1,4 @@
-"""`dreamvid info`: what the reader sees in a source."""
+"""`dreamvid info`: show the header of a source as the reader sees it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def info(
 
 
 def _described(seen: VideoInfo) -> dict[str, Any]:
-    """The facts as JSON has them: sizes in pixels, times in seconds, rates as exact text."""
+    """The header as values for JSON: sizes in pixels, times in seconds, rates as exact text."""
     return {
         "container": seen.container,
         "codec": seen.codec,

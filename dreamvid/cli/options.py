@@ -19,7 +19,7 @@ from dreamvid.errors import DreamvidError
 PAIRED = "--at"
 """The option that takes two values."""
 INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
+"""Exit status after Ctrl-C, as in shells."""
 
 FILE_OPTION = inspect.Parameter(
     "file",
@@ -121,7 +121,9 @@ def fail(error: BaseException) -> NoReturn:
     elif isinstance(error, KeyboardInterrupt):
         message, status = "stopped", getattr(error, "exit_code", INTERRUPTED)
         notes = notes or ["no result was written"]
-    elif type(error).__name__ == "OutOfMemoryError":  # torch's, not imported for its name
+    elif (
+        type(error).__name__ == "OutOfMemoryError"
+    ):  # torch's; compared by name to avoid its slow import
         message = "the device is out of memory; a smaller --size or fewer --cutouts need less"
     else:
         message = f"this is a bug: {type(error).__name__}: {message} (--debug shows where)"
@@ -132,7 +134,7 @@ def fail(error: BaseException) -> NoReturn:
 
 
 def _configure(model: type[Section], given: dict[str, Any]) -> Section:
-    """Take the options of `model` out of `given`; None and [] stand for one that was not typed."""
+    """Take the options of `model` out of `given`; None and [] mean that it was not typed."""
     typed = {field.field: given.pop(field.field) for field in options(model)}
     typed = {name: value for name, value in typed.items() if value not in (None, [])}
     name = given.pop("preset")

@@ -1,4 +1,4 @@
-"""`dreamvid peek`: a look at what is done so far of a clip."""
+"""`dreamvid peek`: write the frames of a clip that are finished so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`dreamvid plan`: what `dreamvid video` would do, without dreaming a frame."""
+"""`dreamvid plan`: show the plan of `dreamvid video`, without dreaming a frame."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dreamvid.film.outlook import Cost, Outlook
 
 ROWS = 25
-"""Rows of the table, at most."""
+"""Most rows of the table."""
 WIDTH = 9
 
 
@@ -80,7 +80,7 @@ def _prompt_lines(outlook: Outlook) -> list[str]:
 
 
 def _table(outlook: Outlook) -> list[str]:
-    """Some frames evenly spread, and the range over all of them."""
+    """Lines of a table: evenly spread frames, and the range of each value over all frames."""
     curves = outlook.curves
     if not curves:
         return ["", "no number varies (--set NAME=EXPRESSION)"]

@@ -1,4 +1,4 @@
-"""`dreamvid resume`: go on with a clip that was stopped."""
+"""`dreamvid resume`: resume a clip that was stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first finishes the step at hand, the second ends at once."""
+"""Ctrl-C and SIGTERM: the first finishes the current step, the second ends at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal to end; `exit_code` is the one that shells give it."""
+    """A signal to end; `exit_code` is that of shells, 128 + its number."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -36,11 +36,14 @@ class Stopper:
         self._display(event)
         self._is_patient = self._is_patient or isinstance(event, Progress)
         if self._asked is not None:
-            number, self._asked = self._asked, None  # once: a film may end here, and be finished
+            number, self._asked = (
+                self._asked,
+                None,
+            )  # raise once: a film may end here and still be completed
             raise Stopped(number)
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """Take a signal."""
+        """Handle a signal: raise Stopped at once, or after the current step."""
         if not self._is_patient or self._asked is not None:
             raise Stopped(number)
         self._asked = number
@@ -49,7 +52,7 @@ class Stopper:
 
 @contextmanager
 def stopping(display: Display) -> Iterator[Listener]:
-    """Take signals within the block, which gives its events to the listener."""
+    """Handle signals within the block; it must send its events to the listener given."""
     stopper = Stopper(display)
     before = {number: signal.signal(number, stopper.handle) for number in _SIGNALS}
     try:

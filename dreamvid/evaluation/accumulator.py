@@ -4,8 +4,8 @@ I is a frame of the source, O that of the result, `D = O − I` what the dream a
 [0, 1]. Flow and trust C are the source's, on the current frame's grid, so that no dream can hide
 its flicker by misleading the flow. Figures of different flow estimators are not comparable.
 
-Every figure is a ratio of two sums over all frames, never a mean of ratios: a frame of which
-little can be trusted counts for little. Errors are squared, the mean over the three channels. A
+Every figure is a ratio of two sums over all frames, never a mean of ratios: a frame with
+little trust counts little. Errors are squared, the mean over the three channels. A
 warp is bilinear and so blurs a little: a dream perfectly fixed to the world keeps a small error
 wherever it moves by fractions of a pixel. Pairs across a cut of the source are left out.
 
@@ -36,7 +36,7 @@ from dreamvid.types import CutDetector, FlowEstimator, Frame
 DISTANCES = (1, 8, 24)
 """Numbers of frames, back along chained flow, over which warp errors are measured."""
 UNTOUCHED = 2 / 255
-"""Difference of every channel from the source's below which a pixel was not dreamed on."""
+"""Pixels whose every channel differs less than this from the source's count as untouched."""
 DRIFT_SPAN = Fraction(1)
 """Seconds at either end of a shot between which the drift of colours is measured."""
 
@@ -53,7 +53,7 @@ class Judge(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class _Moment:
-    """A pair of frames that is kept."""
+    """A pair of frames kept for later pairs."""
 
     source: Tensor
     result: Tensor
@@ -73,8 +73,8 @@ class _Step:
 class Evaluation:
     """Figures of a result against its source, pair by pair.
 
-    Keeps the last 24 pairs with their flow, 864 bytes a pixel, and a dozen numbers of every frame,
-    in `series`.
+    Keeps the last 24 pairs with their flow, 864 bytes per pixel, and in `series` a dozen numbers
+    per frame.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Evaluation:
         self._times: list[Fraction] = []
         self._shots: list[int] = []  # indices of the frames with which shots begin
         self.series: defaultdict[str, list[float | None]] = defaultdict(list)
-        """Values by name, one a frame; None where a frame has none, as the first of a shot."""
+        """Values by name, one per frame; None where a frame has none, as the first of a shot."""
 
     @torch.no_grad()
     def add(self, source: Frame, result: Frame) -> None:

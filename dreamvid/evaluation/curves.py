@@ -8,7 +8,7 @@ from pathlib import Path
 from dreamvid.plot import Line, Panel, write_plot
 
 Series = Mapping[str, Sequence[float | None]]
-"""Values by name, one a frame, as `Evaluation.series` holds them."""
+"""Values by name, one per frame, as `Evaluation.series` holds them."""
 
 _COLOURS = ("red", "green", "blue")
 _TITLES = {

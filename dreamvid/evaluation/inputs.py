@@ -69,7 +69,7 @@ class Inputs:
 
     @classmethod
     def find(cls, source: Path, result: Path, config: EvalConfig, outputs: Outputs) -> Self:
-        """Look at both files and at what is to be written, without decoding more than a picture.
+        """Check both files and the outputs, without decoding more than a picture.
 
         Raises ConfigError or MediaError where one of them cannot be used.
         """

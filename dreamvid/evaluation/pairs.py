@@ -15,7 +15,7 @@ def match_frames(
     """Yield pairs (source, result) at most `tolerance` seconds apart, both in order of time.
 
     Frames without a partner are counted in `alone` under "source" and "result". A source that
-    goes on after the result's last frame is read no further and counted once, under "rest".
+    is longer than the result is read no further and counted once, under "rest".
     """
     source_frames, result_frames = iter(sources), iter(results)
     source, result = next(source_frames, None), next(result_frames, None)

@@ -13,7 +13,7 @@ from dreamvid.media.probing import VideoInfo
 
 
 def read_recipe(result: Path, info: VideoInfo) -> VideoConfig | None:
-    """The options that made `result`; None where its metadata do not tell them.
+    """The options that made `result`; None where its metadata do not state them.
 
     Raises ConfigError for a film of `dreamvid zoom`.
     """
@@ -32,7 +32,7 @@ def read_recipe(result: Path, info: VideoInfo) -> VideoConfig | None:
 
 
 def guides_of(recipe: VideoConfig | None) -> list[str]:
-    """Names of the guides that dreamed a result; none where its metadata do not tell them."""
+    """Names of the guides that dreamed a result; empty where its metadata do not state them."""
     return recipe.guide if recipe is not None and "guide" in recipe.model_fields_set else []
 
 

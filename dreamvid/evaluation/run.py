@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 CLOCK_SLACK = Fraction(1, 1000)
-"""Seconds by which the times of one moment may differ between containers of any clock."""
+"""Seconds by which the times of one moment may differ between two containers."""
 STAGE = "measuring"
 
 
@@ -41,7 +41,7 @@ class EvaluationResult:
     figures: Mapping[str, float | None]
     """Values by name, as `figures.FIGURES` explains them; None where one is not available."""
     series: Mapping[str, Sequence[float | None]]
-    """Values over time by name, one a frame; None where a frame has none."""
+    """Values over time by name, one per frame; None where a frame has none."""
     warnings: tuple[str, ...]
 
 
@@ -63,7 +63,7 @@ def evaluate(
     `options` are fields of `EvalConfig` and override `config`. A guide may judge what it dreamed
     itself only with `force`. `sheet` (.png, .jpg …) and `plot` (.png) name pictures to write:
     frames of the source above those of the result, and the figures over time; existing ones are
-    replaced only with `overwrite`. The listener is told `Message`, `Warned` and `Progress`.
+    replaced only with `overwrite`. The listener gets `Message`, `Warned` and `Progress`.
 
     Raises DreamvidError: ConfigError for an option, MediaError for a file that cannot be read or
     written or a pair without a common frame, GuideError for a judge, DeviceError for a device.
@@ -84,8 +84,8 @@ def evaluate_loop(
 ) -> LoopMeasure:
     """Measure how well a film joins its own beginning, and its zoom and rotation.
 
-    `options` are fields of `FlowConfig` and override `config`; `flow` and `flow_weights` count.
-    The listener is told `Warned` and `Progress`.
+    `options` are fields of `FlowConfig` and override `config`; only `flow` and `flow_weights`
+    matter. The listener gets `Warned` and `Progress`.
 
     Raises DreamvidError: ConfigError for an option, MediaError for a file that cannot be read or
     has fewer than two frames, GuideError for a flow network that is not available.
@@ -183,7 +183,7 @@ def _tell_unmatched(evaluation: Evaluation, alone: Counter[str], reporter: Repor
 
 
 def _told(items: Iterable[Item], total: int | None, listener: Listener) -> Iterator[Item]:
-    """Yield `items`, and tell after each that it is measured."""
+    """Yield `items`, and report progress after each."""
     listener(Progress(STAGE, 0, total))
     for done, item in enumerate(items, 1):
         yield item

@@ -17,7 +17,7 @@ class ContactSheet:
     """`count` columns, evenly spread over `total` frames; keeps only the frames that it shows."""
 
     def __init__(self, total: int | None, count: int = COLUMNS) -> None:
-        """Take the first frames where `total` is unknown (None)."""
+        """Spread the columns over `total` frames; over the first `count` where it is None."""
         last = (total or count) - 1
         self._wanted = {round(i * last / max(count - 1, 1)) for i in range(count)}
         self._seen = 0

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 _NAMES = {"grey": "grey", "gray": "grey", "noise": "noise"}
 USUAL_SIDE = 512
-"""Pixels a side, where no size is asked for."""
+"""Pixels per side, where no size is given."""
 _NOISE = 0.1
-"""Standard deviation."""
+"""Standard deviation of the noise."""
 
 
 def blank_name(source: str) -> str | None:
@@ -20,7 +20,7 @@ def blank_name(source: str) -> str | None:
 
 
 def blank_size(size: str) -> tuple[int, int]:
-    """(width, height) of a blank: of "WIDTHxHEIGHT", a square of "WIDTH", or the usual one."""
+    """(width, height) of a blank for "WIDTHxHEIGHT", "WIDTH" (a square) or "source" (the usual)."""
     if size == "source":
         return USUAL_SIDE, USUAL_SIDE
     width, _, height = size.partition("x")
@@ -36,6 +36,6 @@ def blank_image(name: str, size: str, seed: int) -> Tensor:
     width, height = blank_size(size)
     blank = torch.full((3, height, width), 0.5)
     if name == "noise":
-        generator = frame_generator(seed, 1)  # frame 0's draws the cutouts
+        generator = frame_generator(seed, 1)  # the generator of frame 0 draws the cutouts
         blank += _NOISE * torch.randn(blank.shape, generator=generator)
     return blank.clamp(0, 1)

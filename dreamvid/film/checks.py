@@ -24,8 +24,8 @@ from dreamvid.guide.names import parse_guide
 def config_of(model: type[Config], config: Config | None, given: Mapping[str, Any]) -> Config:
     """`config`, or the defaults, with the options `given` by field name on top.
 
-    One text stands for a list of it. Raises ConfigError for an unknown option or a value that is
-    not allowed.
+    A single text counts as a list of one. Raises ConfigError for an unknown option or a
+    value that is not allowed.
     """
     lists = {option.name for option in options(model) if option.is_list}
     typed = {
@@ -40,7 +40,7 @@ def config_of(model: type[Config], config: Config | None, given: Mapping[str, An
 
 
 def check_prompts(config: VideoConfig | ImageConfig | ZoomConfig) -> None:
-    """Raise a DreamvidError where prompts, guides or what varies over time are wrong."""
+    """Raise a DreamvidError where prompts, guides or time-varying options are wrong."""
     from dreamvid.media.files import check_input
 
     if isinstance(config, ScheduledConfig):

@@ -1,4 +1,4 @@
-"""What of a dream is delivered: a region of it, or its difference on the full-size source."""
+"""Delivery of a dream: limited to a mask, or added to the full-size source."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Mask = Callable[[Fraction], Tensor]
 class Delivery:
     """Frames made small for dreaming, and dreams put back on their full-size sources.
 
-    `size` is (height, width) to dream at; None leaves frames alone. What is delivered is
-    `full + mask · up(dream − small)`: where the mask is 0, the source's pixels exactly. Holds as
+    `size` is (height, width) to dream at; None leaves frames as they are. The result is
+    `full + mask · up(dream − small)`: exactly the source's pixels where the mask is 0. Holds as
     many frames as are inside the loop.
     """
 
@@ -28,7 +28,7 @@ class Delivery:
         self._inside: deque[Frame] = deque()
 
     def prepare(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """The frames to dream, in order."""
+        """Yield the frames to dream, in order."""
         for frame in frames:
             self._inside.append(frame)
             yield frame.with_image(self.shrink(frame.image))
@@ -40,7 +40,8 @@ class Delivery:
     def finish(self, dream: Frame, source: Tensor) -> Frame:
         """The result for a frame; `source` (3, H, W) is what was dreamed on.
 
-        Results come in order; frames without one, as a resumed loop reads again, are passed over.
+        Call it in order of time. Frames without a result, which a resumed loop reads again, are
+        skipped.
         """
         full = next(frame for frame in self._taken() if frame.time == dream.time).image
         if full is source and self._mask is None:

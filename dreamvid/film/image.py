@@ -88,7 +88,7 @@ def _dream(
     canvas: Canvas | None,
     terms: Sequence[Term] | None,
 ) -> Tensor:
-    """The dream of `start` (3, H, W); `record` and the reporter are told of each step."""
+    """The dream of `start` (3, H, W); `record` and the reporter get each step."""
     from dreamvid.dream.canvas import octaves
     from dreamvid.dream.descent import descend
     from dreamvid.guide.microbatch import Microbatches, MicrobatchSize
@@ -122,7 +122,7 @@ def _check(
     config: ImageConfig,
     has_objectives: bool,
 ) -> None:
-    """Find what is wrong with files and options before anything heavy is loaded."""
+    """Raise a DreamvidError for wrong files or options, before anything heavy is loaded."""
     from dreamvid.media.files import check_input, check_output
     from dreamvid.media.still import IMAGE_SUFFIXES
 
@@ -139,7 +139,7 @@ def _check(
 
 
 def _start(source: str | PathLike[str] | Tensor, config: ImageConfig) -> Tensor:
-    """The picture (3, H, W) that is dreamed on. Raises ValueError for a tensor that is none."""
+    """The picture (3, H, W) to dream on. Raises ValueError for a tensor that is no picture."""
     from dreamvid.dream.octaves import resize
     from dreamvid.media.probing import VideoInfo, parse_size
     from dreamvid.media.still import read_image

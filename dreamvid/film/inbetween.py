@@ -105,11 +105,11 @@ def _flow_field(image: Tensor, other: Tensor, flow: FlowEstimator) -> FlowField:
 
 
 def _continue(further: FlowField, step: FlowField) -> FlowField:
-    """The composition: `step`, and then `further` from where it leads.
+    """The composition of two flow fields: `step`, then `further` from where `step` leads.
 
-    One warp lengthens a flow field by a frame. To follow each field from its own frame anew
-    (`motion.chain`) interpolates less, but takes time as the square of the span, and the dreams
-    are no steadier.
+    One warp lengthens a flow field by a frame. Following each field anew from its own frame
+    (`motion.chain`) interpolates less, but takes time quadratic in the span, and the dreams are
+    no steadier.
     """
     rest = warp(torch.cat([further.flow, further.trust]), step.flow)  # (3, H, W)
     return FlowField(step.flow + rest[:2], step.trust * rest[2:])

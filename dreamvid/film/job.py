@@ -57,7 +57,7 @@ class Job:
         force: bool = False,
         parts: Parts | None = None,
     ) -> Job:
-        """A job whose files and options go together; quick, nothing heavy is loaded.
+        """A job with checked files and options; quick, since nothing heavy is loaded.
 
         Raises ConfigError, MediaError or GuideError.
         """
@@ -75,7 +75,7 @@ class Job:
         return job
 
     def check_resume(self) -> None:
-        """Raise ConfigError where `force` or `resume` do not fit the rest."""
+        """Raise ConfigError where `force` or `resume` is given but cannot be obeyed."""
         if self.force and not self.resume:
             raise ConfigError("--force is given without --resume; allowed with --resume")
         if self.resume and not can_resume(self.source, self.out):

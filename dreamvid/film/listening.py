@@ -33,7 +33,7 @@ def create_schedule(
 ) -> Schedule[Scheduled]:
     """The values of `config` at each of `frames`, checked for all of them.
 
-    With a `period`, in seconds, prompts go in a circle. Raises ConfigError.
+    With a `period`, in seconds, prompts repeat cyclically. Raises ConfigError.
     """
     bpm, beats = (sound.bpm, sound.beats) if sound else (None, ())
     if bpm is None and config.bpm is not None:
@@ -53,8 +53,8 @@ def schedule_of(
 ) -> tuple[Schedule[VideoConfig], Sound | None]:
     """The values of `config` at each frame of `reader`, and the sound that they follow.
 
-    Sound is analysed only where an option asks for it, or wherever there is some with
-    `always_listen`. Raises ConfigError, MediaError.
+    Sound is analysed only where an option uses it; with `always_listen`, wherever there is sound.
+    Raises ConfigError, MediaError.
     """
     info = reader.info
     sound = None
@@ -73,7 +73,7 @@ def follows_sound(config: ScheduledConfig) -> bool:
 def hear_music(
     config: ScheduledConfig, listener: Listener, *, always_listen: bool = False
 ) -> Sound | None:
-    """The sound of --music, where there is one and an option follows it, or `always_listen`."""
+    """The sound of --music; None without it, or where neither an option nor the caller needs it."""
     if config.music is None or not (always_listen or follows_sound(config)):
         return None
     blocks = read_samples(Path(config.music), RATE)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dreamvid.plot import Panel
 
 TIMED_STEPS = 3
-"""Gradient steps an octave that are timed."""
+"""Timed gradient steps per octave."""
 _LABEL = 24
 """Characters of a prompt in a plot's legend."""
 
@@ -37,7 +37,7 @@ class Cost:
     seconds_per_step: float
     seconds: float
     memory: int | None
-    """Bytes at most, of this process or of the GPU; None where they are not known."""
+    """Peak memory in bytes, of the GPU or else of this process; None where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Outlook:
     """Times of the frames, in seconds; where the rate varies, as if it did not."""
     settings: list[Setting[VideoConfig]]
     cost: Cost | None = None
-    """None where it was not asked for."""
+    """Expected cost; None where it was not measured."""
 
     @property
     def curves(self) -> dict[str, list[float]]:
@@ -84,7 +84,7 @@ class Outlook:
 
     @property
     def steps(self) -> int:
-        """Gradient steps over all key frames, without those that cuts and new ground add."""
+        """Gradient steps over all key frames, without the extra ones at cuts and for new ground."""
         each = [setting.config.steps for setting in self.settings]
         last = len(each) - 1
         keys = {*range(self.config.every, last, self.config.every), last} - {0}
@@ -92,7 +92,7 @@ class Outlook:
         return self.config.first_steps + following
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, as `dreamvid plan --json` prints it."""
+        """A JSON object of the plan, as `dreamvid plan --json` prints it."""
         clock, cost = self.schedule.clock, self.cost
         return {
             "source": self.source,
@@ -129,7 +129,7 @@ def plan(
 ) -> Outlook:
     """The plan of `dream_video` with these options, without dreaming a frame.
 
-    With `timing` a few steps are dreamed on the first frame, to tell what the whole will take.
+    With `timing` a few steps are dreamed on the first frame, to estimate the cost of the film.
     `plot` is a PNG file of the sound, the beats and all curves. Each option of `dreamvid video`
     is a keyword, on top of `config`. Raises ConfigError, MediaError, GuideError, DeviceError.
     """
@@ -150,7 +150,7 @@ def plan(
 
 
 def _check(source: Path, config: VideoConfig, plot: Path | None, overwrite: bool) -> Source:
-    """The source, where files and options go together; nothing heavy is loaded."""
+    """The source, after checks of files and options; nothing heavy is loaded."""
     from dreamvid.media.files import check_output
     from dreamvid.media.source import Source
     from dreamvid.plot import PLOT_SUFFIXES
@@ -178,7 +178,7 @@ def _look_ahead(
 
 
 def _time_steps(outlook: Outlook, reader: FrameReader, reporter: Reporter) -> Cost:
-    """Dream a few steps on the first frame, of which nothing is kept."""
+    """The expected cost, from a few steps on the first frame, whose result is discarded."""
     import torch
 
     from dreamvid.device import choose_device
@@ -203,7 +203,7 @@ def _time_steps(outlook: Outlook, reader: FrameReader, reporter: Reporter) -> Co
 
 
 def _peak_memory() -> int | None:
-    """Bytes that this process has used at most."""
+    """Peak memory of this process in bytes; None on Windows."""
     try:
         import resource
     except ImportError:  # Windows

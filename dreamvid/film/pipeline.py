@@ -1,4 +1,4 @@
-"""A film from its source to its result: read, looked at, dreamed, delivered and written."""
+"""A film from its source to its result: read, viewed, dreamed, delivered and written."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from dreamvid.types import Frame
 
 AHEAD_PIXELS = 2**24
-"""Pixels that are read ahead at most: 36 bytes each with their motion, 0.6 GB in all."""
+"""Most pixels to read ahead: 36 bytes each with their motion, 0.6 GB in all."""
 
 
 def run(job: Job, reporter: Reporter) -> Summary:
-    """Dream the film of `job`, or go on with it. Raises DreamvidError."""
+    """Dream the film of `job`, or resume it. Raises DreamvidError."""
     config = job.config
     changes = {"size": "source"} if config.deliver == "source" else {}
     with (
@@ -68,17 +68,17 @@ def run(job: Job, reporter: Reporter) -> Summary:
 
 
 def read_ahead(source: Source, config: VideoConfig, pixels: int) -> int:
-    """How many key frames of so many pixels are read while one is dreamed, with their motion.
+    """The number of key frames, 0 or 1, to read ahead while one is dreamed.
 
-    None of a pipe or a device, where a thread might wait without end, and none where those before
-    it and their motion would take much memory.
+    `pixels` is the number of pixels of a frame. 0 for a pipe or a device, where a thread might wait
+    without end, and where a span of frames with its motion would take much memory.
     """
     return int(source.is_stored and config.every * pixels <= AHEAD_PIXELS)
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """The way of a frame from source to result, all of it open."""
+    """The open parts that a frame passes through from source to result."""
 
     job: Job
     reader: FrameReader
@@ -124,7 +124,7 @@ def _dreamed_size(config: VideoConfig, reader: FrameReader) -> tuple[int, int] |
 
 
 def _go_on(stage: _Stage, reporter: Reporter) -> Carry | None:
-    """What the loop goes on from, the reader after the last key frame; None at the beginning."""
+    """Move the reader past the last key frame and return its carry; None at the beginning."""
     result = stage.result
     carry = result.carry(Carry)
     if carry is None or isinstance(result, DirectResult):
@@ -152,7 +152,7 @@ def _read(stage: _Stage) -> Iterator[Frame]:
 def _dream(
     stage: _Stage, schedule: Schedule[VideoConfig], carry: Carry | None, reporter: Reporter
 ) -> None:
-    """Run the loop over time, and write what it yields."""
+    """Run the loop over time, and write its frames."""
     job, config, parts = stage.job, stage.job.config, stage.job.parts
     info = stage.reader.info
     flow = parts.flow or create_flow(config.flow, stage.device, config.flow_weights)
@@ -178,7 +178,7 @@ Guard = Callable[[Callable[..., None]], Callable[..., None]]
 
 
 def _write(stage: _Stage, dreamed: DreamedFrame, reporter: Reporter, until_stopped: Guard) -> None:
-    """Deliver a frame to the result, and tell of it."""
+    """Deliver a frame to the result, and report it."""
     images = [dreamed.source, dreamed.frame.image]
     objectives = cast("Sequence[Microbatches]", dreamed.settings.objectives)
     before, after = mean_similarities(objectives, images)
@@ -193,7 +193,7 @@ def _write(stage: _Stage, dreamed: DreamedFrame, reporter: Reporter, until_stopp
 
 
 def _joining(reporter: Reporter) -> Callable[[], None]:
-    """Tells of each packet that is joined to the result."""
+    """A callback that reports each packet joined to the result."""
     done = 0
 
     def on_packet() -> None:
@@ -210,9 +210,10 @@ class _SourceEndedError(BaseException):
 
 @contextmanager
 def _ending(source: Source, reporter: Reporter) -> Iterator[Guard]:
-    """Take a listener's KeyboardInterrupt for the end of a source that has none.
+    """Treat a listener's KeyboardInterrupt as the end of an endless source.
 
-    Gives a wrapper for what calls the listener. Where no frame is done yet, it stays an interrupt.
+    Gives a wrapper for functions that call the listener. Before the first finished frame, the
+    KeyboardInterrupt is raised as it is.
     """
 
     def until_stopped(tell: Callable[..., None]) -> Callable[..., None]:

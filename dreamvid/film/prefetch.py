@@ -11,16 +11,16 @@ from typing import Generic, Self, TypeVar
 T = TypeVar("T")
 
 _LOOK_UP_S = 0.5
-"""On Windows no signal ends a wait, so that none is longer."""
+"""Longest single wait: on Windows no signal interrupts a wait."""
 
 
 class Prefetch(Generic[T]):
     """The `items`, in order, each made in another thread while those before it are in use.
 
-    At most `depth` of them are made beyond the one taken last. Nothing is made before the first
-    is asked for, and all of it, the closing of `items` included, happens in that one thread. What
-    the making raises is raised here, with its traceback, after the items before it. To be used
-    under `with`: on leaving it, what is being made is finished, and nothing of `items` runs on.
+    At most `depth` of them are made beyond the one taken last. Work begins when the first item is
+    requested, and all of it, the closing of `items` included, happens in that one thread. An
+    exception there is raised here, with its traceback, after the items before it. Use it under
+    `with`: on leaving, the item in work is finished, and nothing of `items` runs on.
     """
 
     def __init__(self, items: Iterable[T], depth: int = 1) -> None:
@@ -53,18 +53,18 @@ class Prefetch(Generic[T]):
         raise error
 
     def close(self) -> None:
-        """Make no more, and wait for what is being made; what was not taken is dropped.
+        """Stop after the item in work, and wait for it; items not taken are dropped.
 
-        An interruption waits, too: what the thread uses may be closed next.
+        Even an interruption waits, since the caller may next close what the thread uses.
         """
         with self._changed:
             self._is_closed = True
             self._made.clear()
             self._changed.notify_all()
         if self._thread.ident is None or self._thread is current_thread():
-            return  # the latter where garbage is collected
+            return  # the garbage collector may call this in the thread itself
         interruption: BaseException | None = None
-        while not self._is_over:  # a join that is interrupted says that the thread has ended
+        while not self._is_over:  # not a join: an interrupted one marks the thread as ended
             try:
                 with self._changed:
                     self._changed.wait_for(lambda: self._is_over, _LOOK_UP_S)
@@ -112,7 +112,7 @@ class Prefetch(Generic[T]):
         for item in items:
             with self._changed:
                 self._made.append(item)
-                del item  # or it would be held beyond its use
+                del item  # free its memory as soon as the consumer is done with it
                 self._changed.notify_all()
                 self._changed.wait_for(self._has_room)
                 if self._is_closed:

@@ -1,4 +1,4 @@
-"""What a result is made of: its metadata, and all that decides about its pixels."""
+"""The recipe of a result: its metadata, and everything that decides its pixels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ METADATA_KEY = "dreamvid"
 
 
 def metadata(config: VideoConfig | ImageConfig | ZoomConfig, source: str) -> dict[str, str]:
-    """What a result says of how it was made; nothing where `config` does not want that."""
+    """Metadata that say how a result was made; empty where `config` switches them off."""
     if not config.metadata:
         return {}
     made = {
@@ -34,7 +34,7 @@ def metadata(config: VideoConfig | ImageConfig | ZoomConfig, source: str) -> dic
 
 
 def describe_run(source: Source, config: VideoConfig, device: torch.device) -> Run:
-    """The files that a run reads, its options, and what computes it."""
+    """The identity of a run: its input files, its options, and the machine that computes it."""
     import torch
 
     from dreamvid.journal import FileMark, Run
@@ -50,7 +50,7 @@ def describe_run(source: Source, config: VideoConfig, device: torch.device) -> R
 
 
 def _other_inputs(config: VideoConfig) -> Iterator[tuple[str, Path]]:
-    """The files that options name, by the option and its number."""
+    """Yield the files that options name, each with its option and number."""
     if config.mask is not None:
         yield "--mask", Path(config.mask)
     if config.music is not None:

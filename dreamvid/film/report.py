@@ -1,4 +1,4 @@
-"""Sums over a run's frames, what its listener is told, and the summary at its end."""
+"""Sums over a run's frames, events for its listener, and the summary at its end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Tally:
-    """Sums over all frames of a result, from however many runs."""
+    """Sums over all frames of a result, over one or more runs."""
 
     frames: int = 0
     before: float = 0.0
@@ -50,7 +50,7 @@ class Tally:
             times.append(round(float(dreamed.frame.time), 3))
 
     def to_json(self) -> dict[str, Any]:
-        """All sums, for `from_json`."""
+        """A JSON object of all sums, for `from_json`."""
         return asdict(self)
 
     @classmethod
@@ -66,7 +66,7 @@ class Tally:
         return cls(**facts)
 
     def summary(self) -> dict[str, Any]:
-        """The means, and what is worth naming."""
+        """The fields of a `Summary`: means, and counts and times that are not empty."""
         frames = max(self.frames, 1)
         failures = {"retried": self.retried, "kept": self.kept}
         return {
@@ -80,7 +80,7 @@ class Tally:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What became of a run."""
+    """The outcome of a run."""
 
     output: str
     """The result's path; empty where none was written."""
@@ -97,18 +97,18 @@ class Summary:
     retried: tuple[float, ...] = ()
     """Times in seconds of frames dreamed at half the step size, after a gradient that failed."""
     kept: tuple[float, ...] = ()
-    """Times in seconds of frames left at their warm start, where that failed too."""
+    """Times in seconds of frames left at their warm start, where the second gradient failed too."""
     digest: str | None = None
     """Hash over all delivered frames; None where no journal was kept."""
     loop: bool | None = None
-    """Whether the film joins its beginning; None for what is no zoom."""
+    """Whether the film joins its beginning; None unless it is a zoom."""
     guide: tuple[str, ...] = ()
     device: str | None = None
     """None where nothing was computed."""
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """All that there is to tell, as `--json` prints it."""
+        """A JSON object of all known values, as `--json` prints it."""
         rare = ("shots", "retried", "kept")
         return {
             name: list(value) if isinstance(value, tuple) else value
@@ -136,15 +136,15 @@ class Reporter:
         self._listener(event)
 
     def say(self, text: str) -> None:
-        """Tell something worth knowing."""
+        """Send a message."""
         self.tell(Message(text))
 
     def warn(self, text: str) -> None:
-        """Tell what went wrong without ending the run."""
+        """Send a warning: something went wrong without ending the run."""
         self.tell(Warned(text))
 
     def step(self, step: Step) -> None:
-        """Tell of a gradient step."""
+        """Report a gradient step."""
         self.tell(StepDone(step))
 
     def note_microbatch(self, count: int) -> None:
@@ -157,7 +157,7 @@ class Reporter:
             )
 
     def go_on(self, tally: Tally) -> None:
-        """Count on from what earlier runs had finished."""
+        """Continue the sums of earlier runs."""
         self.tally, self._begun_at = tally, tally.frames
         plural = "" if tally.frames == 1 else "s"
         self.say(f"going on after {tally.frames} frame{plural}")
@@ -165,7 +165,7 @@ class Reporter:
     def progress(
         self, stage: str, total: int | None, done: int | None = None, note: str = ""
     ) -> None:
-        """Tell how far a stage is; at its beginning `done` is what earlier runs had finished."""
+        """Report the progress of a stage; without `done`, the frames that earlier runs finished."""
         self.tell(Progress(stage, self._begun_at if done is None else done, total, note))
 
     def count(self, before: float, after: float) -> None:
@@ -175,11 +175,11 @@ class Reporter:
         self.tally.after += after
 
     def frame_done(self, frame: Frame, source: Tensor, before: float, after: float) -> None:
-        """Tell of a frame that is counted and written."""
+        """Report a frame that is counted and written."""
         self.tell(FrameDone(self.tally.frames - 1, frame, source, before, after))
 
     def finish(self, out: Path | None, **facts: Any) -> Summary:
-        """Tell that the result is whole; the summary of the run."""
+        """Report that the result is complete, and return the summary of the run."""
         seconds = time.monotonic() - self._started
         done = max(self.tally.frames - self._begun_at, 1)
         told: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Where a film's frames go: into a journal, from which a stopped run goes on, or straight out."""
+"""The result of a film: a journal, from which a stopped run resumes, or a plain writer."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def open_result(
 
 
 class DirectResult:
-    """A result written as the frames come; a stopped run cannot go on with it."""
+    """A result written frame by frame without a journal; a stopped run cannot be resumed."""
 
     facts: Mapping[str, Any] = {}
 
@@ -60,7 +60,7 @@ class DirectResult:
         self.keeps_alpha = writer.keeps_alpha
 
     def carry(self, kind: type[Record]) -> Record | None:
-        """None: it always begins at the first frame."""
+        """None, since this result always begins at the first frame."""
         return None
 
     def write(self, frame: Frame, carry: Any, tally: Mapping[str, Any]) -> None:
@@ -68,7 +68,7 @@ class DirectResult:
         self._writer.write(frame)
 
     def check_source(self, is_cut_short: bool) -> None:
-        """Nothing to check: the source is read once."""
+        """Check nothing, since the source is read once."""
 
     def finish(self, is_cut_short: bool, on_packet: Callable[[], None]) -> None:
         """Give the result its name. Raises MediaError where that fails."""

@@ -1,4 +1,4 @@
-"""The loop over time: warm start, dream, hand on. Knows the seams, no library behind them."""
+"""The loop over time: warm start, dream, carry. Uses interfaces, not their implementations."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ from dreamvid.film.prefetch import Prefetch
 from dreamvid.types import CutDetector, FlowEstimator, Frame
 
 FLASH = 3
-"""What comes back within so many frames after it left is a flash, not a cut."""
+"""Most frames of a flash: where the earlier picture returns within so many, there is no cut."""
 
 
 @dataclass(frozen=True, eq=False)
 class Carry:
     """All that the loop remembers from one frame to the next.
 
-    Tensors, numbers, fractions, texts and None alone, so that it can be written down as it is.
+    Holds only tensors, numbers, fractions, texts and None, so that a journal can store it.
     """
 
     index: int
-    """Of the last finished key frame, from 0."""
+    """Index of the last finished key frame, from 0."""
     time: Fraction
-    """When it is shown, in seconds."""
+    """Presentation time of that key frame, in seconds."""
     source: Tensor
-    """Its source, (3, H, W)."""
+    """Source of that key frame, (3, H, W)."""
     dream: Tensor
-    """What was made of it, (3, H, W)."""
+    """Dream of that key frame, (3, H, W)."""
     mean_colour: Tensor
     """Mean over the shot's key frames so far of the mean colour of dream − source, (3,)."""
     keys: int = 1
-    """How many those are."""
+    """Number of the shot's key frames so far."""
     given: int = 0
-    """How many frames after it have been handed out."""
+    """Number of frames after that key frame that have been yielded."""
 
     def to(self, device: torch.device) -> Carry:
-        """The same, its tensors on `device`."""
+        """The same carry with its tensors on `device`."""
         moved: dict[str, Any] = {
             name: value.to(device)
             for name, value in vars(self).items()
@@ -60,8 +60,8 @@ class Carry:
 
 
 Outcome = Literal["dreamed", "retried", "kept"]
-"""Of a frame: as asked; at half the step size, after a gradient that led nowhere; or left at its
-warm start, where that failed too."""
+"""Outcome of a frame: dreamed as configured; retried at half the step size, after a failed
+gradient; or kept at its warm start, where the retry failed too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +72,11 @@ class FrameSettings:
     objectives: Sequence[Objective]
     canvas: Canvas = octaves
     terms: Sequence[Term] | None = None
-    """None for those that `config` gives a weight."""
+    """Terms of the loss; None for those to which `config` gives a weight."""
 
 
 SettingsAt = Callable[[Frame, int], FrameSettings]
-"""(source frame, its index from 0) → its settings, whatever was asked before."""
+"""(source frame, its index from 0) → its settings, independent of earlier calls."""
 
 
 def constant_settings(objectives: Sequence[Objective], config: SequenceConfig) -> SettingsAt:
@@ -91,12 +91,12 @@ class DreamedFrame:
 
     frame: Frame
     source: Tensor
-    """(3, H, W), on the grid of `frame.image`."""
+    """Source, (3, H, W), on the grid of `frame.image`."""
     begins_shot: bool
     carry: Carry
-    """Handed to `dream_frames`, goes on after this frame as if it had never stopped."""
+    """Carry with which `dream_frames` resumes after this frame, as if never stopped."""
     settings: FrameSettings
-    """What held for it."""
+    """Settings with which it was dreamed."""
     outcome: Outcome = "dreamed"
 
 
@@ -112,17 +112,17 @@ def dream_frames(
 ) -> Generator[DreamedFrame, None, None]:
     """Dream `frames` in order, each key frame warm-started from the one before.
 
-    `plan` says what holds for each frame and is asked once for each, in order;
+    `plan` gives the settings of each frame and is called once for each, in order;
     `constant_settings` is the simplest. Every `every`-th frame of a shot is a key frame, and so is
-    its last; those between are given what was added to the two keys around them (see `inbetween`).
-    Remembers one key, and looks ahead to the next and, at what may be a cut, FLASH frames further.
+    its last; frames between get the changes of the two keys around them (see `inbetween`).
+    Remembers one key, looks ahead to the next, and FLASH frames further at a possible cut.
 
-    `carry` resumes: `frames` begin after frame `carry.index`, and those results that were handed
-    out before are not handed out again.
+    With `carry` the loop resumes: `frames` must begin after frame `carry.index`, and results that
+    were yielded before are not yielded again.
 
-    `ahead` key frames, and those before them, are read and their motion found while one is
-    dreamed: in another thread, which then calls `frames`, `plan`, `flow` and `is_cut`. It ends
-    with this iterator, which is to be closed where it is left early.
+    With `ahead`, so many key frames, and the frames before each, are read and their motion
+    estimated while one is dreamed, in another thread, which then calls `frames`, `plan`, `flow`
+    and `is_cut`. The thread ends with this iterator; close the iterator when leaving it early.
     """
     found = _with_flow_fields(_spans(_asked(frames, plan, carry), is_cut, carry), carry, flow)
     with Prefetch(found, ahead) if ahead else nullcontext(found) as spans:
@@ -138,7 +138,7 @@ def dream_frames(
 
 @dataclass(frozen=True, eq=False)
 class _Asked:
-    """A frame and what the plan says of it."""
+    """A frame and the settings that the plan gives it."""
 
     index: int
     frame: Frame
@@ -157,18 +157,18 @@ def _asked(frames: Iterable[Frame], plan: SettingsAt, carry: Carry | None) -> It
 
 @dataclass(frozen=True, eq=False)
 class _Span:
-    """Neighbouring frames of one shot, of which the last is a key frame."""
+    """Neighbouring frames of one shot; the last is a key frame."""
 
     frames: Sequence[_Asked]
     begins_shot: bool = False
     is_flash: bool = False
-    """Whether those before the last show no motion that flow could follow."""
+    """Whether the frames before the last show no motion that flow could follow."""
     flow_fields: FlowFields | None = None
-    """From its frames to the keys around them; None where no dream is carried."""
+    """Flow from its frames to the keys around them; None where no dream is carried."""
 
 
 def _spans(frames: Iterator[_Asked], is_cut: CutDetector, carry: Carry | None) -> Iterator[_Span]:
-    """The film in spans of `every` frames, shorter where a shot or the film ends."""
+    """Yield the film in spans of `every` frames, shorter where a shot or the film ends."""
     last = None if carry is None else carry.source
     coming: deque[_Asked] = deque()
     waiting: list[_Asked] = []
@@ -199,9 +199,9 @@ def _rest_of_flash(
     before: Tensor,
     is_cut: CutDetector,
 ) -> list[_Asked]:
-    """Taken off `coming`: up to the first frame that is again as `before`; none where it is a cut.
+    """Remove from `coming` the frames up to the first that resembles `before`; none at a cut.
 
-    It must differ from the flash as well: a new shot may happen to lie near the threshold.
+    That frame must also differ from the flash: a new shot may lie near the threshold.
     """
     coming.extend(islice(frames, FLASH - len(coming)))
     for count, later in enumerate(coming, 1):
@@ -213,7 +213,7 @@ def _rest_of_flash(
 def _with_flow_fields(
     spans: Iterable[_Span], carry: Carry | None, flow: FlowEstimator
 ) -> Iterator[_Span]:
-    """The same spans, with the flow fields that their frames need."""
+    """Yield the same spans, with the flow fields that their frames need."""
     last = None if carry is None else carry.source
     for span in spans:
         *between, key = span.frames
@@ -228,7 +228,7 @@ def _with_flow_fields(
 
 
 def _dream_span(span: _Span, last: Carry | None, on_step: OnStep | None) -> Iterator[DreamedFrame]:
-    """The results of a span, in order; the last, which the others need, is dreamed first."""
+    """Yield the results of a span, in order; its key frame, the last, is dreamed first."""
     *between, key = span.frames
     carry, flow_fields = None if span.begins_shot else last, span.flow_fields
     dream, outcome = _dream_or_keep(key, _begin(key, carry, flow_fields), on_step)
@@ -246,7 +246,7 @@ def _dream_span(span: _Span, last: Carry | None, on_step: OnStep | None) -> Iter
 
 @dataclass(frozen=True, eq=False)
 class _Start:
-    """From where a key frame is dreamed, and how far."""
+    """The start of a key frame's dream, and its number of steps."""
 
     image: Tensor
     trust: Tensor | None
@@ -265,14 +265,14 @@ def _begin(key: _Asked, carry: Carry | None, flow_fields: FlowFields | None) -> 
 
 
 def _step_budget(config: SequenceConfig, trust: Tensor | None) -> int:
-    """Steps for a frame that follows another: more, the more of it begins from the bare source."""
+    """Steps of a key frame that follows another: more where less of it is trusted."""
     if trust is None or not config.steps:
         return config.steps
     return config.steps + round(config.catch_up * config.first_steps * float(1 - trust.mean()))
 
 
 def _remember(key: _Asked, dream: Tensor, carry: Carry | None) -> Carry:
-    """What the next key frame of the shot, of which `carry` was the last so far, needs."""
+    """The carry for the next key frame; `carry` is that of the key frame before, in this shot."""
     keys = 1 if carry is None else carry.keys + 1
     mean_colour = (dream - key.image).mean((1, 2))
     if carry is not None:
@@ -292,7 +292,7 @@ def _result(
 
 
 def _dream_or_keep(asked: _Asked, start: _Start, on_step: OnStep | None) -> tuple[Tensor, Outcome]:
-    """The dream of a frame; where its gradients lead nowhere twice, its warm start."""
+    """The dream of a frame and its outcome; its warm start, where the gradient fails twice."""
     settings, config = asked.settings, asked.settings.config
     gentle = config.model_copy(update={"lr": config.lr / 2})
     attempts: list[tuple[Outcome, SequenceConfig]] = [("dreamed", config), ("retried", gentle)]
@@ -320,13 +320,18 @@ def _dream_or_keep(asked: _Asked, start: _Start, on_step: OnStep | None) -> tupl
 def warm_start(
     source: Tensor, carry: Carry, back: FlowField, config: SequenceConfig
 ) -> tuple[Tensor, Tensor | None]:
-    """Where the dream of `source` (3, H, W) starts, and how far that is to be trusted (1, H, W).
+    """The start of the dream of `source`, (3, H, W), and its trust, (1, H, W) or None.
 
-    Along the flow field `back` to the last key frame, of trust C, `frame` carries the dreamed
-    picture, `W = C·warp(dream) + (1−C)·S`; `delta` carries what the dream added,
-    `W = S + decay·fill(C, warp(dream − its source))`, which keeps the source's own detail crisp
-    under any number of warps and takes what has come into view for more of its surroundings;
-    `none` starts at the source. W obeys `config.strength`.
+    `back` is the flow field to the last key frame, of trust C; S is `source`, W the start. By
+    `config.carry`:
+
+    - `frame` carries the dreamed picture: `W = C·warp(dream) + (1−C)·S`;
+    - `delta` carries the change that the dream made: `W = S + decay·fill(C, warp(dream − its
+      source))`. The source's own detail stays crisp under any number of warps, and newly visible
+      areas continue the change around them;
+    - `none` starts at the source, without trust.
+
+    W obeys `config.strength`.
     """
     if config.carry == "none":
         return source, None

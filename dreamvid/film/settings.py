@@ -32,7 +32,7 @@ def load_objectives(
     reporter: Reporter,
     own: Sequence[Objective] | None = None,
 ) -> Sequence[FilmObjective]:
-    """The prompts, pictures among them, as each guide sees them; `own` instead, where given.
+    """One objective per guide, with the text and picture prompts; `own` instead, where given.
 
     Raises GuideError, MediaError.
     """
@@ -52,7 +52,8 @@ def scheduled_settings(
 ) -> SettingsAt:
     """Settings for `dream_frames` that follow `schedule`, by each frame's own time.
 
-    `canvas` and `terms` are the same for all; no `terms` are those that the options give a weight.
+    `canvas` and `terms` are the same for all frames; None means the terms with a weight in the
+    options.
     """
 
     def settings_at(frame: Frame, index: int) -> FrameSettings:
@@ -66,7 +67,7 @@ def scheduled_settings(
 def with_microbatches(settings_at: SettingsAt, on_limited: Callable[[int], None]) -> SettingsAt:
     """The same settings, each guide shown as many cutouts at once as the memory holds.
 
-    `on_limited` is told each smaller number.
+    `on_limited` is called with each smaller number.
     """
     sizes: defaultdict[int, MicrobatchSize] = defaultdict(lambda: MicrobatchSize(on_limited))
 

@@ -43,8 +43,8 @@ def dream_video(
     `source` and `out` are what `dreamvid video` takes as IN and OUT. Each option of that command
     is a keyword (`prompt="a coral reef"`, `strength=0.2`), on top of `config`. `objectives`,
     `flow`, `canvas` and `terms` are the caller's own parts in place of those that options name.
-    `listener` is told of events; without one, a notebook shows a progress bar. `resume` goes on
-    with a run that was stopped, with `force` although something has changed.
+    `listener` gets all events; without one, a notebook shows a progress bar. `resume` resumes a
+    run that was stopped, with `force` even where something has changed.
 
     Raises ConfigError for options, MediaError for files, GuideError, DeviceError and
     JournalError; all are DreamvidError, and say in one line what is allowed.
@@ -66,10 +66,10 @@ def dream_video(
 def resume(
     out: str | PathLike[str], *, force: bool = False, listener: Listener | None = None
 ) -> Summary:
-    """Go on with the film `out` that was stopped or killed, losing no finished frame.
+    """Resume the film `out` that was stopped or killed, losing no finished frame.
 
-    `force` goes on although the source, options or versions have changed. Raises JournalError
-    where there is nothing to go on with, and what `dream_video` raises.
+    `force` resumes although the source, options or versions have changed. Raises JournalError
+    where there is nothing to resume, and what `dream_video` raises.
     """
     from dreamvid.journal import nothing_finished, read_state
     from dreamvid.media.files import check_output
@@ -92,7 +92,7 @@ def resume(
 
 @dataclass(frozen=True)
 class Peek:
-    """A file of what is done so far of a film."""
+    """A file of the frames of a film that are finished so far."""
 
     output: Path
     frames: int
@@ -107,11 +107,11 @@ def peek(
     overwrite: bool = False,
     listener: Listener | None = None,
 ) -> Peek:
-    """Make a file of the frames done so far of `out`, also while its run goes on.
+    """Make a file of the frames of `out` that are finished so far, also while its run continues.
 
     The file is `to`, or else `out` with .peek before its dot, which is replaced. Raises
-    JournalError where nothing is done yet or `out` is whole, MediaError where it cannot be
-    written.
+    JournalError where no frame is finished or `out` is complete, MediaError where the file cannot
+    be written.
     """
     from dreamvid.journal import peek as show
     from dreamvid.media.files import check_output
@@ -132,7 +132,7 @@ def _run(job: Job, reporter: Reporter) -> Summary:
 
 
 def _settle(out: Path, reporter: Reporter) -> Summary | None:
-    """Remove the journal of a result that is whole; None where `out` is not."""
+    """Remove the journal of a complete result and return its summary; None where incomplete."""
     from dreamvid.journal import folder_of, read_mark, remove_folder
 
     mark = read_mark(out)

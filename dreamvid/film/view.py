@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dreamvid.types import Frame
 
 USUAL_RATE = Fraction(25)
-"""Frames a second that are assumed where a source names none."""
+"""Assumed frames per second where a source states none."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class CameraView:
     """A clip as a camera sees it."""
 
     camera: Camera | None
-    """None where it does not move."""
+    """The camera; None where it does not move."""
     shutter: Fraction
     """Seconds for which the shutter is open."""
 
@@ -36,9 +36,9 @@ class CameraView:
     def of(
         cls, config: VideoConfig, reader: FrameReader, schedule: Schedule[VideoConfig]
     ) -> CameraView:
-        """The view that `config` asks for, over the length of `reader`.
+        """The view of `config`, over the length of `reader`.
 
-        Raises ConfigError where its motion depends on a length that the source does not tell.
+        Raises ConfigError where the motion depends on a length that the source does not state.
         """
         rate = reader.info.rate or USUAL_RATE
         seconds = reader.info.frame_count and reader.info.frame_count / rate
@@ -60,7 +60,7 @@ class CameraView:
         return frame if self.camera is None else view_frame(frame, self.camera)
 
     def mask(self, mask: MaskReader) -> Mask:
-        """A mask of the clip, moved with it."""
+        """The mask of the clip as the camera sees it."""
         return lambda time: self.image(mask.at(time), time)
 
     def exposed(self, frame: Frame) -> Frame:

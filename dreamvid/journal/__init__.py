@@ -1,20 +1,20 @@
-"""A run on disk, so that a kill at any moment costs at most the frame in hand.
+"""A run on disk, so that a kill at any moment costs at most the current frame.
 
-Beside the result OUT lies the folder OUT.dreaming while it is made:
+While the result OUT is made, the folder OUT.dreaming lies beside it:
 
-    state.0, state.1    the run, how far it is, and its `Carry`; written in turns after every
-                        frame, so that a damaged one leaves the one before
+    state.0, state.1    the run, its progress and its `Carry`; written in turns after every
+                        frame, so that the older one remains when the newer one is damaged
     000002.segment      packets of a closed segment, encoded by an encoder of its own
     000003.open         the pictures of the open segment, as the encoder takes them
-    joining.mp4         the result, as the segments are joined at the end
-    done                which file that was, once it is ready for its name, and its summary
-    lock                the process at work
+    joining.mp4         the result, while the segments are joined at the end
+    done                the identity and the summary of that file, once only its name is missing
+    lock                the process that writes the journal
 
-Segments are cut by frame count alone, and each encoder starts afresh, so that a run that was
-killed and one that was not give the same packets. Every file ends with a hash of what is before.
+Segments are cut by frame count alone, and each encoder starts anew, so that a killed and an
+uninterrupted run give the same packets. States, segments and open pictures end with their hash.
 
-`run` says what decides about a result, `state` how far it is, `segments` what is done, `record`
-turns what is carried into bytes; `writing` makes a journal, `viewing` looks into one.
+`run` holds the identity of a run, `state` its progress, `segments` its finished frames; `record`
+turns the carry into bytes; `writing` writes a journal, `viewing` reads one.
 """
 
 from dreamvid.journal.run import FileMark, Run

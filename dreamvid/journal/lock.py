@@ -23,7 +23,7 @@ else:
 
 
 class FileLock:
-    """A lock that the system itself takes from a process that has died, so none goes stale.
+    """A lock that the system releases when its process dies, so that no lock goes stale.
 
     `path` holds the owner's process id. Raises BlockingIOError, whose text is that id, where
     another process has the lock.
@@ -40,7 +40,7 @@ class FileLock:
                 raise BlockingIOError(_owner(path)) from None
             if self._is_current():
                 break
-            self._file.close()  # its last owner has just removed it
+            self._file.close()  # its last owner has just removed the file
         self._file.truncate(0)
         self._file.write(b"%d\n" % os.getpid())
         self._file.flush()
@@ -53,11 +53,11 @@ class FileLock:
 
     @property
     def is_held(self) -> bool:
-        """Whether it has not been released."""
+        """Whether the lock has not been released."""
         return not self._file.closed
 
     def release(self) -> None:
-        """Let others have it. The file stays."""
+        """Release the lock. The file stays."""
         self._file.close()
 
 

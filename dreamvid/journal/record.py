@@ -1,4 +1,4 @@
-"""Dataclasses of tensors, numbers, fractions, texts and None as bytes, and back, field by field."""
+"""Conversion to bytes and back of dataclasses of tensors, numbers, fractions, texts and None."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FRACTION = "fraction"
 
 
 def to_bytes(record: Any) -> bytes:
-    """All fields of a dataclass, tensors bit by bit.
+    """The bytes of all fields of a dataclass, tensors bit by bit.
 
     Raises TypeError for a field of another kind than those named above.
     """
@@ -43,9 +43,9 @@ def to_bytes(record: Any) -> bytes:
 
 
 def from_bytes(kind: type[Record], data: bytes) -> Record:
-    """The dataclass `kind` that `to_bytes` was given, its tensors on the CPU.
+    """The dataclass of type `kind` from the bytes of `to_bytes`, its tensors on the CPU.
 
-    Raises ValueError where `data` is not of it.
+    Raises ValueError where `data` holds no `kind`.
     """
     try:
         (length,) = _LENGTH.unpack_from(data)

@@ -1,4 +1,4 @@
-"""What decides about a run's result, and in what two runs differ."""
+"""The identity of a run: everything that decides its result. Differences between two runs."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from dreamvid.config import ReadConfig, VideoConfig, WriteConfig
 from dreamvid.media.files import media_errors
 
 SOURCE = "the source"
-"""Its name among a run's inputs."""
+"""Name of the source among a run's inputs."""
 
 _PACKAGES = ("dreamvid", "torch", "av", "opencv-python-headless", "open_clip_torch")
-"""Whose versions decide about a frame's pixels."""
+"""Packages whose versions decide a frame's pixels."""
 _FREE = {"end", "sound", "subtitles", "metadata"}
 _FIXED = ({*ReadConfig.model_fields, *WriteConfig.model_fields} | {"deliver"}) - _FREE
-"""Options that no force can change midway: times and pictures would not fit together."""
+"""Options that must not change midway, even by force: times and pictures would not match."""
 _HASHED_BYTES = 2**20
 _LEAST_BYTES = 2**12
 
 
 @dataclass(frozen=True)
 class FileMark:
-    """By what an input is known again: a file, or several that are one film."""
+    """The identity of an input: one file, or several that form one film."""
 
     path: str
-    """Absolute, as it was named: of a folder, pattern or list of pictures that."""
+    """Absolute path as given: of a file, or of a folder, pattern or list of pictures."""
     size: int
-    """Bytes, of all together."""
+    """Bytes of all files together."""
     modified_ns: int
-    """When the last one changed."""
+    """Time of the latest change of any file, in nanoseconds since the epoch."""
     digest: str
-    """Of each one's size, head and tail."""
+    """SHA-256 of the size, head and tail of each file."""
 
     @classmethod
     def of(cls, named: Path, files: Sequence[Path]) -> FileMark:
-        """The `files` that `named` stands for, as they are now. Raises MediaError."""
+        """The present identity of the `files` that `named` stands for. Raises MediaError."""
         size, modified_ns, digest = 0, 0, hashlib.sha256()
         part = max(_LEAST_BYTES, _HASHED_BYTES // len(files))
         for path in files:
@@ -56,27 +56,27 @@ class FileMark:
         return cls(str(named.absolute()), size, modified_ns, digest.hexdigest())
 
     def is_same(self, other: FileMark) -> bool:
-        """Whether both are the same files, wherever they lie."""
+        """Whether both are the same files, in whatever folder."""
         return replace(self, path="") == replace(other, path="")
 
 
 @dataclass(frozen=True)
 class Run:
-    """What decides about a run's result."""
+    """Everything that decides a run's result."""
 
     inputs: Mapping[str, FileMark]
-    """All files that it reads, the source first; by the option that names them."""
+    """Input files by the option that names them, the source first."""
     config: VideoConfig
     environment: Mapping[str, str]
-    """Versions, device and whatever else of the machine decides about pixels."""
+    """Versions, device and all else of the machine that decides pixels."""
     folder: str
-    """The working directory, from which options name files."""
+    """Working directory, to which the paths in options are relative."""
 
     @classmethod
     def of(
         cls, inputs: Mapping[str, FileMark], config: VideoConfig, machine: Mapping[str, str]
     ) -> Run:
-        """A run of this program, with its versions."""
+        """A run of the installed versions."""
         versions = {name: version(name) for name in _PACKAGES}
         return cls(dict(inputs), config, versions | dict(machine), str(Path.cwd()))
 
@@ -90,11 +90,11 @@ class Run:
 
     @property
     def digest(self) -> str:
-        """Of the options."""
+        """SHA-256 of the options."""
         return hashlib.sha256(json.dumps(self.options, sort_keys=True).encode()).hexdigest()
 
     def differences(self, begun: Run) -> list[str]:
-        """In words, what is not as it was in the run that was `begun`."""
+        """Descriptions of all differences from the run that was `begun`, one each."""
         found = [
             f"{name} '{mark.path}' is not what it was"
             for name, mark in self.inputs.items()
@@ -104,7 +104,7 @@ class Run:
         return found + _changes("", self.environment, begun.environment)
 
     def fixed_differences(self, begun: Run) -> list[str]:
-        """Those of the options that no force can overcome."""
+        """Descriptions of the differences in options that must not change, even by force."""
         here, there = self.config, begun.config
         changed = {name for name in _FIXED if getattr(here, name) != getattr(there, name)}
         names = {name.replace("_", "-") for name in changed}
@@ -115,7 +115,7 @@ class Run:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """For `from_json`."""
+        """A JSON object of the run, for `from_json`."""
         return {
             "inputs": {name: asdict(mark) for name, mark in self.inputs.items()},
             "config": self.options,
@@ -126,7 +126,7 @@ class Run:
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Run:
-        """Raises ValueError, KeyError or TypeError for what is of another kind."""
+        """The run of `to_json`. Raises ValueError, KeyError or TypeError for other `facts`."""
         inputs = {name: FileMark(**mark) for name, mark in facts["inputs"].items()}
         config = VideoConfig(**facts["config"])
         return cls(inputs, config, facts["environment"], facts["folder"])

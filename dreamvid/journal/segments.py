@@ -1,4 +1,4 @@
-"""The finished part of a result: closed segments as packets, the open one as pictures."""
+"""The finished part of a result: closed segments as packets, the open segment as pictures."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _LENGTH = struct.Struct("<Q")
 
 
 def segment_path(out: Path, index: int) -> Path:
-    """Where the packets of closed segment `index` are."""
+    """Path of the packets of closed segment `index`."""
     return folder_of(out) / f"{index:06}.segment"
 
 
 def open_path(out: Path, index: int) -> Path:
-    """Where the pictures of open segment `index` are."""
+    """Path of the pictures of open segment `index`."""
     return folder_of(out) / f"{index:06}.open"
 
 
 def read_packets_of(out: Path, state: State, open_packets: list[bytes]) -> Packets:
-    """All packets so far, ready to be muxed; those of the open segment are given."""
+    """All packets so far, ready for muxing; `open_packets` are those of the open segment."""
     closed = (_read_segment(out, state, index) for index in range(state.segments))
     return in_order(chain.from_iterable(map(read_packets, chain(closed, open_packets))))
 
 
 def _read_segment(out: Path, state: State, index: int) -> bytes:
-    """A closed segment's packets. Raises JournalError where they are not whole."""
+    """The packets of a closed segment. Raises JournalError where the file is missing or damaged."""
     path, mark = segment_path(out, index), _mark(state, index)
     try:
         content = unseal(path.read_bytes())
@@ -54,9 +54,9 @@ def _mark(state: State, index: int) -> bytes:
 
 
 def read_open(out: Path, state: State) -> tuple[list[bytes], int]:
-    """The pictures of the open segment and the length of the file that they take.
+    """The pictures of the open segment, and the number of bytes that they take in the file.
 
-    Raises JournalError where they are not whole.
+    Raises JournalError where the file is missing or damaged.
     """
     path, pictures = open_path(out, state.segments), []
     if not state.pictures:
@@ -80,7 +80,7 @@ def read_open(out: Path, state: State) -> tuple[list[bytes], int]:
 
 
 def check_encoder(encoder: PacketEncoder, state: State) -> None:
-    """Raise JournalError unless its packets go with those of `state`."""
+    """Raise JournalError unless the encoder is the same as that of `state`."""
     if header_digest(encoder) != state.encoder:
         raise JournalError(
             "the encoder is not the one that the finished frames went through; allowed: the "
@@ -90,22 +90,22 @@ def check_encoder(encoder: PacketEncoder, state: State) -> None:
 
 
 def header_digest(encoder: PacketEncoder) -> str:
-    """Of what decoders must know beforehand."""
+    """SHA-256 of the codec's header, which decoders need before the first packet."""
     return hashlib.sha256(encoder.header).hexdigest()
 
 
 class OpenSegment:
-    """The segment that grows, in an encoder of its own, which sees again what was in it."""
+    """The growing segment and its encoder, which first encodes the pictures on disk again."""
 
     def __init__(self, out: Path, state: State, encoding: Encoding) -> None:
-        """Raises JournalError where what is there is damaged, or of another encoder."""
+        """Raises JournalError where the pictures on disk are damaged, or the encoder is another."""
         self._path = open_path(out, state.segments)
         self._encoder = PacketEncoder(encoding)
         self.encoder_digest = header_digest(self._encoder)
         if state.frames:
             check_encoder(self._encoder, state)
         self.packets: list[bytes] = []
-        """What has come out of the encoder."""
+        """Packets that the encoder has returned so far."""
         pictures, self._size = read_open(out, state)
         for data in pictures:
             self.encode(EncoderFrame.from_bytes(data, encoding))
@@ -115,12 +115,12 @@ class OpenSegment:
         self.packets += self._encoder.encode(picture)
 
     def keep(self, picture: EncoderFrame) -> None:
-        """Bring a picture to the disk as it is. Raises MediaError where that fails."""
+        """Write a picture to disk, not encoded. Raises MediaError where that fails."""
         sealed = seal(picture.to_bytes())
         with media_errors(f"'{self._path}' cannot be written"):
             self._path.touch()
             with self._path.open("r+b") as file:
-                file.truncate(self._size)  # what a kill or a full disk has left
+                file.truncate(self._size)  # remains of a kill or a full disk
                 file.seek(self._size)
                 file.write(_LENGTH.pack(sum(map(len, sealed))))
                 file.writelines(sealed)
@@ -130,11 +130,11 @@ class OpenSegment:
         self._size = size
 
     def finish(self) -> None:
-        """Get the packets that the encoder still holds. Raises MediaError."""
+        """Flush the encoder. Raises MediaError."""
         self.packets += self._encoder.finish()
 
     def close(self, out: Path, state: State) -> None:
-        """Finish, and bring the packets to the disk as a closed segment. Raises MediaError."""
+        """Flush the encoder and write the packets as a closed segment. Raises MediaError."""
         self.finish()
         sealed = seal(_mark(state, state.segments), *self.packets)
         write_durably(segment_path(out, state.segments), *sealed)

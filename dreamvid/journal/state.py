@@ -1,4 +1,4 @@
-"""How far a run is: what is written after every frame, and read to go on."""
+"""The state of a run: written after every frame, and read to resume the run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dreamvid.media.colour import ColourTags
 from dreamvid.media.probing import Chapter, VideoInfo
 
 FORMAT = 3
-"""Of the files; another one is not read."""
+"""Version of the file format; files of another version are refused."""
 ANEW = "allowed: the same command with --overwrite, which begins anew"
 
 _LENGTH = struct.Struct("<Q")
@@ -27,17 +27,17 @@ _UNREADABLE = (OSError, ValueError, KeyError, TypeError, struct.error)
 
 
 def folder_of(out: Path) -> Path:
-    """Where the journal of the result `out` lies."""
+    """Folder of the journal of the result `out`."""
     return out.with_name(out.name + ".dreaming")
 
 
 def resume_command(out: Path) -> str:
-    """What to type to go on with `out`."""
+    """The command that resumes `out`."""
     return f"`dreamvid resume {shlex.quote(str(out))}`"
 
 
 def seal(*parts: bytes) -> list[bytes]:
-    """The parts and a hash of them, for `unseal`."""
+    """The parts and their SHA-256, for `unseal`."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)
@@ -45,7 +45,7 @@ def seal(*parts: bytes) -> list[bytes]:
 
 
 def unseal(data: bytes) -> bytes:
-    """What was sealed. Raises ValueError where that is not what is there."""
+    """The content that `seal` was given. Raises ValueError where the hash does not match."""
     content, digest = data[:-_DIGEST_SIZE], data[-_DIGEST_SIZE:]
     if hashlib.sha256(content).digest() != digest:
         raise ValueError("does not fit its hash")
@@ -54,47 +54,47 @@ def unseal(data: bytes) -> bytes:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """How far a run is."""
+    """The progress of a run, and all that is needed to resume it."""
 
     run: Run
     info: VideoInfo
-    """What a writer reads of it."""
+    """Header of the source: the fields that a writer needs."""
     journal: str
-    """Names this journal in its segments."""
+    """Random name of this journal, which its segments repeat."""
     overwrite: bool
     """Whether the run may replace an older result."""
     segment_frames: int
     metadata: Mapping[str, str]
-    """Of the result."""
+    """Metadata of the result."""
     origin: Fraction = Fraction(0)
-    """When delivered times begin, in seconds of the source's own clock."""
+    """Time 0 of the delivered frames, in seconds of the source's own clock."""
     encoder: str = ""
-    """Hash of what decoders must know beforehand."""
+    """SHA-256 of the codec's header, which decoders need before the first packet."""
     frames: int = 0
-    """Finished ones."""
+    """Number of finished frames."""
     time: Fraction = Fraction(0)
-    """Of the last finished frame, in seconds."""
+    """Presentation time of the last finished frame, in seconds."""
     end_pts: int = -(2**62)
-    """The tick at which its picture ends."""
+    """End of that frame, in ticks of the encoder's clock."""
     step: Fraction = Fraction(0)
-    """How long it is shown, in seconds."""
+    """Duration of that frame, in seconds."""
     frame_digest: str = ""
-    """Of the last frame as it is delivered, float32 as it lies in memory."""
+    """SHA-256 of that frame as delivered: the bytes of its float32 image."""
     digest: str = ""
-    """Of all frame digests so far, each with the one of this kind before."""
+    """SHA-256 over all frames: each hashes the value before it and the frame's digest."""
     tally: Mapping[str, Any] | None = None
-    """What the caller wants to find again."""
+    """Values that the caller stores and finds again when the run resumes."""
     carry: bytes = b""
-    """What the loop goes on from."""
+    """The `Carry` from which the loop resumes, as `record` writes it."""
 
     @property
     def segments(self) -> int:
-        """Closed ones."""
+        """Number of closed segments."""
         return self.frames // self.segment_frames
 
     @property
     def pictures(self) -> int:
-        """Frames in the open segment."""
+        """Number of frames in the open segment."""
         return self.frames % self.segment_frames
 
     @property
@@ -103,7 +103,7 @@ class State:
         return self.time + self.step
 
     def to_bytes(self) -> list[bytes]:
-        """In parts, the last one a hash."""
+        """The state in parts, for one file; the last part is the hash of the others."""
         facts = {name: getattr(self, name) for name in _PLAIN} | {
             "format": FORMAT,
             "run": self.run.to_json(),
@@ -115,7 +115,11 @@ class State:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> State:
-        """Raises ValueError (KeyError, TypeError) for what is damaged or of another format."""
+        """The state of `to_bytes`.
+
+        Raises ValueError, KeyError, TypeError or struct.error where `data` is damaged or of
+        another format.
+        """
         content = unseal(data)
         (length,) = _LENGTH.unpack_from(content)
         begin = _LENGTH.size
@@ -142,7 +146,7 @@ _INFO_PLAIN = ("width", "height", "alpha", "metadata")
 
 
 def _info_to_json(info: VideoInfo) -> dict[str, Any]:
-    """What a writer reads of it."""
+    """The fields of a header that a writer needs."""
     fractions = {name: getattr(info, name) for name in _INFO_FRACTIONS}
     return {
         **{name: getattr(info, name) for name in _INFO_PLAIN},
@@ -172,14 +176,15 @@ def _info_from_json(facts: Mapping[str, Any]) -> VideoInfo:
 
 
 def state_path(out: Path, frames: int) -> Path:
-    """Where the state after so many frames is written."""
+    """Path of the state after that many frames."""
     return folder_of(out) / f"state.{frames % 2}"
 
 
 def read_state(out: Path) -> State | None:
-    """How far the run of `out` is; None where none has finished a frame.
+    """The latest state of the run of `out`; None where no frame is finished.
 
-    Of a damaged state the one before is taken. Raises JournalError where both are.
+    Falls back to the state before, where the latest is damaged. Raises JournalError where none
+    that exists can be read.
     """
     states, complaints = [], []
     for slot in (0, 1):

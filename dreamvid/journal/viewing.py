@@ -1,4 +1,4 @@
-"""Looking into a journal, also while another process writes it."""
+"""Reading a journal, also while another process writes it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ _LAST = ("state.0", "state.1", "done", "lock")
 
 
 def mark_done(whole: Path, state: State) -> None:
-    """Note in the journal that `whole`, its last `state`, needs only its name. Raises MediaError.
+    """Note in the journal that the file `whole` is complete and only lacks its final name.
 
-    With all that a summary tells: a kill may leave this mark without the states.
+    The mark repeats what a summary needs of the last `state`: a kill may remove the states first.
+    Raises MediaError.
     """
     status = whole.stat()
     mark = {
@@ -41,7 +42,7 @@ def mark_done(whole: Path, state: State) -> None:
 
 
 def read_mark(out: Path) -> Any:
-    """The mark of `out`, if that is whole and only its journal is still to be removed."""
+    """The mark of `out`; None unless `out` is complete and only its journal remains."""
     try:
         mark = json.loads((folder_of(out) / "done").read_bytes())
         status = out.stat()
@@ -51,12 +52,12 @@ def read_mark(out: Path) -> Any:
 
 
 def is_done(out: Path) -> bool:
-    """Whether `out` is whole, and only its journal is still to be removed."""
+    """Whether `out` is complete and only its journal remains."""
     return read_mark(out) is not None
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a journal, in an order in which a kill leaves a whole result known as one."""
+    """Remove a journal; its mark goes late, so that a kill leaves a complete result marked."""
     with suppress(OSError):
         others = [path for path in folder.iterdir() if path.name not in _LAST]
         for path in [*others, *(folder / name for name in _LAST)]:
@@ -71,10 +72,11 @@ def peek(
     overwrite: bool = False,
     on_warning: Callable[[str], None] = lambda message: None,
 ) -> State:
-    """Make a file of what is done so far of `out`, as it would be were that all; at any time.
+    """Write the frames of `out` that are finished so far to `to`, a complete film of its own.
 
-    Raises JournalError where nothing is done yet, where `out` is whole, or where what is done is
-    damaged; MediaError where `to` cannot be written.
+    May be called at any time. Returns the state that it shows. Raises JournalError where no frame
+    is finished, where `out` is complete, or where the journal is damaged; MediaError where `to`
+    cannot be written.
     """
     try:
         state, pictures = _glance(out)
@@ -114,7 +116,7 @@ def _show(
 
 
 def _glance(out: Path) -> tuple[State, list[bytes]]:
-    """A state and its open pictures, from under the hands of a process that may go on."""
+    """A state and its open pictures; retried, as another process may change them meanwhile."""
     for glance in range(_GLANCES):
         try:
             state = read_state(out)
@@ -129,7 +131,7 @@ def _glance(out: Path) -> tuple[State, list[bytes]]:
 
 
 def nothing_finished(out: Path) -> JournalError:
-    """Why there is nothing to look at or to go on with."""
+    """The error that says why there is nothing to show or to resume."""
     folder = folder_of(out)
     if not folder.exists():
         is_there = f", which is there already: '{out}'" if out.exists() else ""
@@ -143,7 +145,7 @@ def nothing_finished(out: Path) -> JournalError:
 
 
 def _sound_of(state: State, on_warning: Callable[[str], None]) -> SoundSource | None:
-    """What the result is to sound of, up to the last finished frame, where that can be had."""
+    """The sound up to the last finished frame; None where there is none or it cannot be read."""
     config, music = state.run.config, state.run.inputs.get("--music")
     path = Path((music or state.run.source).path)
     start, origin = (config.start, state.origin) if music is None else (config.music_start, None)

@@ -37,21 +37,21 @@ if TYPE_CHECKING:
     from dreamvid.types import Frame
 
 SEGMENT_FRAMES = 48
-"""Frames a segment; more of them means fewer keyframes, but more pictures kept as they are."""
+"""Frames per segment. More means fewer keyframes, but more pictures on disk not encoded."""
 _JOINING = "joining"
 
 
 class Journal:
     """The journal of a run, and its result at the end.
 
-    Takes the place of a `VideoWriter`: `write` for each frame, then `finish`. Left without that,
-    the folder stays, ready to go on; or goes, where no frame has been finished. `state` tells
-    how far the run is; `origin` is the reader's; `watches` says whether the source is one file,
-    which must stay as it is until the end.
+    Replaces a `VideoWriter`: call `write` for each frame, then `finish`. Without `finish` the
+    folder stays, ready to be resumed, or is removed where no frame is finished. `state` is the
+    progress of the run. `origin` is the reader's. `watches` says whether the source is one file,
+    which must not change until the end.
 
-    Raises JournalError, before any frame, where another process is at work on `out`, where an
-    unfinished run is in the way, or where what is there does not fit (named; `force` goes on
-    all the same); MediaError as `VideoWriter` does.
+    Raises JournalError, before any frame, where another process writes `out`, where an unfinished
+    run is in the way, or where the journal differs from `run` (the message names the differences;
+    `force` accepts them); MediaError as `VideoWriter` does.
     """
 
     def __init__(
@@ -99,13 +99,13 @@ class Journal:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a summary tells of it."""
+        """Values for a summary: the digest of all frames."""
         return {"digest": self.state.digest}
 
     def carry(self, kind: type[Record]) -> Record | None:
-        """What the loop goes on from, a dataclass of tensors on the CPU; None at the beginning.
+        """The record from which the loop resumes, its tensors on the CPU; None at the beginning.
 
-        Raises JournalError where what was kept is no `kind`.
+        Raises JournalError where the journal holds no `kind`.
         """
         if not self.state.frames:
             return None
@@ -115,10 +115,10 @@ class Journal:
             raise JournalError(f"'{self._folder}' is of another version: {error}; {ANEW}") from None
 
     def write(self, frame: Frame, carry: Any, tally: Mapping[str, Any] | None = None) -> None:
-        """Add a frame; when this returns, no kill can lose it.
+        """Add a frame; after the return, no kill can lose it.
 
-        `frame` is what is delivered, `carry` what the loop goes on from. Raises MediaError where
-        that fails; the frames before it are safe then, too.
+        `frame` is the delivered frame, `carry` the record from which the loop resumes after it.
+        Raises MediaError where writing fails; earlier frames remain safe.
         """
         if not self.state.frames:
             self._clear()
@@ -148,11 +148,11 @@ class Journal:
     def finish(
         self, is_cut_short: bool = False, on_packet: Callable[[], None] = lambda: None
     ) -> None:
-        """Join the segments, lay in the sound, check the whole and give it its name.
+        """Join the segments, add the sound, check the result and give it its name.
 
-        `is_cut_short` says that the source ended before its header said so; `on_packet` is called
-        as the result grows, and may raise. Raises JournalError where the source is not what it was
-        at the beginning, MediaError where the result cannot be written; the journal stays then.
+        `is_cut_short` says that the source ended earlier than its header states. `on_packet` is
+        called as the result grows, and may raise. Raises JournalError where the source has changed
+        since the beginning, MediaError where the result cannot be written; the journal then stays.
         """
         muxer = self._open_muxer
         self.check_source(is_cut_short)
@@ -205,7 +205,10 @@ class Journal:
             ) from None
 
     def _find_state(self, anew: bool, resume: bool, force: bool) -> None:
-        """Take over what is there, if it is wanted."""
+        """Take over the state of an unfinished run, where it should be resumed.
+
+        Raises JournalError where it should not, or where the two runs differ.
+        """
         begun = None if anew else read_state(self._out)
         if begun is None:
             return
@@ -223,7 +226,7 @@ class Journal:
         )
 
     def _check_run(self, begun: Run, force: bool) -> bool:
-        """Whether there is a difference that is allowed."""
+        """Whether the runs differ, as `force` allows. Raises JournalError for other differences."""
         fixed = self.state.run.fixed_differences(begun)
         if fixed:
             raise JournalError(
@@ -239,9 +242,9 @@ class Journal:
         return bool(differences)
 
     def check_source(self, is_cut_short: bool) -> None:
-        """Raise JournalError where the source has changed, or gone before its end.
+        """Raise JournalError where the source has changed, or has gone before its end.
 
-        It must not pass for one that has ended there: its last frame would stay too long.
+        A source cut short must not count as ended: its last frame would be shown too long.
         """
         mark = self.state.run.source
         path = Path(mark.path)
@@ -256,7 +259,7 @@ class Journal:
             )
 
     def _leave(self) -> None:
-        """Keep what is done, or nothing where nothing is."""
+        """Release the lock; remove the journal where no frame is finished."""
         if not self._lock.is_held:
             return
         if self._muxer is not None:
@@ -268,11 +271,11 @@ class Journal:
     def _remove(self) -> None:
         remove_folder(self._folder)
         self._lock.release()
-        if os.name == "nt":  # where what is open cannot be removed
+        if os.name == "nt":  # Windows cannot remove open files
             remove_folder(self._folder)
 
     def _clear(self) -> None:
-        """Remove an older journal: not before there is something to put in its place."""
+        """Remove an older journal, only now that a frame can replace it."""
         with media_errors(f"'{self._folder}' cannot be written"):
             for path in self._folder.iterdir():
                 if path.name != "lock" and path.stem != _JOINING:
@@ -293,7 +296,7 @@ class Journal:
 
     def _commit(self, state: State) -> None:
         write_durably(state_path(self._out, state.frames), *state.to_bytes())
-        # Not one sooner: the other state, to which a damaged one falls back, may need it.
+        # Removed one frame late: the older state, the fallback for a damaged one, may need it.
         if self.state.segments and not self.state.pictures:
             open_path(self._out, self.state.segments - 1).unlink(missing_ok=True)
         self.state = state

@@ -44,21 +44,21 @@ Kind = Literal["video", "pictures", "animation", "pipe", "device"]
 
 @dataclass(frozen=True)
 class Source:
-    """What a user names as IN, looked at once: what it is, and how it is opened."""
+    """An input named by the user: its kind, its files, and how to open it."""
 
     path: Path
-    """As it was named; of a device, its name."""
+    """Path as given; the name in the case of a device."""
     kind: Kind
     files: tuple[Path, ...]
-    """All files that are read, in order; none of a pipe or a device."""
+    """All files to read, in order; empty for a pipe or a device."""
     config: ReadConfig
 
     @classmethod
     def find(cls, path: Path, config: ReadConfig | None = None) -> Source:
         """Look at `path`, without decoding anything.
 
-        Raises MediaError where it is not there or holds no picture, ConfigError where an option
-        of `config` is of no use to it.
+        Raises MediaError where it does not exist or holds no picture, ConfigError where an option
+        of `config` does not apply to it.
         """
         config = config or ReadConfig()
         if config.input_format is not None:
@@ -79,12 +79,12 @@ class Source:
 
     @property
     def is_stored(self) -> bool:
-        """Whether its frames can be read again; those of pipes and devices come once."""
+        """Whether its frames can be read again, unlike those of pipes and devices."""
         return self.kind == "pictures" or any(path.is_file() for path in self.files)
 
     @property
     def is_endless(self) -> bool:
-        """Whether it may have no end but the user's: a camera, a screen, a generator."""
+        """Whether it may have no end of its own: a camera, a screen, a generator."""
         return self.kind == "device"
 
     @property
@@ -93,14 +93,14 @@ class Source:
         return self.kind == "pictures" and self.files == (self.path,)
 
     def describe(self) -> VideoInfo:
-        """What the reader sees in it. Raises MediaError where it cannot be read."""
+        """Its header, as the reader sees it. Raises MediaError where it cannot be read."""
         if self.kind in ("video", "pipe"):
             return probe(self.path, self.config.input_format)
         with self.open(lambda message: None) as reader:
             return reader.info
 
     def open(self, on_warning: OnWarning, **changes: Any) -> FrameReader:
-        """Its frames, read as `config` says but for `changes`. Raises MediaError."""
+        """A reader of its frames, by `config` with `changes`. Raises MediaError."""
         config = self.config.model_copy(update=changes) if changes else self.config
         if self.kind == "pictures":
             return ImageSequenceReader(
@@ -150,7 +150,7 @@ def _check_format(path: Path, input_format: str) -> None:
 
 
 def _end_of(config: ReadConfig) -> Fraction | None:
-    """When a video ends, or a device, for which `seconds` counts as well."""
+    """End of a video or device, the earlier of `end` and `seconds`; None where neither is set."""
     if config.seconds is None:
         return config.end
     stop = (config.start or 0) + config.seconds
@@ -175,7 +175,7 @@ def open_music(config: SoundConfig, on_warning: OnWarning) -> SoundSource | None
 
 
 def check_result(out: Path, source: Source | None, overwrite: bool) -> None:
-    """Raise MediaError unless a result made of `source`, if any, may be written to `out`; quick."""
+    """Raise MediaError unless a result made of `source`, if any, may be written to `out`."""
     pattern = output_pattern(out)
     if pattern is None:
         check_output(out, None if source is None else source.path, overwrite)
@@ -190,7 +190,7 @@ def check_result(out: Path, source: Source | None, overwrite: bool) -> None:
 
 
 def can_resume(source: Source, out: Path) -> bool:
-    """Whether a run from `source` to `out` can go on after it was stopped.
+    """Whether a run from `source` to `out` can be resumed after it was stopped.
 
     A pipe or a device cannot be read again, and GIF, pictures and pipes are written without a
     journal.
@@ -208,7 +208,7 @@ def open_writer(
     sound: SoundSource | None,
     metadata: Mapping[str, str],
 ) -> VideoWriter | ImageSequenceWriter:
-    """What writes a video file, standard output, or numbered picture files."""
+    """The writer for `out`: a video file, standard output, or numbered picture files."""
     pattern = output_pattern(out)
     if pattern is None:
         return VideoWriter(out, info, config, overwrite=overwrite, sound=sound, metadata=metadata)
