@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -158,26 +158,23 @@ def _dream(
     flow = parts.flow or create_flow(config.flow, stage.device, config.flow_weights)
     objectives = load_objectives(config, stage.device, reporter, parts.objectives)
     planned = scheduled_settings(schedule, objectives, parts.canvas or octaves, parts.terms)
-    with _ending(job.source, reporter) as until_stopped:
-        dreamed_frames = dream_frames(
-            stage.delivery.prepare(_read(stage)),
-            with_microbatches(planned, reporter.note_microbatch),
-            flow=flow,
-            is_cut=create_cut_detector(config.cut_threshold),
-            carry=carry,
-            on_step=until_stopped(reporter.step),
-            ahead=read_ahead(job.source, config, info.width * info.height),
-        )
-        with closing(dreamed_frames):
-            reporter.progress("dreaming", info.frame_count)
-            for dreamed in dreamed_frames:
-                _write(stage, dreamed, reporter, until_stopped)
+    dreamed_frames = dream_frames(
+        stage.delivery.prepare(_read(stage)),
+        with_microbatches(planned, reporter.note_microbatch),
+        flow=flow,
+        is_cut=create_cut_detector(config.cut_threshold),
+        carry=carry,
+        on_step=reporter.step,
+        ahead=read_ahead(job.source, config, info.width * info.height),
+    )
+    until_stopped = reporter.ends_on_interrupt() if job.source.is_endless else nullcontext()
+    with until_stopped, closing(dreamed_frames):
+        reporter.progress("dreaming", info.frame_count)
+        for dreamed in dreamed_frames:
+            _write(stage, dreamed, reporter)
 
 
-Guard = Callable[[Callable[..., None]], Callable[..., None]]
-
-
-def _write(stage: _Stage, dreamed: DreamedFrame, reporter: Reporter, until_stopped: Guard) -> None:
+def _write(stage: _Stage, dreamed: DreamedFrame, reporter: Reporter) -> None:
     """Deliver a frame to the result, and report it."""
     images = [dreamed.source, dreamed.frame.image]
     objectives = cast("Sequence[Microbatches]", dreamed.settings.objectives)
@@ -189,7 +186,7 @@ def _write(stage: _Stage, dreamed: DreamedFrame, reporter: Reporter, until_stopp
     note = f"similarity {before:.3f} -> {after:.3f}"
     total = stage.reader.info.frame_count
     reporter.progress("dreaming", total, reporter.tally.frames, note)
-    until_stopped(reporter.frame_done)(delivered, dreamed.source, before, after)
+    reporter.frame_done(delivered, dreamed.source, before, after)
 
 
 def _joining(reporter: Reporter) -> Callable[[], None]:
@@ -202,31 +199,3 @@ def _joining(reporter: Reporter) -> Callable[[], None]:
         done = min(done + 1, reporter.tally.frames)
 
     return on_packet
-
-
-class _SourceEndedError(BaseException):
-    """The listener has ended a source that has no end of its own."""
-
-
-@contextmanager
-def _ending(source: Source, reporter: Reporter) -> Iterator[Guard]:
-    """Treat a listener's KeyboardInterrupt as the end of an endless source.
-
-    Gives a wrapper for functions that call the listener. Before the first finished frame, the
-    KeyboardInterrupt is raised as it is.
-    """
-
-    def until_stopped(tell: Callable[..., None]) -> Callable[..., None]:
-        def telling(*arguments: object) -> None:
-            try:
-                tell(*arguments)
-            except KeyboardInterrupt as stop:
-                raise _SourceEndedError from stop
-
-        return telling if source.is_endless else tell
-
-    try:
-        yield until_stopped
-    except _SourceEndedError as ended:
-        if not reporter.tally.frames and ended.__cause__ is not None:
-            raise ended.__cause__ from None

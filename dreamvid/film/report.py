@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,6 +118,10 @@ class Summary:
         }
 
 
+class _EndedByListener(BaseException):  # noqa: N818: no error
+    """The listener has ended a source that has no end of its own."""
+
+
 class Reporter:
     """Tells a listener what a run does, and keeps what its summary needs."""
 
@@ -134,6 +139,30 @@ class Reporter:
         if isinstance(event, Warned):
             self.warnings.append(event.text)
         self._listener(event)
+
+    @contextmanager
+    def ends_on_interrupt(self) -> Iterator[None]:
+        """Take a listener's KeyboardInterrupt for the end of what is done within the block.
+
+        The source is one without an end of its own. Where no frame is done yet, the interrupt
+        stays one.
+        """
+        listener = self._listener
+
+        def ending(event: Event) -> None:
+            try:
+                listener(event)
+            except KeyboardInterrupt as stop:
+                raise _EndedByListener from stop
+
+        self._listener = ending
+        try:
+            yield
+        except _EndedByListener as ended:
+            if not self.tally.frames and ended.__cause__ is not None:
+                raise ended.__cause__ from None
+        finally:
+            self._listener = listener
 
     def say(self, text: str) -> None:
         """Send a message."""

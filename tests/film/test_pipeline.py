@@ -116,13 +116,36 @@ def test_a_listener_stops_a_film_that_goes_on_as_if_it_had_not(clip, tmp_path, m
         dreamvid.resume(out)
 
 
-def test_a_listener_ends_a_source_without_an_end(tmp_path):
-    out = tmp_path / "out.mkv"
-    given = {"input_format": "lavfi", "listener": StopAt(3)}
+@pytest.mark.parametrize("kind", [StepDone, Progress, FrameDone])
+def test_a_listener_ends_a_source_without_an_end(tmp_path, kind):
+    out, told = tmp_path / "out.mkv", list[Event]()
+
+    def stop(event: Event) -> None:
+        told.append(event)
+        done = sum(isinstance(each, FrameDone) for each in told)
+        if isinstance(event, kind) and done == 3:
+            raise KeyboardInterrupt
+
+    given = {"input_format": "lavfi", "listener": stop}
     summary = dreamed(Path("testsrc=size=64x48:rate=25"), out, **given)
-    assert summary.frames == 3
     with VideoReader(out) as result:
-        assert len(list(result)) == 3
+        assert len(list(result)) == summary.frames
+    assert summary.frames == (4 if kind is Progress else 3)
+
+
+def test_an_interrupt_before_the_first_frame_leaves_nothing(tmp_path):
+    def stop(event: Event) -> None:
+        if isinstance(event, StepDone):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        dreamed(
+            Path("testsrc=size=64x48:rate=25"),
+            tmp_path / "out.mkv",
+            input_format="lavfi",
+            listener=stop,
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 def counted(task: Task) -> Any:
