@@ -3,7 +3,7 @@
 A listener is called in the thread that runs the pipeline, between steps. An exception
 raised in it ends the run; the finished frames are kept, ready to be resumed. A KeyboardInterrupt
 raised while a camera or another endless source is dreamed ends the film there, and the result is
-complete.
+complete. Warnings about a stored source may come from the thread that reads ahead.
 """
 
 from __future__ import annotations

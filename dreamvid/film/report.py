@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dreamvid.errors import JournalError
 from dreamvid.events import (
     Event,
     Finished,
@@ -56,15 +57,14 @@ class Tally:
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any] | None) -> Tally:
-        """The tally of an earlier run. Raises ValueError where `facts` hold anything else."""
-        facts = dict(facts or {})
-        kinds: dict[str, Any] = {
-            name: list if name in ("retried", "kept") else (int, float)
-            for name in (each.name for each in fields(cls))
-        }
-        if not all(name in kinds and isinstance(facts[name], kinds[name]) for name in facts):
-            raise ValueError(f"{facts} is not the tally of a run")
-        return cls(**facts)
+        """The tally of an earlier run. Raises JournalError where `facts` are of another kind."""
+        try:
+            return cls(**{name: _KINDS[name](value) for name, value in (facts or {}).items()})
+        except (KeyError, TypeError, ValueError):
+            raise JournalError(
+                f"the journal's tally {facts} is of another kind; allowed: the same command with "
+                "--overwrite, which begins anew"
+            ) from None
 
     def summary(self) -> dict[str, Any]:
         """The fields of a `Summary`: means, and counts and times that are not empty."""
@@ -77,6 +77,14 @@ class Tally:
             **({"shots": self.shots} if self.shots else {}),
             **{name: times for name, times in failures.items() if times},
         }
+
+
+_KINDS: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("frames", "shots"), int),
+    **dict.fromkeys(("before", "after"), float),
+    **dict.fromkeys(("retried", "kept"), lambda times: [float(time) for time in times]),
+}
+"""The types of a tally's fields: `facts` may be somebody else's file."""
 
 
 @dataclass(frozen=True, kw_only=True)
