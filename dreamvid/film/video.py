@@ -68,8 +68,9 @@ def resume(
 ) -> Summary:
     """Resume the film `out` that was stopped or killed, losing no finished frame.
 
-    `force` resumes although the source, options or versions have changed. Raises JournalError
-    where there is nothing to resume, and what `dream_video` raises.
+    `force` resumes although the source, options or versions have changed. The process works in
+    the folder in which the run was begun until this returns. Raises JournalError where there is
+    nothing to resume, and what `dream_video` raises.
     """
     from dreamvid.journal import nothing_finished, read_state
     from dreamvid.media.files import check_output
