@@ -17,6 +17,7 @@ from torch import Tensor
 from dreamvid.config import DreamConfig
 from dreamvid.dream.norms import rms
 from dreamvid.dream.octaves import octave_sizes, resize, split_steps
+from dreamvid.dream.optimizer import DAMPING
 from dreamvid.dream.terms import Scene, detail_mask
 
 
@@ -48,6 +49,8 @@ class Layer(Protocol):
     """Steps of the optimizer, at least 1."""
     parameters: Tensor
     """z: real, contiguous, of any shape; the optimizer moves it in place."""
+    damping: float = DAMPING
+    """Adam's ε, over the RMS of the gradient in the parameters."""
 
     def image(self, parameters: Tensor) -> Tensor:
         """The image (3, h, w) that `parameters` stand for, differentiable in them."""

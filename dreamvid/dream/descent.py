@@ -11,7 +11,8 @@ import torch
 from torch import Generator, Tensor
 
 from dreamvid.config import DreamConfig
-from dreamvid.dream.canvas import AnyLayer, Canvas, Layer, Task, octaves
+from dreamvid.dream.canvas import AnyLayer, Canvas, Layer, Task
+from dreamvid.dream.canvases import canvas_of
 from dreamvid.dream.cutouts import draw_cutouts
 from dreamvid.dream.norms import rms
 from dreamvid.dream.objective import Objective, guide_gradient
@@ -59,7 +60,7 @@ def descend(
     trust: Tensor | None = None,
     mean_colour: Tensor | None = None,
     steps: int | None = None,
-    canvas: Canvas = octaves,
+    canvas: Canvas | None = None,
     terms: Sequence[Term] | None = None,
     on_step: OnStep | None = None,
 ) -> Tensor:
@@ -68,9 +69,9 @@ def descend(
     Images are (3, H, W) in [0, 1] on one device. `start` is the warm start W (the source where
     absent), `trust` (1, H, W) says where it can be believed, and `mean_colour` (3,) is that of
     `I − source`, which `config.colour_drift` keeps; `steps` overrides `config.steps`, `terms`
-    those of the config, and `generator` the one of frame 0. `canvas` says what is optimised. With
-    no steps the result is W itself; otherwise its RMS distance from the source is at most
-    `config.strength`.
+    and `canvas`, which says what is optimised, those of the config, and `generator` the one of
+    frame 0. With no steps the result is W itself; otherwise its RMS distance from the source is at
+    most `config.strength`.
 
     Raises GradientError where a guide's gradient is not finite, or zero at every step though there
     is something to gain.
@@ -87,6 +88,7 @@ def descend(
 
         return look
 
+    canvas = canvas_of(config) if canvas is None else canvas
     layers = canvas(Task(source, start, steps, config, trust, mean_colour))
     terms = terms_of(config) if terms is None else terms
     check = GradientCheck(any(objective.compares for objective in objectives))
@@ -130,11 +132,11 @@ def _optimize_layer(
     config: DreamConfig,
     check: GradientCheck,
 ) -> Iterator[Tensor]:
-    optimizer = create_optimizer(layer.parameters, config)
+    optimizer = create_optimizer(layer.parameters, config, layer.damping)
     for step in range(layer.steps):
         pixels, losses = _pixel_gradient(layer, guidance, terms, check, step)
         gradient = _to_parameters(pixels, layer, config)
-        step_down(optimizer, gradient, rate(config, step, layer.steps))
+        step_down(optimizer, gradient, rate(config, step, layer.steps, layer.damping))
         layer.settle()
         yield losses
 

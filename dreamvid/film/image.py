@@ -89,7 +89,6 @@ def _dream(
     terms: Sequence[Term] | None,
 ) -> Tensor:
     """The dream of `start` (3, H, W); `record` and the reporter are told of each step."""
-    from dreamvid.dream.canvas import octaves
     from dreamvid.dream.descent import descend
     from dreamvid.guide.microbatch import Microbatches, MicrobatchSize
 
@@ -101,7 +100,7 @@ def _dream(
 
     reporter.progress("dreaming", config.steps)
     whole = [Microbatches(each, MicrobatchSize(reporter.note_microbatch)) for each in objectives]
-    return descend(start, whole, config, canvas=canvas or octaves, terms=terms, on_step=on_step)
+    return descend(start, whole, config, canvas=canvas, terms=terms, on_step=on_step)
 
 
 def _write(
