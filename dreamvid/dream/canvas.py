@@ -17,7 +17,6 @@ from torch import Tensor
 from dreamvid.config import DreamConfig
 from dreamvid.dream.norms import rms
 from dreamvid.dream.octaves import octave_sizes, resize, split_steps
-from dreamvid.dream.optimizer import DAMPING
 from dreamvid.dream.terms import Scene, detail_mask
 
 
@@ -49,8 +48,6 @@ class Layer(Protocol):
     """Steps of the optimizer, at least 1."""
     parameters: Tensor
     """z: real, contiguous, of any shape; the optimizer moves it in place."""
-    damping: float = DAMPING
-    """Adam's ε, over the RMS of the gradient in the parameters."""
 
     def image(self, parameters: Tensor) -> Tensor:
         """The image (3, h, w) that `parameters` stand for, differentiable in them."""

@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dreamvid.config import DreamConfig
@@ -52,7 +53,8 @@ class WholeLayer(Layer):
         self.parameters = source.new_zeros(count + 1)
         self.parameters[-1] = 1
         self._task = task
-        self._colours = colour_mix(task.config.colour_correlation).to(source)
+        correlation = task.config.colour_correlation
+        self._colours = colour_mix(correlation).to(source) if correlation else None
         self._step_mask = None if trust is None or not hold else (1 - hold * trust).to(source)
         self._scene = Scene(
             image=task.start,
@@ -67,17 +69,34 @@ class WholeLayer(Layer):
         """A z: the picture (3, H, W) of z (count,); linear."""
         raise NotImplementedError
 
+    def adjoint(self, pixels: Tensor) -> Tensor:
+        """Aᵀ · `pixels`: (3, H, W) → (count,)."""
+        leaf = self.parameters[:-1].detach().requires_grad_()
+        with torch.enable_grad():
+            picture = self.picture(leaf)
+        (values,) = torch.autograd.grad(picture, leaf, pixels)
+        return values
+
     def image(self, parameters: Tensor) -> Tensor:
-        shown = self._shown(parameters)
-        # The gradient passes the clamp, so that a pixel at its limit can come back.
-        return shown + (shown.clamp(0, 1) - shown).detach()
+        return self._unclamped(parameters).clamp(0, 1)
 
     def scene(self, image: Tensor) -> Scene:
         return self._scene.showing(image)
 
+    def gradient(self, pixels: Tensor) -> Tensor:
+        """The gradient in the parameters, as if nothing were clamped.
+
+        So a pixel at its limit can come back.
+        """
+        if self._step_mask is not None:
+            pixels = self._step_mask * pixels
+        if self._colours is not None:
+            pixels = torch.einsum("oc,ohw->chw", self._colours, pixels)
+        return F.pad(self.adjoint(pixels), (0, 1))  # the share of the warm start has none
+
     def settle(self) -> None:
         source, strength = self._task.source, self._task.config.strength
-        difference = self._shown(self.parameters) - source
+        difference = self._unclamped(self.parameters) - source
         share = torch.ones_like(difference[0, 0, 0])
         for _ in range(SHRINKS):  # what is cut off at black and white does not shrink
             seen = (source + share * difference).clamp_(0, 1).sub_(source)
@@ -85,13 +104,19 @@ class WholeLayer(Layer):
         self.parameters *= share
 
     def result(self, parameters: Tensor) -> Tensor:
-        return constrain(self._shown(parameters), self._task.source, self._task.config.strength)
+        return constrain(self._unclamped(parameters), self._task.source, self._task.config.strength)
 
-    def _shown(self, parameters: Tensor) -> Tensor:
-        """The image before it is clamped to [0, 1]."""
+    def _unclamped(self, parameters: Tensor) -> Tensor:
+        """The image before it is clamped to [0, 1]; a new tensor."""
         base = torch.lerp(self._task.source, self._task.start, parameters[-1].detach())
-        added = torch.einsum("oc,chw->ohw", self._colours, self.picture(parameters[:-1]))
-        return base + (added if self._step_mask is None else self._step_mask * added)
+        return base + self._added(parameters[:-1])
+
+    def _added(self, values: Tensor) -> Tensor:
+        """M · C · A z: what is dreamed, (3, H, W), of z (count,)."""
+        added = self.picture(values)
+        if self._colours is not None:
+            added = torch.einsum("oc,chw->ohw", self._colours, added)
+        return added if self._step_mask is None else self._step_mask * added
 
 
 class PyramidLayer(WholeLayer):
@@ -116,8 +141,6 @@ class SpectrumLayer(WholeLayer):
     z are real and imaginary parts of a half spectrum.
     """
 
-    damping = 0.1  # of the waves' gradients most are far below their RMS
-
     def __init__(self, task: Task) -> None:
         _, self._height, self._width = task.source.shape
         self._grid = roomy(self._height), roomy(self._width)
@@ -128,6 +151,14 @@ class SpectrumLayer(WholeLayer):
         waves = torch.view_as_complex(values.view(3, *self._scale.shape, 2)) * self._scale
         tile: Tensor = torch.fft.irfft2(waves, s=self._grid, norm="ortho")
         return tile[:, : self._height, : self._width]
+
+    def adjoint(self, pixels: Tensor) -> Tensor:
+        """Aᵀ · `pixels`, by one FFT; differentiating the inverse one takes three times as long."""
+        (height, width), (rows, columns) = pixels.shape[1:], self._grid
+        tile = F.pad(pixels, (0, columns - width, 0, rows - height))
+        waves = torch.fft.rfft2(tile, norm="ortho") * self._scale
+        waves[..., 1 : (columns + 1) // 2] *= 2  # each stands for its conjugate too
+        return torch.view_as_real(waves).flatten()
 
 
 def wave_scale(size: tuple[int, int], decay: float) -> Tensor:

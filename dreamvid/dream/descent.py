@@ -132,11 +132,11 @@ def _optimize_layer(
     config: DreamConfig,
     check: GradientCheck,
 ) -> Iterator[Tensor]:
-    optimizer = create_optimizer(layer.parameters, config, layer.damping)
+    optimizer = create_optimizer(layer.parameters, config)
     for step in range(layer.steps):
         pixels, losses = _pixel_gradient(layer, guidance, terms, check, step)
         gradient = _to_parameters(pixels, layer, config)
-        step_down(optimizer, gradient, rate(config, step, layer.steps, layer.damping))
+        step_down(optimizer, gradient, rate(config, step, layer.steps))
         layer.settle()
         yield losses
 
