@@ -94,7 +94,7 @@ def _dream(
 
     def on_step(step: Step) -> None:
         record(step)
-        note = f"octave {step.level + 1} of {step.levels}"
+        note = f"octave {step.level + 1} of {step.levels}" if step.levels > 1 else ""
         reporter.progress("dreaming", config.steps, step.index + 1, note)
         reporter.step(step)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from dreamvid.config import DreamConfig, VideoConfig, ZoomConfig
+from dreamvid.config import DreamConfig, SequenceConfig, VideoConfig, ZoomConfig
 from dreamvid.dream.canvas import Task, octaves
 from dreamvid.dream.canvases import (
     CANVASES,
@@ -24,7 +24,11 @@ from dreamvid.dream.canvases import (
     wave_scale,
 )
 from dreamvid.dream.descent import descend
-from tests.fakes import TowardsColour
+from dreamvid.film.sequence import constant_settings, dream_frames
+from dreamvid.motion.camera import Camera
+from dreamvid.types import Frame
+from dreamvid.zooms.endless import dream_zoom
+from tests.fakes import KnownFlow, TowardsColour
 
 RED = (1.0, 0.0, 0.0)
 WHOLE = {"pyramid": PyramidLayer, "spectrum": SpectrumLayer}
@@ -180,6 +184,41 @@ def test_descend_takes_the_canvas_of_the_options():
     given = descend(source, [TowardsColour(RED)], config, canvas=CANVASES["spectrum"])
     assert torch.equal(named, given)
     assert not torch.equal(named, descend(source, [TowardsColour(RED)], config, canvas=octaves))
+
+
+def filmed(canvas: str) -> list[torch.Tensor]:
+    """A film of three frames that stand, its steps all held by half after the first."""
+    source = torch.full((3, 40, 56), 0.5)
+    frames = [Frame(source, Fraction(index, 24)) for index in range(3)]
+    config = SequenceConfig(canvas=canvas, first_steps=4, steps=2, cutouts=2, hold=0.5)
+    settings = constant_settings([TowardsColour(RED)], config)
+    flow, uncut = KnownFlow(0), lambda current, previous: False
+    return [one.frame.image for one in dream_frames(frames, settings, flow=flow, is_cut=uncut)]
+
+
+def zoomed(canvas: str) -> list[torch.Tensor]:
+    """Three frames of an endless zoom."""
+    source, times = torch.full((3, 40, 56), 0.5), [Fraction(index, 24) for index in range(3)]
+    config = DreamConfig(canvas=canvas, steps=2, cutouts=2)
+    found = dream_zoom(
+        source,
+        times,
+        Camera(zoom=1.5),
+        lambda time: [TowardsColour(RED)],
+        lambda time: config,
+        first_steps=4,
+    )
+    return [one.frame.image for one in found]
+
+
+@pytest.mark.parametrize("film", [filmed, zoomed])
+def test_films_and_zooms_are_dreamed_on_the_canvas_of_the_options(film):
+    by_name = {name: film(name) for name in CANVASES}
+    for name, images in by_name.items():
+        redness = [float((image[0] - image[1:].mean(0)).mean()) for image in images]
+        assert 0.003 < redness[0] < redness[1] < redness[2], name
+    assert not torch.equal(by_name["spectrum"][2], by_name["octaves"][2])
+    assert not torch.equal(by_name["pyramid"][2], by_name["octaves"][2])
 
 
 def test_a_loop_refuses_other_canvases_in_one_line():
