@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from dreamvid.config import DreamConfig
-from dreamvid.dream.canvas import Canvas, octaves
+from dreamvid.dream.canvas import Canvas
 from dreamvid.dream.cutouts import Cutouts, draw_cutouts
 from dreamvid.dream.descent import OnStep
 from dreamvid.dream.objective import Objective
@@ -31,7 +31,7 @@ def descend(
     trust: Tensor | None = None,
     mean_colour: Tensor | None = None,
     steps: int | None = None,
-    canvas: Canvas = octaves,
+    canvas: Canvas | None = None,
     terms: Sequence[Term] | None = None,
     on_step: OnStep | None = None,
 ) -> Tensor:
@@ -39,7 +39,7 @@ def descend(
 
     Raises ValueError for another canvas than octaves, or terms of one's own.
     """
-    if canvas is not octaves or terms is not None:
+    if canvas is not None or config.canvas != "octaves" or terms is not None:
         raise ValueError("the plain version has octaves and the terms of the options alone")
     start = source if start is None else start
     steps = config.steps if steps is None else steps

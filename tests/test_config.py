@@ -346,6 +346,9 @@ bpm                None       None       -          -      -          -
 attack             1/50       1/50       -          -      -          -
 release            3/10       3/10       -          -      -          -
 steps              6          4          100        -      6          6
+canvas             octaves    octaves    octaves    -      octaves    octaves
+spectrum_decay     1.0        1.0        1.0        -      1.0        1.0
+colour_correlation 0.0        0.0        0.0        -      0.0        0.0
 octaves            4          4          4          -      4          4
 octave_scale       1.6        1.6        1.6        -      1.6        1.6
 strength           0.18       0.18       0.3        -      0.18       0.18

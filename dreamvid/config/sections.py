@@ -162,6 +162,24 @@ class DreamConfig(Section):
     steps: Annotated[int, Varies()] = Field(
         6, ge=0, le=100_000, description="Gradient steps a frame, over all octaves."
     )
+    canvas: Literal["octaves", "pyramid", "spectrum"] = Field(
+        "octaves",
+        description="Scales dreamed one after another (octaves), all at once (pyramid), or as "
+        "waves (spectrum), which makes large shapes with any guide.",
+    )
+    spectrum_decay: float = Field(
+        1.0,
+        ge=0,
+        le=3,
+        description="Power of 1/frequency in --canvas spectrum; higher is smoother.",
+    )
+    colour_correlation: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Correlation of the dream's colours, from free (0) to that of photographs (1); "
+        "for --canvas pyramid or spectrum.",
+    )
     octaves: int = Field(4, ge=1, le=12, description="Number of scales, dreamed coarse to fine.")
     octave_scale: float = Field(
         1.6, ge=1.05, le=4, description="Ratio of sizes between two octaves."
@@ -228,6 +246,15 @@ class DreamConfig(Section):
             raise ValueError(
                 "the shares --global-share, --middle-share and --local-share are all 0; "
                 "at least one must be above 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _some_colours(self) -> Self:
+        if self.colour_correlation and self.canvas == "octaves":
+            raise ValueError(
+                f"--colour-correlation {self.colour_correlation:g} does nothing with --canvas "
+                "octaves; allowed with --canvas pyramid, spectrum"
             )
         return self
 
@@ -530,6 +557,11 @@ class ZoomConfig(FilmConfig, EncodeConfig, CameraConfig, ScheduledConfig, Target
             raise ValueError(
                 f"--pan {self.pan[0]:g},{self.pan[1]:g} leaves the beginning behind; "
                 "allowed with --loop: 0,0"
+            )
+        if self.canvas != "octaves":
+            raise ValueError(
+                f"--canvas {self.canvas}: a loop is dreamed on a texture of its own; "
+                "allowed with --loop: octaves"
             )
         if self.ease in ("in", "out"):
             raise ValueError(

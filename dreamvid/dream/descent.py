@@ -11,7 +11,8 @@ import torch
 from torch import Generator, Tensor
 
 from dreamvid.config import DreamConfig
-from dreamvid.dream.canvas import AnyLayer, Canvas, Layer, Task, octaves
+from dreamvid.dream.canvas import AnyLayer, Canvas, Layer, Task
+from dreamvid.dream.canvases import canvas_of
 from dreamvid.dream.cutouts import draw_cutouts
 from dreamvid.dream.norms import rms
 from dreamvid.dream.objective import Objective, guide_gradient
@@ -59,7 +60,7 @@ def descend(
     trust: Tensor | None = None,
     mean_colour: Tensor | None = None,
     steps: int | None = None,
-    canvas: Canvas = octaves,
+    canvas: Canvas | None = None,
     terms: Sequence[Term] | None = None,
     on_step: OnStep | None = None,
 ) -> Tensor:
@@ -67,10 +68,10 @@ def descend(
 
     Images are (3, H, W) in [0, 1] on one device. `start` is the warm start W (default: the
     source), and `trust` (1, H, W) in [0, 1] is its reliability. `mean_colour` (3,) is the mean of
-    `I − source` that `config.colour_drift` keeps. `steps` overrides `config.steps`, `terms` the
-    terms of the config, and `generator` the generator of frame 0. `canvas` selects the parameters
-    to optimise. Without steps the result is W itself; otherwise its RMS distance from the source
-    is at most `config.strength`.
+    `I − source` that `config.colour_drift` keeps. `steps` overrides `config.steps`, `terms` and
+    `canvas`, which selects the parameters to optimise, those of the config, and `generator` the
+    generator of frame 0. Without steps the result is W itself; otherwise its RMS distance from
+    the source is at most `config.strength`.
 
     Raises GradientError where a guide's gradient is not finite, or is zero at every step although
     the loss could still fall.
@@ -87,6 +88,7 @@ def descend(
 
         return look
 
+    canvas = canvas_of(config) if canvas is None else canvas
     layers = canvas(Task(source, start, steps, config, trust, mean_colour))
     terms = terms_of(config) if terms is None else terms
     check = GradientCheck(any(objective.compares for objective in objectives))

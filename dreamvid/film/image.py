@@ -89,19 +89,18 @@ def _dream(
     terms: Sequence[Term] | None,
 ) -> Tensor:
     """The dream of `start` (3, H, W); `record` and the reporter get each step."""
-    from dreamvid.dream.canvas import octaves
     from dreamvid.dream.descent import descend
     from dreamvid.guide.microbatch import Microbatches, MicrobatchSize
 
     def on_step(step: Step) -> None:
         record(step)
-        note = f"octave {step.level + 1} of {step.levels}"
+        note = f"octave {step.level + 1} of {step.levels}" if step.levels > 1 else ""
         reporter.progress("dreaming", config.steps, step.index + 1, note)
         reporter.step(step)
 
     reporter.progress("dreaming", config.steps)
     whole = [Microbatches(each, MicrobatchSize(reporter.note_microbatch)) for each in objectives]
-    return descend(start, whole, config, canvas=canvas or octaves, terms=terms, on_step=on_step)
+    return descend(start, whole, config, canvas=canvas, terms=terms, on_step=on_step)
 
 
 def _write(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, cast
 
 from dreamvid.config import VideoConfig
 from dreamvid.device import choose_device
-from dreamvid.dream.canvas import octaves
 from dreamvid.film.delivery import Delivery
 from dreamvid.film.listening import schedule_of
 from dreamvid.film.report import Reporter, Summary, Tally
@@ -157,7 +156,7 @@ def _dream(
     info = stage.reader.info
     flow = parts.flow or create_flow(config.flow, stage.device, config.flow_weights)
     objectives = load_objectives(config, stage.device, reporter, parts.objectives)
-    planned = scheduled_settings(schedule, objectives, parts.canvas or octaves, parts.terms)
+    planned = scheduled_settings(schedule, objectives, parts.canvas, parts.terms)
     dreamed_frames = dream_frames(
         stage.delivery.prepare(_read(stage)),
         with_microbatches(planned, reporter.note_microbatch),

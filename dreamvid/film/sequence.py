@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dreamvid.config import SequenceConfig
-from dreamvid.dream.canvas import Canvas, constrain, octaves
+from dreamvid.dream.canvas import Canvas, constrain
 from dreamvid.dream.descent import OnStep, descend, frame_generator
 from dreamvid.dream.objective import Objective
 from dreamvid.dream.terms import Term
@@ -70,7 +70,8 @@ class FrameSettings:
 
     config: SequenceConfig
     objectives: Sequence[Objective]
-    canvas: Canvas = octaves
+    canvas: Canvas | None = None
+    """None for the one that `config` names."""
     terms: Sequence[Term] | None = None
     """Terms of the loss; None for those to which `config` gives a weight."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dreamvid.config import ImageConfig, VideoConfig, ZoomConfig, split_weight
 from dreamvid.control.schedule import Schedule
-from dreamvid.dream.canvas import Canvas, octaves
+from dreamvid.dream.canvas import Canvas
 from dreamvid.dream.objective import Objective
 from dreamvid.dream.terms import Term
 from dreamvid.film.sequence import FrameSettings, SettingsAt
@@ -47,13 +47,12 @@ def load_objectives(
 def scheduled_settings(
     schedule: Schedule[VideoConfig],
     objectives: Sequence[FilmObjective],
-    canvas: Canvas = octaves,
+    canvas: Canvas | None = None,
     terms: Sequence[Term] | None = None,
 ) -> SettingsAt:
     """Settings for `dream_frames` that follow `schedule`, by each frame's own time.
 
-    `canvas` and `terms` are the same for all frames; None means the terms with a weight in the
-    options.
+    `canvas` and `terms` are the same for all frames; None means those of the options.
     """
 
     def settings_at(frame: Frame, index: int) -> FrameSettings:

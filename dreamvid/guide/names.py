@@ -44,6 +44,12 @@ KNOWN = (
         "the same, adversarially fine-tuned: more legible dreams",
     ),
     KnownGuide(
+        "hf-hub:chs20/TeCoA4-ViT-B-32-laion2B-s34B-b79K",
+        605,
+        "chs20/TeCoA4-ViT-B-32-laion2B-s34B-b79K",
+        "the same, fine-tuned adversarially on ImageNet's classes",
+    ),
+    KnownGuide(
         "ViT-B-16:laion2b_s34b_b88k",
         599,
         "laion/CLIP-ViT-B-16-laion2B-s34B-b88K",
@@ -54,6 +60,18 @@ KNOWN = (
         599,
         "chs20/FARE4-ViT-B-16-laion2B-s34B-b88K",
         "the same, adversarially fine-tuned",
+    ),
+    KnownGuide(
+        "hf-hub:chs20/TeCoA4-ViT-B-16-laion2B-s34B-b88K",
+        598,
+        "chs20/TeCoA4-ViT-B-16-laion2B-s34B-b88K",
+        "the same, fine-tuned adversarially on ImageNet's classes",
+    ),
+    KnownGuide(
+        "hf-hub:chs20/FARE4-convnext_base_w-laion2B-s13B-b82K-augreg",
+        718,
+        "chs20/FARE4-convnext_base_w-laion2B-s13B-b82K-augreg",
+        "convolutions instead of patches, adversarially fine-tuned; 256-pixel input",
     ),
     KnownGuide(
         "ViT-L-14:laion2b_s32b_b82k",

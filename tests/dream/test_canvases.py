@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dreamvid.config import DreamConfig
 from dreamvid.dream.canvas import Canvas, Layer, Task, constrain, octaves
+from dreamvid.dream.canvases import pyramid, spectrum
 from dreamvid.dream.descent import Step, descend
 from dreamvid.dream.terms import Scene, detail_mask
 from dreamvid.motion.camera import Camera
@@ -56,7 +57,7 @@ class SpectrumLayer(Layer):
         return constrain(image, self.task.source, self.task.config.strength)
 
 
-def spectrum(task: Task) -> Iterator[SpectrumLayer]:
+def strangers(task: Task) -> Iterator[SpectrumLayer]:
     yield SpectrumLayer(task)
 
 
@@ -92,7 +93,9 @@ def options(**changes: Any) -> DreamConfig:
 CASES = {
     "octaves": Case(octaves, (40, 48)),
     "droste": Case(DrosteCanvas(DROSTE, (40, 48)), (DROSTE.rows, DROSTE.columns)),
-    "stranger": Case(spectrum, (40, 48)),
+    "pyramid": Case(pyramid, (64, 57)),
+    "spectrum": Case(spectrum, (41, 48)),
+    "stranger": Case(strangers, (40, 48)),
 }
 
 
@@ -229,7 +232,7 @@ def test_an_objective_that_compares_is_shown_the_source(case):
     assert objective.differences[-1].mean() > 0.01
 
 
-@pytest.mark.parametrize("name", ["octaves", "droste"])
+@pytest.mark.parametrize("name", ["octaves", "droste", "pyramid", "spectrum"])
 @pytest.mark.parametrize("hold", [0.5, 1.0])
 def test_trusted_pixels_take_a_share_of_a_step(name, hold):
     case, source = CASES[name], CASES[name].picture()
