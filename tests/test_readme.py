@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "samples"
 PAGES = [ROOT / "README.md", *sorted(SAMPLES.glob("*.md"))]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SCRIPT_OPTIONS = {"--second-guide", "--memory"}
+SCRIPT_OPTIONS = {"--second-guide", "--memory", "--quick", "--ordinary", "--clips"}
 
 
 def text_of(page: Path) -> str:
