@@ -84,12 +84,12 @@ class WholeLayer(Layer):
         return self._scene.showing(image)
 
     def gradient(self, pixels: Tensor) -> Tensor:
-        """The gradient in the parameters, as if nothing were clamped.
+        """The gradient in the parameters, as if nothing were clamped or masked.
 
-        So a pixel at its limit can come back.
+        So a pixel at its limit can come back, and a step is as large as without a mask, which then
+        takes a share of it: through the mask, all of a step would gather in the few pixels that
+        are not trusted, a strip of new ground at the border, and saturate them.
         """
-        if self._step_mask is not None:
-            pixels = self._step_mask * pixels
         if self._colours is not None:
             pixels = torch.einsum("oc,ohw->chw", self._colours, pixels)
         return F.pad(self.adjoint(pixels), (0, 1))  # the share of the warm start has none

@@ -253,6 +253,19 @@ def test_trusted_pixels_take_a_share_of_a_step(name, hold):
     assert free.abs().max() > 0.01
 
 
+@pytest.mark.parametrize("name", ["octaves", "pyramid", "spectrum"])
+def test_new_ground_at_the_border_takes_no_more_of_a_step_than_without_trust(name):
+    case, source = CASES[name], CASES[name].picture()
+    trust = torch.ones(1, *case.size)
+    trust[..., :4] = 0
+    config = options(steps=6, cutouts=4, hold=0.9, tv=0, steady=0, strength=1)
+    known, new = (
+        (descend(source, [TowardsColour(RED)], config, trust=each, canvas=case.canvas) - source)
+        for each in (None, trust)
+    )
+    assert new[..., :4].norm() < 1.3 * known[..., :4].norm()
+
+
 class Brighter:
     """A stranger's objective."""
 
