@@ -103,7 +103,7 @@ class DreamedFrame:
 
 def dream_frames(
     frames: Iterable[Frame],
-    plan: SettingsAt,
+    settings_at: SettingsAt,
     *,
     flow: FlowEstimator,
     is_cut: CutDetector,
@@ -113,7 +113,7 @@ def dream_frames(
 ) -> Generator[DreamedFrame, None, None]:
     """Dream `frames` in order, each key frame warm-started from the one before.
 
-    `plan` gives the settings of each frame and is called once for each, in order;
+    `settings_at` gives the settings of each frame and is called once for each, in order;
     `constant_settings` is the simplest. Every `every`-th frame of a shot is a key frame, and so is
     its last; frames between get the changes of the two keys around them (see `inbetween`).
     Remembers one key, looks ahead to the next, and FLASH frames further at a possible cut.
@@ -122,10 +122,12 @@ def dream_frames(
     were yielded before are not yielded again.
 
     With `ahead`, so many key frames, and the frames before each, are read and their motion
-    estimated while one is dreamed, in another thread, which then calls `frames`, `plan`, `flow`
-    and `is_cut`. The thread ends with this iterator; close the iterator when leaving it early.
+    estimated while one is dreamed, in another thread, which then calls `frames`, `settings_at`,
+    `flow` and `is_cut`. The thread ends with this iterator; close it when leaving it early.
     """
-    found = _with_flow_fields(_spans(_asked(frames, plan, carry), is_cut, carry), carry, flow)
+    found = _with_flow_fields(
+        _spans(_asked(frames, settings_at, carry), is_cut, carry), carry, flow
+    )
     with Prefetch(found, ahead) if ahead else nullcontext(found) as spans:
         for span in spans:
             given = 0 if carry is None else carry.given
@@ -139,7 +141,7 @@ def dream_frames(
 
 @dataclass(frozen=True, eq=False)
 class _Asked:
-    """A frame and the settings that the plan gives it."""
+    """A frame and the settings that it is given."""
 
     index: int
     frame: Frame
@@ -150,10 +152,12 @@ class _Asked:
         return self.frame.image
 
 
-def _asked(frames: Iterable[Frame], plan: SettingsAt, carry: Carry | None) -> Iterator[_Asked]:
+def _asked(
+    frames: Iterable[Frame], settings_at: SettingsAt, carry: Carry | None
+) -> Iterator[_Asked]:
     first = 0 if carry is None else carry.index + 1
     for index, frame in enumerate(frames, first):
-        yield _Asked(index, frame, plan(frame, index))
+        yield _Asked(index, frame, settings_at(frame, index))
 
 
 @dataclass(frozen=True, eq=False)
