@@ -49,13 +49,13 @@ def layer_of(
 
 @pytest.mark.parametrize("name", WHOLE)
 @pytest.mark.parametrize("size", [(64, 80), (65, 47), (64, 33)])
-def test_the_gradient_is_the_adjoint_of_the_picture(name, size):
+def test_the_gradient_is_the_adjoint_of_the_picture_whatever_is_trusted(name, size):
     trust = torch.rand(1, *size, generator=torch.Generator().manual_seed(5))
     correlation = 0.5
     layer = layer_of(name, size, trust, hold=0.7, colour_correlation=correlation)
     z, pixels = noise(layer.parameters.numel() - 1, seed=1), noise(3, *size, seed=2)
     mixed = torch.einsum("oc,chw->ohw", colour_mix(correlation).float(), layer.picture(z))
-    forth = ((1 - 0.7 * trust) * mixed * pixels).double().sum()
+    forth = (mixed * pixels).double().sum()
     back = (layer.gradient(pixels)[:-1] * z).double().sum()
     torch.testing.assert_close(forth, back, rtol=1e-4, atol=1e-2)
 
