@@ -22,15 +22,22 @@ def build_config(
     *,
     file: Path | None = None,
     preset: Path | None = None,
+    base: Section | None = None,
     given: Mapping[str, Any] | None = None,
 ) -> Config:
-    """The effective options: `given` (by field name) over `file` over `preset` over the defaults.
+    """The effective options: `given` over `base` over `file` over `preset` over the defaults.
 
-    Assignments of --set are replaced one by one, and also by a plain value in a layer above.
-    Raises ConfigError with one line that names the option, its value and what is allowed.
+    `given` is by field name; of `base` only what was set counts. Assignments of --set are replaced
+    one by one, and also by a plain value in a layer above. Raises ConfigError with one line that
+    names the option, its value and what is allowed.
     """
     layers = [_layer(model, path) for path in (preset, file) if path is not None]
-    layers.append({kebab(name): value for name, value in (given or {}).items()})
+    set_before = (
+        {} if base is None else {name: getattr(base, name) for name in base.model_fields_set}
+    )
+    layers += [
+        {kebab(name): value for name, value in each.items()} for each in (set_before, given or {})
+    ]
     values = {name: value for layer in layers for name, value in layer.items()}
     if "set" in values:
         values["set"] = _assignments_over(layers)
@@ -77,12 +84,17 @@ def read_toml(file: Path) -> dict[str, Any]:
 
 
 def _layer(model: type[Section], file: Path) -> dict[str, Any]:
-    """The values of a file for the options of `model`; one text stands for a list of it."""
-    is_list = {option.name: option.is_list for option in options(model)}
+    """The values of a file for the options of `model`."""
+    known = {option.name for option in options(model)}
+    return listed(model, {key: value for key, value in read_toml(file).items() if key in known})
+
+
+def listed(model: type[Section], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same `values`, by name or field, in which one text stands for a list of it."""
+    lists = {option.name for option in options(model) if option.is_list}
     return {
-        key: [value] if is_list[key] and isinstance(value, str) else value
-        for key, value in read_toml(file).items()
-        if key in is_list
+        name: [value] if kebab(name) in lists and isinstance(value, str) else value
+        for name, value in values.items()
     }
 
 

@@ -12,11 +12,9 @@ from dreamvid.config import (
     VideoConfig,
     ZoomConfig,
     build_config,
-    options,
     split_weight,
 )
-from dreamvid.config.loading import Config
-from dreamvid.config.values import kebab
+from dreamvid.config.loading import Config, listed
 from dreamvid.errors import MediaError
 from dreamvid.guide.names import parse_guide
 
@@ -27,16 +25,9 @@ def config_of(model: type[Config], config: Config | None, given: Mapping[str, An
     A single text counts as a list of one. Raises ConfigError for an unknown option or a
     value that is not allowed.
     """
-    lists = {option.name for option in options(model) if option.is_list}
-    typed = {
-        name: [value] if kebab(name) in lists and isinstance(value, str) else value
-        for name, value in given.items()
-    }
-    if config is not None:
-        if not typed:
-            return config
-        typed = {name: getattr(config, name) for name in config.model_fields_set} | typed
-    return build_config(model, given=typed)
+    if config is not None and not given:
+        return config
+    return build_config(model, base=config, given=listed(model, given))
 
 
 def check_prompts(config: VideoConfig | ImageConfig | ZoomConfig) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,10 +167,12 @@ def _look_ahead(
     schedule: Schedule[VideoConfig], reader: FrameReader
 ) -> tuple[list[float], list[Setting[VideoConfig]]]:
     """The time and the settings of each frame."""
+    from dreamvid.film.view import USUAL_RATE
+
     info = reader.info
     if info.frame_count is None:
         raise ConfigError("the source does not say how long it is; allowed: with --end or --fps")
-    rate = info.rate or Fraction(25)
+    rate = info.rate or USUAL_RATE
     times = [index / rate for index in range(info.frame_count)]
     settings = [schedule(moment, index) for index, moment in enumerate(times)]
     return [float(moment) for moment in times], settings
