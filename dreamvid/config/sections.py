@@ -163,12 +163,12 @@ class DreamConfig(Section):
         6, ge=0, le=100_000, description="Gradient steps a frame, over all octaves."
     )
     canvas: Literal["octaves", "pyramid", "spectrum"] = Field(
-        "octaves",
-        description="Scales dreamed one after another (octaves), all at once (pyramid), or as "
-        "waves (spectrum), which makes large shapes with any guide.",
+        "spectrum",
+        description="Dream as waves, which makes large shapes with any guide (spectrum), or as "
+        "scales, one after another (octaves) or all at once (pyramid).",
     )
     spectrum_decay: float = Field(
-        1.0,
+        1.25,
         ge=0,
         le=3,
         description="Power of 1/frequency in --canvas spectrum; higher is smoother.",
@@ -180,9 +180,11 @@ class DreamConfig(Section):
         description="Correlation of the dream's colours, from free (0) to that of photographs (1); "
         "for --canvas pyramid or spectrum.",
     )
-    octaves: int = Field(4, ge=1, le=12, description="Number of scales, dreamed coarse to fine.")
+    octaves: int = Field(
+        4, ge=1, le=12, description="Number of scales in --canvas octaves and pyramid."
+    )
     octave_scale: float = Field(
-        1.6, ge=1.05, le=4, description="Ratio of sizes between two octaves."
+        1.6, ge=1.05, le=4, description="Ratio of sizes between two of these scales."
     )
     strength: Annotated[float, Varies()] = Field(
         0.18,
@@ -191,26 +193,32 @@ class DreamConfig(Section):
         description="Largest RMS difference of a frame from its source; full range is 1.",
     )
     lr: Annotated[float, Varies()] = Field(
-        0.03, gt=0, le=1, description="Learning rate at the start of each octave."
+        0.05, gt=0, le=1, description="Learning rate at the start; it falls along a cosine."
     )
     optimizer: Literal["adam", "momentum"] = Field("adam", description="Rule of descent.")
     cutouts: int = Field(
         16, ge=1, le=1024, description="Number of cutouts that the guide sees in each step."
     )
     global_share: Annotated[float, Varies()] = Field(
-        0.25, ge=0, le=1, description="Share of cutouts that show the whole frame."
+        0.375, ge=0, le=1, description="Share of cutouts that show the whole frame."
     )
     middle_share: Annotated[float, Varies()] = Field(
         0.25, ge=0, le=1, description="Share of cutouts that show the frame's middle."
     )
     local_share: Annotated[float, Varies()] = Field(
-        0.5, ge=0, le=1, description="Share of cutouts that show a small part."
+        0.375, ge=0, le=1, description="Share of cutouts that show a small part."
     )
     local_size: float = Field(
         0.5,
         ge=0.05,
         le=1,
         description="Side of the smallest local cutout, as a share of the frame's shorter side.",
+    )
+    cutout_noise: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Standard deviation of the noise on cutouts; more makes plainer shapes.",
     )
     augment: bool = Field(True, description="Mirror, jitter and add noise to the cutouts.")
     normalize_gradient: bool = Field(

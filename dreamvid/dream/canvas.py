@@ -8,7 +8,7 @@ gradient in z by the transpose of that dependence. The descent uses only this in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import torch
@@ -35,6 +35,13 @@ class Task:
     """(1, H, W) in [0, 1]: reliability of the warm start."""
     mean_colour: Tensor | None = None
     """(3,): the mean of I − S that must not drift."""
+
+    def resized(self, size: tuple[int, int]) -> Task:
+        """The same task at `size` (height, width)."""
+        source = resize(self.source, size)
+        start = source if self.start is self.source else resize(self.start, size)
+        trust = None if self.trust is None else resize(self.trust, size)
+        return replace(self, source=source, start=start, trust=trust)
 
 
 class Layer(Protocol):

@@ -23,8 +23,8 @@ from torch import Generator, Tensor
 
 from dreamvid.config import DreamConfig
 
-NOISE = 0.04
-"""Standard deviation of the noise on augmented cutouts."""
+LEAST_SIDE = 128
+"""Shorter side in pixels, at least, of an image that is dreamed smaller than it is."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def draw_cutouts(
     count = config.cutouts
     windows = draw_windows(config, steps, frame_size, generator)
     order = torch.rand(steps, count, generator=generator).argsort(1)
-    scale = NOISE if config.augment else 0.0
+    scale = config.cutout_noise if config.augment else 0.0
     noise = {}
     for size in sorted(guide_sizes):
         field = scale * torch.randn(count, 3, size, size, generator=generator)
@@ -115,6 +115,27 @@ def share_out(config: DreamConfig) -> list[tuple[Kind, int]]:
         counts[i] += 1
     local = replace(LOCAL, sides=(config.local_size, 1.0))
     return list(zip((GLOBAL, MIDDLE, local), counts, strict=True))
+
+
+def seen_size(
+    config: DreamConfig, frame_size: tuple[int, int], guide_sizes: set[int]
+) -> tuple[int, int]:
+    """The size (height, width), at most that of the frame, beyond which no guide sees more.
+
+    At this size the smallest window has as many pixels along a side as the largest guide's input.
+    The gradient of a larger image has no finer detail: it comes through the same anti-aliasing.
+    """
+    smallest = min(
+        kind.sides[0] * (max(frame_size) if kind.whole else min(frame_size))
+        for kind, count in share_out(config)
+        if count
+    )
+    needed = max(guide_sizes, default=max(frame_size)) / smallest
+    scale = max(needed, LEAST_SIDE / min(frame_size))
+    if scale >= 1:
+        return frame_size
+    height, width = (max(1, round(scale * side)) for side in frame_size)
+    return height, width
 
 
 def _per_window(

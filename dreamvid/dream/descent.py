@@ -11,11 +11,12 @@ import torch
 from torch import Generator, Tensor
 
 from dreamvid.config import DreamConfig
-from dreamvid.dream.canvas import AnyLayer, Canvas, Layer, Task
+from dreamvid.dream.canvas import AnyLayer, Canvas, Layer, Task, constrain
 from dreamvid.dream.canvases import canvas_of
-from dreamvid.dream.cutouts import draw_cutouts
+from dreamvid.dream.cutouts import draw_cutouts, seen_size
 from dreamvid.dream.norms import rms
 from dreamvid.dream.objective import Objective, guide_gradient
+from dreamvid.dream.octaves import enlarge
 from dreamvid.dream.optimizer import create_optimizer, rate, step_down
 from dreamvid.dream.terms import Term, add_gradients, terms_of
 from dreamvid.errors import GradientError
@@ -73,6 +74,9 @@ def descend(
     generator of frame 0. Without steps the result is W itself; otherwise its RMS distance from
     the source is at most `config.strength`.
 
+    An image larger than the guides can see (`seen_size`) is dreamed at the smaller size, and what
+    was dreamed is enlarged and added to the warm start, so that the source keeps its detail.
+
     Raises GradientError where a guide's gradient is not finite, or is zero at every step although
     the loss could still fall.
     """
@@ -88,16 +92,27 @@ def descend(
 
         return look
 
+    whole = Task(source, start, steps, config, trust, mean_colour)
+    task = whole.resized(seen_size(config, size, guide_sizes))
     canvas = canvas_of(config) if canvas is None else canvas
-    layers = canvas(Task(source, start, steps, config, trust, mean_colour))
+    layers = canvas(task)
     terms = terms_of(config) if terms is None else terms
     check = GradientCheck(any(objective.compares for objective in objectives))
     layer: Layer | None = None
     for index, (layer, losses) in enumerate(optimize(layers, guidance, terms, config, check)):
         if on_step is not None:
-            look = partial(layer.result, layer.parameters.clone())
+            look = partial(_result, layer, layer.parameters.clone(), task, whole)
             on_step(Step(index, steps, layer.level, layer.levels, losses.sum(), look))
-    return start if layer is None else layer.result(layer.parameters)
+    return start if layer is None else _result(layer, layer.parameters, task, whole)
+
+
+def _result(layer: Layer, parameters: Tensor, task: Task, whole: Task) -> Tensor:
+    """The image (3, H, W) of the `whole` task; `layer` is of `task`, the same at another size."""
+    image = layer.result(parameters)
+    if task.source is whole.source:
+        return image
+    added = enlarge(image - task.start, whole.source.shape[1:])
+    return constrain(whole.start + added, whole.source, whole.config.strength)
 
 
 Guidance = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]

@@ -33,3 +33,11 @@ def resize(image: Tensor, size: Sequence[int]) -> Tensor:
         image[None], size=tuple(size), mode="bilinear", align_corners=False, antialias=True
     )[0]
     return resized
+
+
+def enlarge(image: Tensor, size: Sequence[int]) -> Tensor:
+    """Resample (C, H, W) to a larger (C, *size): bicubic, because bilinear shows its grid."""
+    enlarged: Tensor = F.interpolate(
+        image[None], size=tuple(size), mode="bicubic", align_corners=False
+    )[0]
+    return enlarged
