@@ -26,14 +26,14 @@ import torch
 from torch import Tensor
 
 import dreamvid.cli.app
-import dreamvid.film.pipeline
+import dreamvid.film.clip
 import dreamvid.film.settings
 import dreamvid.journal.writing
 from dreamvid.config import DreamConfig
 from dreamvid.dream.descent import descend
 from dreamvid.errors import MediaError
 from dreamvid.journal import State, folder_of, is_done, read_state
-from dreamvid.journal.viewing import mark_done
+from dreamvid.journal.ending import mark_done
 from dreamvid.media.encoder_frames import EncoderFrame
 from dreamvid.media.packets import PacketEncoder
 from dreamvid.media.reader import VideoReader
@@ -164,7 +164,7 @@ def _main(
     with log.open("w", encoding="utf-8") as file:
         sys.stdout = sys.stderr = file
         with (
-            patch.object(dreamvid.film.pipeline, "load_objectives", lambda *_: objectives),
+            patch.object(dreamvid.film.clip, "load_objectives", lambda *_: objectives),
             patch.object(dreamvid.film.settings, "load_objectives", lambda *_: objectives),
             patch.object(dreamvid.journal.writing, "SEGMENT_FRAMES", SEGMENT_FRAMES),
         ):
@@ -284,7 +284,7 @@ def whole_as_if(out: Path, content: bytes) -> State:
     assert state is not None
     whole = folder_of(out) / "whole"
     whole.write_bytes(content)
-    mark_done(whole, state)
+    mark_done(out, whole, out, state)
     whole.rename(out)
     return state
 

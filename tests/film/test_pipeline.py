@@ -18,7 +18,7 @@ from dreamvid.dream.canvas import Task, octaves
 from dreamvid.dream.terms import Scene
 from dreamvid.errors import ConfigError, JournalError
 from dreamvid.events import Event, Finished, FrameDone, Progress, StepDone
-from dreamvid.film.pipeline import read_ahead
+from dreamvid.film.clip import read_ahead
 from dreamvid.journal import folder_of
 from dreamvid.media import VideoReader
 from dreamvid.media.source import Source
