@@ -27,6 +27,7 @@ from torch import Tensor
 
 import dreamvid.cli.app
 import dreamvid.film.clip
+import dreamvid.film.image
 import dreamvid.film.settings
 import dreamvid.journal.writing
 from dreamvid.config import DreamConfig
@@ -78,6 +79,8 @@ class SlowColour(TowardsColour):
 
     def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
         kind = self.fault.kind if self.fault and self.calls == self.fault.at else ""
+        if kind == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(_LONG_S if kind == "long step" else self.step_s)
         loss = super().__call__(cutouts, source_cutouts)
         if kind == "no memory" and len(cutouts) > 1:
@@ -167,6 +170,8 @@ def _main(
             patch.object(dreamvid.film.clip, "load_objectives", lambda *_: objectives),
             patch.object(dreamvid.film.settings, "load_objectives", lambda *_: objectives),
             patch.object(dreamvid.journal.writing, "SEGMENT_FRAMES", SEGMENT_FRAMES),
+            patch.object(dreamvid.journal.writing, "CHECKPOINT_S", 0),
+            patch.object(dreamvid.journal.writing, "CHECKPOINT_SHARE", 1),
         ):
             of_the_world = fault is not None and fault.kind in _FAULTS
             with _FAULTS[fault.kind](fault) if fault and of_the_world else nullcontext():

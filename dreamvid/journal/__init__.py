@@ -8,7 +8,7 @@ While the result OUT is made, the folder OUT.dreaming lies beside it:
     000002.segment      packets of a closed segment, encoded by an encoder of its own; frames
                         where packets cannot be joined, as in GIF; a picture of a row of pictures
     000003.open         the pictures of the open segment, as the encoder takes them
-    joining.mp4         the result, while the segments are joined at the end
+    joining.mp4         the result, while the segments are joined at the end; one picture of it
     done                the identity and the summary of that file, once only its name is missing
     lock                the process that writes the journal
 

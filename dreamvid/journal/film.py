@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dreamvid.errors import JournalError
 from dreamvid.journal.run import write_config
 from dreamvid.journal.segments import read_segment, write_segment
-from dreamvid.journal.state import ANEW, State, folder_of, seal, unseal
+from dreamvid.journal.state import ANEW, JOINING, State, folder_of, seal, unseal
 from dreamvid.media.encoder_frames import EncoderFrame, EncoderFrameMaker
 from dreamvid.media.encoders import Encoding
 from dreamvid.media.files import media_errors
@@ -26,8 +26,6 @@ from dreamvid.media.tracks import SoundSource
 if TYPE_CHECKING:
     from dreamvid.types import Frame
 
-JOINING = "joining"
-"""Stem of the file in which segments are joined."""
 _LENGTH = struct.Struct("<Q")
 
 

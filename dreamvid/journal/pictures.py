@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from dreamvid.errors import MediaError
 from dreamvid.journal.segments import read_segment, write_segment
-from dreamvid.journal.state import State
-from dreamvid.media.files import sync_folder, write_whole
+from dreamvid.journal.state import JOINING, State, folder_of
+from dreamvid.media.files import publish, sync_folder, write_durably, write_whole
 from dreamvid.media.image_sequence import check_pattern, numbered_path
 from dreamvid.media.still import ALPHA_SUFFIXES, encode_image
 from dreamvid.media.tracks import SoundSource
@@ -60,7 +60,11 @@ class PictureParts:
         """
         if not state.frames:
             raise MediaError(f"'{self._out}' cannot be written: no frame has come")
-        _write_all(self._out, self._out, state, state.overwrite, on_packet)
+        partial = folder_of(self._out) / f"{JOINING}{self._out.suffix.lower()}"
+        for path, index in _missing(self._out, state):
+            write_durably(partial, read_segment(self._out, state, index))
+            publish(partial, path, state.overwrite)
+            on_packet()
         sync_folder(self._out.parent)
         return numbered_path(self._out, state.frames)
 
@@ -79,28 +83,21 @@ def show_pictures(out: Path, to: Path, state: State, overwrite: bool) -> None:
     if to.suffix.lower() != out.suffix.lower():
         raise MediaError(f"'{to}' is of another kind; allowed: names with '{out.suffix}'")
     check_pattern(to, overwrite)
-    _write_all(out, to, state, overwrite)
+    for index in range(state.frames):
+        write_whole(numbered_path(to, index + 1), read_segment(out, state, index), overwrite)
 
 
-def _write_all(
-    out: Path,
-    to: Path,
-    state: State,
-    overwrite: bool,
-    on_written: Callable[[], None] = lambda: None,
-) -> None:
-    """Write all finished pictures to their names in the pattern `to`, or none."""
-    paths = [numbered_path(to, index + 1) for index in range(state.frames)]
-    missing = [
-        index for index, path in enumerate(paths) if not _is_written(path, out, state, index)
-    ]
-    for index in missing:
-        if paths[index].exists() and not overwrite:
-            raise MediaError(f"'{paths[index]}' exists; --overwrite replaces it")
-    for index in missing:
-        write_whole(paths[index], read_segment(out, state, index), overwrite)
-        on_written()
+def _missing(out: Path, state: State) -> list[tuple[Path, int]]:
+    """The pictures, each with its index, that do not have their names yet.
 
-
-def _is_written(path: Path, out: Path, state: State, index: int) -> bool:
-    return path.is_file() and path.read_bytes() == read_segment(out, state, index)
+    Raises MediaError where another file has the name of one, and may not be replaced.
+    """
+    missing = []
+    for index in range(state.frames):
+        path = numbered_path(out, index + 1)
+        if path.is_file() and path.read_bytes() == read_segment(out, state, index):
+            continue
+        if path.exists() and not state.overwrite:
+            raise MediaError(f"'{path}' exists; --overwrite replaces it")
+        missing.append((path, index))
+    return missing

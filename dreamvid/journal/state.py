@@ -22,6 +22,8 @@ from dreamvid.media.probing import Chapter, VideoInfo
 
 FORMAT = 4
 """Version of the file format; files of another version are refused."""
+JOINING = "joining"
+"""Stem of the file in which the result is made from its segments."""
 ANEW = "allowed: the same command with --overwrite, which begins anew"
 
 _LENGTH = struct.Struct("<Q")

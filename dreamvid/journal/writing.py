@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dreamvid.errors import JournalError, MediaError
 from dreamvid.journal.ending import mark_done, remove_folder
-from dreamvid.journal.film import JOINING, FilmParts
+from dreamvid.journal.film import FilmParts
 from dreamvid.journal.lock import FileLock
 from dreamvid.journal.pictures import PictureParts
 from dreamvid.journal.record import Record, from_bytes, to_bytes
 from dreamvid.journal.run import FileMark, Run
 from dreamvid.journal.state import (
     ANEW,
+    JOINING,
     State,
     checkpoint_path,
     folder_of,
