@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dreamvid.config import VideoConfig, ZoomConfig
+from dreamvid.errors import MediaError
 from dreamvid.events import Listener
 from dreamvid.film.image import dream_image
 from dreamvid.film.report import Reporter, Summary
@@ -95,6 +96,8 @@ def peek(
     default = path.with_name(f"{path.stem}.peek{path.suffix}")
     target = default if to is None else result_at(Path(to))
     overwrite = overwrite or to is None
+    if target.absolute() == path.absolute():
+        raise MediaError(f"'{target}' is the film itself; allowed: any other name")
     check_result(target, None, overwrite)
     state = show(path, target, overwrite=overwrite, on_warning=reporter.warn)
     return Peek(target, state.frames, float(state.duration))

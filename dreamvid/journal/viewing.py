@@ -86,11 +86,12 @@ def nothing_finished(out: Path) -> JournalError:
     if not folder.exists():
         is_there = f", which is there already: '{out}'" if out.exists() else ""
         return JournalError(
-            f"'{folder}' does not exist; allowed: the OUT of a video that is being dreamed or was "
+            f"'{folder}' does not exist; allowed: the OUT of a film that is being made or was "
             f"stopped, not of a finished one{is_there}"
         )
     return JournalError(
-        f"'{folder}' holds no finished frame; allowed: the OUT of a video of which there is one"
+        f"'{folder}' holds no finished frame; allowed: the OUT of a film of which there is one, "
+        "or the same command again, which begins"
     )
 
 

@@ -24,7 +24,7 @@ FRAMES = 6
 RUN = ["-q", "--json"]
 _SHORT = ["-p", "red", "--octaves", "2", "--cutouts", "2"]
 ZOOM = [*_SHORT, "--seconds", "0.25", "--steps", "2", "--first-steps", "3", "--size", "64x48"]
-LOOP = [*ZOOM, "--loop", "--zoom", "60", "--loop-steps", "8"]
+LOOP = [*ZOOM, "--loop", "--zoom", "60", "--loop-steps", "8", "--octave-scale", "1.4"]
 
 
 @dataclass(frozen=True)

@@ -279,4 +279,4 @@ def test_a_peek_at_a_result_that_is_whole_says_so(clip, tmp_path):
     refused(Dreamer(tmp_path, "peek", out), f"'{out}' is whole: look at that; only its journal")
     told = Dreamer(tmp_path, "resume", out, *RUN).summary()
     assert told["frames"] == 5
-    refused(Dreamer(tmp_path, "peek", out), "does not exist; allowed: the OUT of a video that")
+    refused(Dreamer(tmp_path, "peek", out), "does not exist; allowed: the OUT of a film that")
