@@ -76,10 +76,10 @@ def main() -> None:
         for count in counts:
             folder = Path(name) / count.kind
             folder.mkdir()
-            run(folder, arguments.kills, number, arguments.seed, count)
-            tell(count)
-    if counts[-1].kills < arguments.kills:  # it was stopped
-        tell(next(count for count in counts if count.kills < arguments.kills))
+            try:
+                run(folder, arguments.kills, number, arguments.seed, count)
+            finally:
+                tell(count)
     raise SystemExit(any(count.differences for count in counts))
 
 

@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -30,6 +31,9 @@ import dreamvid.film.clip
 import dreamvid.film.image
 import dreamvid.film.settings
 import dreamvid.journal.writing
+import dreamvid.resuming
+import dreamvid.zooms.endless
+import dreamvid.zooms.loop
 from dreamvid.config import DreamConfig
 from dreamvid.dream.descent import descend
 from dreamvid.errors import MediaError
@@ -265,8 +269,9 @@ def interrupted(
         if status == 0:
             return run.summary(), ended
         out = Path(str(arguments[2]))
-        if out.exists() and not is_done(out) and read_state(out) is None:
-            out.unlink()  # it ended after its work, untold
+        if not is_done(out) and read_state(out) is None:
+            for path in out.parent.glob(re.sub(r"%\d*d", "[0-9]*", out.name)):
+                path.unlink()  # it ended after its work, untold
         # Before the program takes signals itself, Python has a status of its own.
         assert status in (-number, 128 + number) or "dreamvid" not in run.told(), run.told()
         after()

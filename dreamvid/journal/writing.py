@@ -88,7 +88,8 @@ class Journal:
             origin=origin,
             segment_frames=SEGMENT_FRAMES if is_film else 1,
         )
-        self._checkpoint = b""
+        self._checkpoint: State | None = None
+        self._has_checkpoint = False
         self._checkpoint_due = time.monotonic() + CHECKPOINT_S
         self._parts: FilmParts | PictureParts | None = None
         self._lock = self._take_lock()
@@ -128,11 +129,12 @@ class Journal:
         return self._record(kind, self.state.carry, device) if self.state.frames else None
 
     def checkpoint(self, kind: type[Record], device: torch.device) -> Record | None:
-        """The record last given to `keep`, on `device`; None where there is none.
+        """The record last given to `keep` by an earlier run, on `device`; None where none was.
 
-        Raises JournalError where the journal holds no `kind`.
+        It is given once. Raises JournalError where the journal holds no `kind`.
         """
-        return self._record(kind, self._checkpoint, device) if self._checkpoint else None
+        found, self._checkpoint = self._checkpoint, None  # it may be large
+        return None if found is None else self._record(kind, found.carry, device)
 
     def _record(self, kind: type[Record], data: bytes, device: torch.device) -> Record:
         try:
@@ -150,9 +152,9 @@ class Journal:
         if begin < self._checkpoint_due and not now:
             return
         self._clear()
-        self._checkpoint = to_bytes(record())
-        kept = replace(self.state, carry=self._checkpoint)
+        kept = replace(self.state, carry=to_bytes(record()))
         write_durably(checkpoint_path(self._out), *kept.to_bytes())
+        self._has_checkpoint = True
         end = time.monotonic()
         self._checkpoint_due = end + max(CHECKPOINT_S, (end - begin) / CHECKPOINT_SHARE)
 
@@ -212,7 +214,7 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         frames = self.state.frames
-        if error is not None and (frames or self._checkpoint):
+        if error is not None and (frames or self._has_checkpoint):
             safe = "1 finished frame is" if frames == 1 else f"{frames} finished frames are"
             safe = safe if frames else "what is dreamed so far is"
             error.add_note(f"{safe} safe, {resume_command(self._out)} goes on")
@@ -267,7 +269,7 @@ class Journal:
         run = self.state.run
         if run.fixed_differences(found.run) or run.differences(found.run):
             return
-        self._checkpoint = found.carry
+        self._checkpoint, self._has_checkpoint = found, True
         self.state = replace(self.state, journal=found.journal)
 
     def _check_run(self, begun: Run, force: bool) -> bool:
@@ -309,8 +311,8 @@ class Journal:
             return
         if self._parts is not None:
             self._parts.abort()
-        kept = [*self._folder.glob("state.?"), *self._folder.glob(checkpoint_path(self._out).name)]
-        if not kept:
+        has_state = any(self._folder.glob("state.?"))
+        if not has_state and not checkpoint_path(self._out).exists():
             self._remove()
         self._lock.release()
 
@@ -322,7 +324,7 @@ class Journal:
 
     def _clear(self) -> None:
         """Remove an older journal, only now that something can replace it."""
-        if self.state.frames or self._checkpoint:
+        if self.state.frames or self._has_checkpoint:
             return
         with media_errors(f"'{self._folder}' cannot be written"):
             for path in self._folder.iterdir():
