@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from dreamvid.film.report import Summary
     from dreamvid.film.sequence import FrameSettings, constant_settings, dream_frames
     from dreamvid.film.settings import scheduled_settings
-    from dreamvid.film.video import dream_video, peek, resume
+    from dreamvid.film.video import dream_video
     from dreamvid.guide.objective import create_objectives
     from dreamvid.media.reader import VideoReader
     from dreamvid.media.still import read_image, write_image
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from dreamvid.motion.camera import Camera
     from dreamvid.motion.flow import create_flow
     from dreamvid.motion.shots import create_cut_detector
+    from dreamvid.resuming import peek, resume
     from dreamvid.types import Frame
     from dreamvid.zooms.endless import dream_zoom
     from dreamvid.zooms.film import zoom
@@ -50,9 +51,9 @@ _HOMES = {
     "dream_video": "film.video",
     "evaluate": "evaluation.run",
     "evaluate_loop": "evaluation.run",
-    "peek": "film.video",
+    "peek": "resuming",
     "plan": "film.outlook",
-    "resume": "film.video",
+    "resume": "resuming",
     "zoom": "zooms.film",
     # What they take and give.
     "DreamvidError": "errors",

@@ -20,7 +20,7 @@ from unittest.mock import patch
 from dreamvid.cli.display import Display
 from dreamvid.config import VideoConfig, build_config
 from dreamvid.film.video import dream_video
-from dreamvid.journal.segments import OpenSegment
+from dreamvid.journal.film import OpenSegment
 from dreamvid.journal.writing import Journal
 from dreamvid.media.encoder_frames import EncoderFrameMaker
 

@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -26,14 +27,18 @@ import torch
 from torch import Tensor
 
 import dreamvid.cli.app
-import dreamvid.film.pipeline
+import dreamvid.film.clip
+import dreamvid.film.image
 import dreamvid.film.settings
 import dreamvid.journal.writing
+import dreamvid.resuming
+import dreamvid.zooms.endless
+import dreamvid.zooms.loop
 from dreamvid.config import DreamConfig
 from dreamvid.dream.descent import descend
 from dreamvid.errors import MediaError
 from dreamvid.journal import State, folder_of, is_done, read_state
-from dreamvid.journal.viewing import mark_done
+from dreamvid.journal.ending import mark_done
 from dreamvid.media.encoder_frames import EncoderFrame
 from dreamvid.media.packets import PacketEncoder
 from dreamvid.media.reader import VideoReader
@@ -78,6 +83,8 @@ class SlowColour(TowardsColour):
 
     def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
         kind = self.fault.kind if self.fault and self.calls == self.fault.at else ""
+        if kind == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(_LONG_S if kind == "long step" else self.step_s)
         loss = super().__call__(cutouts, source_cutouts)
         if kind == "no memory" and len(cutouts) > 1:
@@ -164,9 +171,11 @@ def _main(
     with log.open("w", encoding="utf-8") as file:
         sys.stdout = sys.stderr = file
         with (
-            patch.object(dreamvid.film.pipeline, "load_objectives", lambda *_: objectives),
+            patch.object(dreamvid.film.clip, "load_objectives", lambda *_: objectives),
             patch.object(dreamvid.film.settings, "load_objectives", lambda *_: objectives),
             patch.object(dreamvid.journal.writing, "SEGMENT_FRAMES", SEGMENT_FRAMES),
+            patch.object(dreamvid.journal.writing, "CHECKPOINT_S", 0),
+            patch.object(dreamvid.journal.writing, "CHECKPOINT_SHARE", 1),
         ):
             of_the_world = fault is not None and fault.kind in _FAULTS
             with _FAULTS[fault.kind](fault) if fault and of_the_world else nullcontext():
@@ -260,8 +269,9 @@ def interrupted(
         if status == 0:
             return run.summary(), ended
         out = Path(str(arguments[2]))
-        if out.exists() and not is_done(out) and read_state(out) is None:
-            out.unlink()  # it ended after its work, untold
+        if not is_done(out) and read_state(out) is None:
+            for path in out.parent.glob(re.sub(r"%\d*d", "[0-9]*", out.name)):
+                path.unlink()  # it ended after its work, untold
         # Before the program takes signals itself, Python has a status of its own.
         assert status in (-number, 128 + number) or "dreamvid" not in run.told(), run.told()
         after()
@@ -284,7 +294,7 @@ def whole_as_if(out: Path, content: bytes) -> State:
     assert state is not None
     whole = folder_of(out) / "whole"
     whole.write_bytes(content)
-    mark_done(whole, state)
+    mark_done(out, whole, out, state)
     whole.rename(out)
     return state
 

@@ -31,10 +31,12 @@ MAY_IMPORT = {
     "journal": BASE | {"journal", "media"},
     "film": BASE
     | {"film", "journal", "guide", "control", "dream", "motion", "media", "plot", "notebook"},
-    "zooms": BASE | {"zooms", "film", "guide", "control", "dream", "motion", "media", "notebook"},
+    "zooms": BASE
+    | {"zooms", "film", "journal", "guide", "control", "dream", "motion", "media", "notebook"},
+    "resuming": BASE | {"film", "zooms", "journal", "media", "notebook"},
     "evaluation": BASE
     | {"evaluation", "film", "guide", "dream", "motion", "media", "plot", "notebook"},
-    "cli": BASE | {"cli", "film", "zooms", "evaluation", "journal", "guide", "media"},
+    "cli": BASE | {"cli", "film", "zooms", "resuming", "evaluation", "journal", "guide", "media"},
     # Within film, what dreams frames knows the seams and no library behind them.
     "film/sequence.py": BASE | {"film", "dream", "motion"},
     "film/inbetween.py": BASE | {"motion"},

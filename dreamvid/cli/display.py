@@ -18,6 +18,9 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only er
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print a summary as one JSON object on standard output.")
 ]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the film where that was stopped.")
+]
 Force = Annotated[
     bool, typer.Option("--force", help="Go on although the source, options or version changed.")
 ]

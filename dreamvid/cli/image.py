@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dreamvid.cli.display import AsJson, Display, Overwrite, Quiet
+from dreamvid.cli.display import AsJson, Display, Force, Overwrite, Quiet, Resume
 from dreamvid.cli.options import command
 from dreamvid.cli.stopping import stopping
 from dreamvid.config import ImageConfig
@@ -22,6 +22,8 @@ def image(
         Path | None, typer.Option(help="Also film how the picture emerges, step by step.")
     ] = None,
     overwrite: Overwrite = False,
+    resume: Resume = False,
+    force: Force = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -29,4 +31,13 @@ def image(
     from dreamvid.film.image import dream_image
 
     with stopping(Display(quiet, as_json)) as listener:
-        dream_image(source, out, film=film, config=config, overwrite=overwrite, listener=listener)
+        dream_image(
+            source,
+            out,
+            film=film,
+            config=config,
+            overwrite=overwrite,
+            resume=resume,
+            force=force,
+            listener=listener,
+        )

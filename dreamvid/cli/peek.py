@@ -1,4 +1,4 @@
-"""`dreamvid peek`: write the frames of a clip that are finished so far."""
+"""`dreamvid peek`: write the frames of a film that are finished so far."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def peek(
     as_json: AsJson = False,
 ) -> None:
     """Make a file of the frames done so far, also while the run goes on."""
-    from dreamvid.film.video import peek as make_peek
+    from dreamvid.resuming import peek as make_peek
 
     display = Display(quiet)
     with stopping(display) as listener:

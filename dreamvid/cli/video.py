@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dreamvid.cli.checks import check_pipe
-from dreamvid.cli.display import AsJson, Display, Force, Overwrite, Quiet
+from dreamvid.cli.display import AsJson, Display, Force, Overwrite, Quiet, Resume
 from dreamvid.cli.options import command
 from dreamvid.cli.stopping import stopping
 from dreamvid.config import VideoConfig
@@ -33,9 +33,7 @@ def video(
     ],
     config: VideoConfig,
     overwrite: Overwrite = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with OUT where that was stopped.")
-    ] = False,
+    resume: Resume = False,
     force: Force = False,
     quiet: Quiet = False,
     as_json: AsJson = False,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dreamvid.cli.checks import check_pipe
-from dreamvid.cli.display import AsJson, Display, Overwrite, Quiet
+from dreamvid.cli.display import AsJson, Display, Force, Overwrite, Quiet, Resume
 from dreamvid.cli.options import command
 from dreamvid.cli.stopping import stopping
 from dreamvid.config import ZoomConfig
@@ -30,6 +30,8 @@ def zoom(
     ],
     config: ZoomConfig,
     overwrite: Overwrite = False,
+    resume: Resume = False,
+    force: Force = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -38,4 +40,12 @@ def zoom(
 
     check_pipe(out, as_json)
     with stopping(Display(quiet, as_json)) as listener:
-        dream_zoom(source, out, config=config, overwrite=overwrite, listener=listener)
+        dream_zoom(
+            source,
+            out,
+            config=config,
+            overwrite=overwrite,
+            resume=resume,
+            force=force,
+            listener=listener,
+        )

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 import numpy as np
 import torch
 from torch import Generator, Tensor
+from torch.optim import Optimizer
 
 from dreamvid.config import DreamConfig
 from dreamvid.dream.canvas import AnyLayer, Canvas, Layer, Task, constrain
@@ -17,7 +18,7 @@ from dreamvid.dream.cutouts import draw_cutouts, seen_size
 from dreamvid.dream.norms import rms
 from dreamvid.dream.objective import Objective, guide_gradient
 from dreamvid.dream.octaves import enlarge
-from dreamvid.dream.optimizer import create_optimizer, rate, step_down
+from dreamvid.dream.optimizer import create_optimizer, rate, restore, step_down
 from dreamvid.dream.terms import Term, add_gradients, terms_of
 from dreamvid.errors import GradientError
 
@@ -99,7 +100,7 @@ def descend(
     terms = terms_of(config) if terms is None else terms
     check = GradientCheck(any(objective.compares for objective in objectives))
     layer: Layer | None = None
-    for index, (layer, losses) in enumerate(optimize(layers, guidance, terms, config, check)):
+    for index, (layer, losses, _) in enumerate(optimize(layers, guidance, terms, config, check)):
         if on_step is not None:
             look = partial(_result, layer, layer.parameters.clone(), task, whole)
             on_step(Step(index, steps, layer.level, layer.levels, losses.sum(), look))
@@ -120,41 +121,51 @@ Guidance = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
 guides' losses in the image, of unit RMS where gradients are normalised, and the losses (G,)."""
 
 
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Progress within a layer that holds nothing back, from which `optimize` resumes."""
+
+    level: int
+    """The layer's index."""
+    steps: int
+    """Steps done, those of earlier layers included; at least one in this layer."""
+    parameters: Tensor
+    moments: Tensor
+    """The optimizer's, by `moments_of`."""
+
+
 def optimize(
     layers: Iterable[AnyLayer],
     guidance: Callable[[AnyLayer, int], Guidance],
     terms: Sequence[Term],
     config: DreamConfig,
     check: GradientCheck,
-) -> Iterator[tuple[AnyLayer, Tensor]]:
+    checkpoint: Checkpoint | None = None,
+) -> Iterator[tuple[AnyLayer, Tensor, Optimizer]]:
     """Optimise the parameters of one layer after the other, in place.
 
-    After each step, yields the layer and the guides' losses (G,) before the step.
-    `guidance(layer, count)` gives the guidance of a layer that has `count` steps before it. Raises
-    GradientError as `check` does.
+    After each step, yields the layer, the guides' losses (G,) before the step, and the optimizer.
+    `guidance(layer, count)` gives the guidance of a layer that has `count` steps before it. With
+    `checkpoint`, earlier layers stay as they are, and its own goes on. Raises GradientError as
+    `check` does.
     """
     done = 0
     for layer in layers:
-        for losses in _optimize_layer(layer, guidance(layer, done), terms, config, check):
-            yield layer, losses
+        guide = guidance(layer, done)
+        optimizer, first = create_optimizer(layer.parameters, config), 0
+        if checkpoint is not None and layer.level <= checkpoint.level:
+            first = min(checkpoint.steps - done, layer.steps)
+            if layer.level == checkpoint.level:
+                layer.parameters.copy_(checkpoint.parameters)
+                restore(optimizer, checkpoint.moments, first)
         done += layer.steps
+        for step in range(first, layer.steps):
+            pixels, losses = _pixel_gradient(layer, guide, terms, check, step)
+            gradient = _to_parameters(pixels, layer, config)
+            step_down(optimizer, gradient, rate(config, step, layer.steps))
+            layer.settle()
+            yield layer, losses, optimizer
     check.finish()
-
-
-def _optimize_layer(
-    layer: Layer,
-    guidance: Guidance,
-    terms: Sequence[Term],
-    config: DreamConfig,
-    check: GradientCheck,
-) -> Iterator[Tensor]:
-    optimizer = create_optimizer(layer.parameters, config)
-    for step in range(layer.steps):
-        pixels, losses = _pixel_gradient(layer, guidance, terms, check, step)
-        gradient = _to_parameters(pixels, layer, config)
-        step_down(optimizer, gradient, rate(config, step, layer.steps))
-        layer.settle()
-        yield losses
 
 
 def _pixel_gradient(
@@ -198,11 +209,16 @@ class GradientCheck:
         self._peaks += gradient.aminmax()
         self._losses.append(losses)
 
+    def peaks(self) -> tuple[Tensor, Tensor]:
+        """The largest absolute gradient and loss so far, (1,) each; noted, they stand for all."""
+        peak, loss = torch.stack(self._peaks).abs().amax(), torch.cat(self._losses).amax()
+        return peak[None], loss[None]
+
     def finish(self) -> None:
         """Raise GradientError where a gradient was not finite, or all were zero."""
         if not self._peaks:
             return
-        peak, loss = torch.stack(self._peaks).abs().amax(), torch.cat(self._losses).amax()
+        peak, loss = (each[0] for each in self.peaks())
         facts = torch.stack([peak.isfinite(), peak > 0, loss > 0])
         is_finite, is_alive, may_gain = facts.tolist()
         if not is_finite:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from dreamvid.config import DreamConfig
 
+_MOMENTS = ("exp_avg", "exp_avg_sq", "momentum_buffer")
+"""Names of Adam's two moments, and of momentum's one."""
 DAMPING = 1.0
 """Gradient, relative to the RMS of all, at which Adam moves a value half as far as at most."""
 
@@ -35,6 +37,23 @@ def step_down(optimizer: torch.optim.Optimizer, gradient: Tensor, rate: float) -
     (parameters,) = group["params"]
     parameters.grad, group["lr"] = gradient.contiguous(), rate
     optimizer.step()
+
+
+def moments_of(optimizer: torch.optim.Optimizer) -> Tensor:
+    """What an optimizer remembers after a step: (1, ...) with momentum, (2, ...) with Adam."""
+    (state,) = optimizer.state.values()
+    return torch.stack([state[name] for name in _MOMENTS if name in state])
+
+
+def restore(optimizer: torch.optim.Optimizer, moments: Tensor, steps: int) -> None:
+    """Let a new optimizer go on as one that has made so many steps, from its `moments_of`."""
+    (group,) = optimizer.param_groups
+    (parameters,) = group["params"]
+    names = _MOMENTS[: len(moments)] if len(moments) == 2 else _MOMENTS[2:]
+    state = optimizer.state[parameters]
+    state |= dict(zip(names, (moment.clone() for moment in moments), strict=True))
+    if len(moments) == 2:
+        state["step"] = torch.tensor(float(steps), device=parameters.device)
 
 
 def rate(config: DreamConfig, step: int, steps: int) -> float:

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from dreamvid.config import ImageConfig, WriteConfig
+from dreamvid.config import ImageConfig
+from dreamvid.errors import ConfigError
 from dreamvid.events import Listener
 from dreamvid.film.blank import blank_image, blank_name
 from dreamvid.film.checks import check_prompts, config_of
-from dreamvid.film.report import Reporter, Summary
+from dreamvid.film.job import Job, Parts, settle
+from dreamvid.film.report import Reporter, Summary, Tally
+from dreamvid.media.files import STANDARD, check_input, check_output, write_whole
+from dreamvid.media.source import Source, check_result, result_at
+from dreamvid.media.still import IMAGE_SUFFIXES
 from dreamvid.notebook import usual_listener
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from dreamvid.dream.canvas import Canvas
     from dreamvid.dream.descent import Step
     from dreamvid.dream.objective import Objective
     from dreamvid.dream.terms import Term
+    from dreamvid.film.result import DirectResult
     from dreamvid.guide.objective import FilmObjective
+    from dreamvid.journal import Journal
 
 FILM_RATE = Fraction(24)
 """Frames a second of the film of a picture's steps."""
@@ -44,6 +52,8 @@ def dream_image(
     film: str | PathLike[str] | None = None,
     config: ImageConfig | None = None,
     overwrite: bool = False,
+    resume: bool = False,
+    force: bool = False,
     objectives: Sequence[Objective] | None = None,
     canvas: Canvas | None = None,
     terms: Sequence[Term] | None = None,
@@ -53,30 +63,93 @@ def dream_image(
     """Dream a still picture, from a file, a tensor, "grey" or "noise".
 
     A tensor is (3, H, W), R'G'B' in [0, 1]. With `out` the picture is written there and a summary
-    returned; without, the picture itself, (3, H, W) on the CPU. `film` is a video file that shows
-    how it emerges, step by step. Each option of `dreamvid image` is a keyword, on top of `config`;
-    `objectives`, `canvas` and `terms` are the caller's own parts.
+    returned; without, the picture itself, (3, H, W) on the CPU. `film` is a video file, or a row of
+    pictures, that shows how it emerges, step by step; `resume` resumes a film that was stopped,
+    with `force` even where something has changed. Each option of `dreamvid image` is a keyword, on
+    top of `config`; `objectives`, `canvas` and `terms` are the caller's own parts.
 
-    Raises ConfigError, MediaError, GuideError, DeviceError or GradientError.
+    Raises ConfigError, MediaError, GuideError, DeviceError, GradientError or JournalError.
     """
     reporter = Reporter(listener or usual_listener())
     config = config_of(ImageConfig, config, options)
     target, filmed = (None if path is None else Path(path) for path in (out, film))
-    _check(source, target, filmed, overwrite, config, objectives is not None)
+    given = {"overwrite": overwrite, "resume": resume, "force": force}
+    job = _prepare(source, target, filmed, config, **given)
+    _check(job, target, objectives is not None)
+    settled = settle(job.out, reporter) if resume else None
+    if settled is not None:
+        return settled
+    return _make(job, source, target, Parts(objectives, None, canvas, terms), reporter)
 
+
+def _prepare(
+    source: str | PathLike[str] | Tensor,
+    picture: Path | None,
+    film: Path | None,
+    config: ImageConfig,
+    **given: bool,
+) -> Job:
+    """The job of the film; its `out` is standard output where no film is wanted.
+
+    It can be resumed where the source can be read again, and both results are files.
+    """
+    if film is None and given["resume"]:
+        raise ConfigError("--resume is given without --film; allowed with --film FILE")
+    name = _name(source)
+    is_blank = isinstance(source, str | PathLike) and blank_name(name) is not None
+    is_file = isinstance(source, str | PathLike) and not is_blank
+    out = STANDARD if film is None else result_at(film)
+    job = Job(
+        source=Source.find(Path(name)) if is_file else None,
+        source_name=name,
+        out=out,
+        config=config,
+        can_resume=(is_file or is_blank) and picture is not None and out != STANDARD,
+        **given,
+    )
+    job.check_resume()
+    return job
+
+
+def _check(job: Job, out: Path | None, has_objectives: bool) -> None:
+    """Raise a DreamvidError for wrong files or options, before anything heavy is loaded."""
+    path = None if job.source is None else job.source.path
+    if path is not None:
+        check_input(path)
+    replaces = job.overwrite or job.resume
+    if out is not None:
+        check_output(out, path, replaces, IMAGE_SUFFIXES)
+    if job.out != STANDARD:
+        check_result(job.out, job.source, replaces)
+    if not has_objectives:
+        check_prompts(job.config)
+
+
+def _make(
+    job: Job,
+    source: str | PathLike[str] | Tensor,
+    out: Path | None,
+    parts: Parts,
+    reporter: Reporter,
+) -> Summary | Tensor:
+    """Dream the picture, write it and its film, and tell of them."""
     from dreamvid.device import choose_device
     from dreamvid.film.settings import load_objectives, mean_similarities
 
+    config = job.config
+    assert isinstance(config, ImageConfig)
     device = choose_device(config.device)
     start = _start(source, config).to(device)
-    loaded = load_objectives(config, device, reporter, objectives)
-    with _filming(filmed, start, config, _name(source), overwrite) as record:
-        dream = _dream(start, loaded, config, reporter, record, canvas, terms)
-    reporter.count(*mean_similarities(loaded, [start, dream]))
-    _write(target, dream, config, _name(source), overwrite)
-    guide = config.guide if objectives is None else ()
-    summary = reporter.finish(target, guide=guide, device=str(device))
-    return dream.cpu() if target is None else summary
+    loaded = load_objectives(config, device, reporter, parts.objectives)
+    with _filming(job, start, device, out) as film:
+        dream = _dream(start, loaded, config, reporter, film.record, parts)
+        reporter.count(*mean_similarities(loaded, [start, dream]))
+        if out is not None:
+            film.write_picture(out, dream)
+        film.finish(reporter.tally)
+    guide = config.guide if parts.objectives is None else ()
+    summary = reporter.finish(out, guide=guide, device=str(device), **film.facts)
+    return dream.cpu() if out is None else summary
 
 
 def _dream(
@@ -85,8 +158,7 @@ def _dream(
     config: ImageConfig,
     reporter: Reporter,
     record: Callable[[Step], None],
-    canvas: Canvas | None,
-    terms: Sequence[Term] | None,
+    parts: Parts,
 ) -> Tensor:
     """The dream of `start` (3, H, W); `record` and the reporter get each step."""
     from dreamvid.dream.descent import descend
@@ -100,41 +172,7 @@ def _dream(
 
     reporter.progress("dreaming", config.steps)
     whole = [Microbatches(each, MicrobatchSize(reporter.note_microbatch)) for each in objectives]
-    return descend(start, whole, config, canvas=canvas, terms=terms, on_step=on_step)
-
-
-def _write(
-    out: Path | None, dream: Tensor, config: ImageConfig, source: str, overwrite: bool
-) -> None:
-    from dreamvid.film.recipe import metadata
-    from dreamvid.media.still import write_image
-
-    if out is not None:
-        write_image(out, dream, overwrite=overwrite, metadata=metadata(config, source))
-
-
-def _check(
-    source: str | PathLike[str] | Tensor,
-    out: Path | None,
-    film: Path | None,
-    overwrite: bool,
-    config: ImageConfig,
-    has_objectives: bool,
-) -> None:
-    """Raise a DreamvidError for wrong files or options, before anything heavy is loaded."""
-    from dreamvid.media.files import check_input, check_output
-    from dreamvid.media.still import IMAGE_SUFFIXES
-
-    path = None
-    if isinstance(source, str | PathLike) and blank_name(str(source)) is None:
-        path = Path(source)
-        check_input(path)
-    if out is not None:
-        check_output(out, path, overwrite, IMAGE_SUFFIXES)
-    if film is not None:
-        check_output(film, path, overwrite)
-    if not has_objectives:
-        check_prompts(config)
+    return descend(start, whole, config, canvas=parts.canvas, terms=parts.terms, on_step=on_step)
 
 
 def _start(source: str | PathLike[str] | Tensor, config: ImageConfig) -> Tensor:
@@ -161,24 +199,73 @@ def _name(source: str | PathLike[str] | Tensor) -> str:
     return str(source) if isinstance(source, str | PathLike) else "a tensor"
 
 
+class _StepFilm:
+    """The film of a picture's steps, and the picture; without a result, the picture alone.
+
+    A film that is resumed skips the steps that it shows: they are made again, from the beginning.
+    """
+
+    def __init__(self, job: Job, start: Tensor, result: Journal | DirectResult | None) -> None:
+        """Begin with the picture `start`, (3, H, W)."""
+        self._job, self._start, self._result = job, start, result
+        self._frames = 0 if result is None else result.frames
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Values for the summary."""
+        return {} if self._result is None else self._result.facts
+
+    def record(self, step: Step) -> None:
+        """Write a step's picture, after the start. Raises MediaError."""
+        if self._result is None:
+            return
+        self._write(0, lambda: self._start)
+        self._write(step.index + 1, lambda: step.image)
+
+    def write_picture(self, out: Path, dream: Tensor) -> None:
+        """Write the picture, if it is not there already from a run that was killed after it.
+
+        Raises MediaError.
+        """
+        from dreamvid.film.recipe import metadata
+        from dreamvid.media.still import encode_image
+
+        kept, job = self._result, self._job
+        made = metadata(job.config, job.source_name) if kept is None else kept.metadata
+        data = encode_image(out, dream, metadata=made)
+        if out.is_file() and out.read_bytes() == data:
+            return
+        write_whole(out, data, job.overwrite if kept is None else kept.overwrite)
+
+    def finish(self, tally: Tally) -> None:
+        """Give the film its name. Raises MediaError, JournalError."""
+        if self._result is None:
+            return
+        self._write(0, lambda: self._start)
+        self._result.finish(tally=tally.to_json())
+
+    def _write(self, index: int, image: Callable[[], Tensor]) -> None:
+        from dreamvid.types import Frame
+
+        if self._result is not None and index == self._frames:
+            frame = Frame(image(), index / FILM_RATE, 1 / FILM_RATE)
+            self._result.write(frame, None)
+            self._frames += 1
+
+
 @contextmanager
 def _filming(
-    film: Path | None, start: Tensor, config: ImageConfig, source: str, overwrite: bool
-) -> Iterator[Callable[[Step], None]]:
-    """Give a function that films each step; one that does nothing where no film is wanted."""
-    if film is None:
-        yield lambda step: None
+    job: Job, start: Tensor, device: torch.device, out: Path | None
+) -> Iterator[_StepFilm]:
+    """The film of `job`, open; `out` is the picture beside it."""
+    if job.out == STANDARD:
+        yield _StepFilm(job, start, None)
         return
 
-    from dreamvid.film.recipe import metadata
+    from dreamvid.film.result import open_result
     from dreamvid.media.probing import VideoInfo
-    from dreamvid.media.writer import VideoWriter
-    from dreamvid.types import Frame
 
     height, width = start.shape[1:]
     info = VideoInfo(width=width, height=height, rate=FILM_RATE, time_base=1 / FILM_RATE)
-    with VideoWriter(
-        film, info, WriteConfig(), overwrite=overwrite, metadata=metadata(config, source)
-    ) as writer:
-        writer.write(Frame(start, Fraction(0)))
-        yield lambda step: writer.write(Frame(step.image, (step.index + 1) / FILM_RATE))
+    with open_result(job, info, device, picture=out) as result:
+        yield _StepFilm(job, start, result)

@@ -1,22 +1,62 @@
-"""One film to dream: its source, result, options and the caller's own parts, all checked."""
+"""One film to make: its source, result and options, all checked."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dreamvid.config import ReadConfig, VideoConfig
+from dreamvid.config import ImageConfig, ReadConfig, VideoConfig, ZoomConfig
 from dreamvid.errors import ConfigError
 from dreamvid.film.checks import check_music, check_prompts
-from dreamvid.media.source import RESUMABLE_SUFFIXES, Source, can_resume, check_result
+from dreamvid.film.report import Reporter, Summary, Tally
+from dreamvid.media.source import Source, can_resume, check_result, result_at
 
 if TYPE_CHECKING:
     from dreamvid.dream.canvas import Canvas
     from dreamvid.dream.objective import Objective
     from dreamvid.dream.terms import Term
+    from dreamvid.film.pipeline import Film
     from dreamvid.types import FlowEstimator
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What every film has: where it comes from and goes to, and whether it is resumed."""
+
+    source: Source | None
+    """None for a blank, and for a tensor."""
+    source_name: str
+    """Name of the source in the result's metadata."""
+    out: Path
+    config: VideoConfig | ZoomConfig | ImageConfig
+    can_resume: bool
+    """Whether a journal is kept, from which a stopped run resumes."""
+    overwrite: bool = False
+    resume: bool = False
+    force: bool = False
+    """Resume although the source, options or versions have changed."""
+
+    def check_resume(self) -> None:
+        """Raise ConfigError where `force` or `resume` is given but cannot be obeyed."""
+        if self.force and not self.resume:
+            raise ConfigError("--force is given without --resume; allowed with --resume")
+        if self.resume and not self.can_resume:
+            raise ConfigError(
+                f"--resume: '{self.source_name}' to '{self.out}' has no journal; allowed: from "
+                "files to files"
+            )
+
+
+class FilmJob(Job, ABC):
+    """A job for the pipeline."""
+
+    @abstractmethod
+    def open(self, reporter: Reporter) -> AbstractContextManager[Film]:
+        """The film, open. Raises DreamvidError."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +71,12 @@ class Parts:
     """Terms instead of those that the options give a weight."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """One film to dream."""
+@dataclass(frozen=True, kw_only=True)
+class VideoJob(FilmJob):
+    """One clip to dream."""
 
     source: Source
-    out: Path
     config: VideoConfig
-    overwrite: bool = False
-    resume: bool = False
-    force: bool = False
-    """Resume although the source, options or versions have changed."""
     parts: Parts = field(default_factory=Parts)
     mask: Source | None = None
 
@@ -56,7 +91,7 @@ class Job:
         resume: bool = False,
         force: bool = False,
         parts: Parts | None = None,
-    ) -> Job:
+    ) -> VideoJob:
         """A job with checked files and options; quick, since nothing heavy is loaded.
 
         Raises ConfigError, MediaError or GuideError.
@@ -70,16 +105,45 @@ class Job:
         parts = parts or Parts()
         if parts.objectives is None:
             check_prompts(config)
-        job = cls(found, out, config, overwrite, resume, force, parts, mask)
+        job = cls(
+            source=found,
+            source_name=str(source),
+            out=result_at(out),
+            config=config,
+            can_resume=can_resume(found, out),
+            overwrite=overwrite,
+            resume=resume,
+            force=force,
+            parts=parts,
+            mask=mask,
+        )
         job.check_resume()
         return job
 
-    def check_resume(self) -> None:
-        """Raise ConfigError where `force` or `resume` is given but cannot be obeyed."""
-        if self.force and not self.resume:
-            raise ConfigError("--force is given without --resume; allowed with --resume")
-        if self.resume and not can_resume(self.source, self.out):
-            raise ConfigError(
-                f"--resume: '{self.source.path}' to '{self.out}' has no journal; allowed: from "
-                f"files to one named {', '.join(RESUMABLE_SUFFIXES)}"
-            )
+    def open(self, reporter: Reporter) -> AbstractContextManager[Film]:
+        from dreamvid.film.clip import open_clip
+
+        return open_clip(self, reporter)
+
+
+def complete(job: FilmJob, reporter: Reporter) -> Summary:
+    """Make the film of `job`, or resume it. Raises DreamvidError."""
+    settled = settle(job.out, reporter) if job.resume else None
+    if settled is not None:
+        return settled
+    from dreamvid.film.pipeline import run
+
+    return run(job, reporter)
+
+
+def settle(out: Path, reporter: Reporter) -> Summary | None:
+    """Remove the journal of a complete result and return its summary; None where incomplete."""
+    from dreamvid.journal import folder_of, read_mark, remove_folder
+
+    mark = read_mark(out)
+    if mark is None:
+        return None
+    remove_folder(folder_of(out))
+    reporter.say("only the journal of a whole result was left, and is removed")
+    reporter.tally = Tally.from_json(mark["tally"])
+    return reporter.finish(out, **mark["summary"])

@@ -1,191 +1,119 @@
-"""A film from its source to its result: read, viewed, dreamed, delivered and written."""
+"""A film from its job to its result: made frame by frame, written, and resumed where it stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Protocol
 
-from dreamvid.config import VideoConfig
-from dreamvid.device import choose_device
-from dreamvid.film.delivery import Delivery
-from dreamvid.film.listening import schedule_of
 from dreamvid.film.report import Reporter, Summary, Tally
 from dreamvid.film.result import DirectResult, open_result
-from dreamvid.film.sequence import Carry, DreamedFrame, dream_frames
-from dreamvid.film.settings import (
-    load_objectives,
-    mean_similarities,
-    scheduled_settings,
-    with_microbatches,
-)
-from dreamvid.film.view import CameraView
-from dreamvid.media.mask import MaskReader
-from dreamvid.media.probing import parse_size
-from dreamvid.media.source import Source, open_music
-from dreamvid.motion.flow import create_flow
-from dreamvid.motion.shots import create_cut_detector
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from dreamvid.control.schedule import Schedule
-    from dreamvid.film.job import Job
-    from dreamvid.guide.microbatch import Microbatches
+    from dreamvid.film.job import FilmJob
     from dreamvid.journal import Journal
-    from dreamvid.media.reader import FrameReader
+    from dreamvid.media.probing import VideoInfo
     from dreamvid.media.tracks import SoundSource
     from dreamvid.types import Frame
 
-AHEAD_PIXELS = 2**24
-"""Most pixels to read ahead: 36 bytes each with their motion, 0.6 GB in all."""
+
+@dataclass(frozen=True, eq=False)
+class FilmFrame:
+    """One finished frame of a film."""
+
+    frame: Frame
+    """The frame as it is delivered."""
+    source: Tensor
+    """(3, H, W): what was dreamed on."""
+    before: float
+    """Similarity of the source to the prompts."""
+    after: float
+    """Similarity of the dream to the prompts."""
+    carry: Any
+    """The record from which the film resumes after this frame; None where it resumes without."""
 
 
-def run(job: Job, reporter: Reporter) -> Summary:
-    """Dream the film of `job`, or resume it. Raises DreamvidError."""
-    config = job.config
-    changes = {"size": "source"} if config.deliver == "source" else {}
+class Film(Protocol):
+    """An open film: what its result needs to know, and its frames."""
+
+    @property
+    def info(self) -> VideoInfo:
+        """Header of the result."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def sound(self) -> SoundSource | None: ...
+
+    @property
+    def origin(self) -> Fraction:
+        """Time 0 of the film, in seconds of its source's own clock."""
+
+    @property
+    def stage(self) -> str:
+        """Name of the stage in which frames appear, for progress."""
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether the source may have no end of its own."""
+
+    @property
+    def watches(self) -> bool:
+        """Whether the source is one file, which must not change until the end."""
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether the source has ended earlier than its header states."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Values for the summary."""
+
+    def frames(self, result: Journal | DirectResult) -> Generator[FilmFrame, None, None]:
+        """Make the frames that `result` does not have yet, in order."""
+
+
+def run(job: FilmJob, reporter: Reporter) -> Summary:
+    """Make the film of `job`, or resume it. Raises DreamvidError."""
     with (
-        job.source.open(reporter.warn, **changes) as reader,
-        _open_sound(job, reader, reporter) or nullcontext() as sound,
-        _open_mask(job, reader, reporter) or nullcontext() as mask,
+        job.open(reporter) as film,
+        open_result(
+            job,
+            film.info,
+            film.device,
+            origin=film.origin,
+            watches=film.watches,
+            sound=film.sound,
+        ) as result,
     ):
-        schedule, _ = schedule_of(config, job.source, reader, reporter.tell)
-        device = choose_device(config.device)
-        with open_result(job, reader, sound, device) as result:
-            _check_alpha(job, reader, result, reporter)
-            view = CameraView.of(config, reader, schedule)
-            delivery = Delivery(_dreamed_size(config, reader), view.mask(mask) if mask else None)
-            stage = _Stage(job, reader, view, delivery, result, device)
-            carry = _go_on(stage, reporter)
-            _dream(stage, schedule, carry, reporter)
-            result.finish(reader.is_cut_short, _joining(reporter))
-    facts = {**result.facts, "guide": config.guide if job.parts.objectives is None else ()}
-    return reporter.finish(job.out, **facts, device=str(device))
+        if film.info.alpha and not result.keeps_alpha:
+            reporter.warn(
+                f"'{job.out}' does not keep the alpha of '{job.source_name}'; --codec prores_ks in "
+                ".mov, ffv1 in .mkv, libvpx-vp9 in .webm and PNG pictures do"
+            )
+        _make(film, result, reporter)
+        result.finish(film.is_cut_short, _joining(reporter))
+    return reporter.finish(job.out, **result.facts, **film.facts, device=str(film.device))
 
 
-def read_ahead(source: Source, config: VideoConfig, pixels: int) -> int:
-    """The number of key frames, 0 or 1, to read ahead while one is dreamed.
-
-    `pixels` is the number of pixels of a frame. 0 for a pipe or a device, where a thread might wait
-    without end, and where a span of frames with its motion would take much memory.
-    """
-    return int(source.is_stored and config.every * pixels <= AHEAD_PIXELS)
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """The open parts that a frame passes through from source to result."""
-
-    job: Job
-    reader: FrameReader
-    view: CameraView
-    delivery: Delivery
-    result: Journal | DirectResult
-    device: torch.device
-
-
-def _open_sound(job: Job, reader: FrameReader, reporter: Reporter) -> SoundSource | None:
-    music = open_music(job.config, reporter.warn)
-    return music or job.source.open_sound(reader, reporter.warn)
-
-
-def _open_mask(job: Job, reader: FrameReader, reporter: Reporter) -> MaskReader | None:
-    if job.mask is None:
-        return None
-    return MaskReader(
-        job.mask,
-        (reader.info.width, reader.info.height),
-        start=job.config.start,
-        invert=job.config.mask_invert,
-        on_warning=reporter.warn,
-    )
-
-
-def _check_alpha(
-    job: Job, reader: FrameReader, result: Journal | DirectResult, reporter: Reporter
-) -> None:
-    if reader.info.alpha and not result.keeps_alpha:
-        reporter.warn(
-            f"'{job.out}' does not keep the alpha of '{job.source.path}'; --codec prores_ks in "
-            ".mov, ffv1 in .mkv, libvpx-vp9 in .webm and PNG pictures do"
-        )
-
-
-def _dreamed_size(config: VideoConfig, reader: FrameReader) -> tuple[int, int] | None:
-    """(height, width) to dream at, where the reader delivers the source's size."""
-    if config.deliver == "dreamed" or config.size == "source":
-        return None
-    width, height = parse_size(config.size, reader.info)
-    return height, width
-
-
-def _go_on(stage: _Stage, reporter: Reporter) -> Carry | None:
-    """Move the reader past the last key frame and return its carry; None at the beginning."""
-    result = stage.result
-    carry = result.carry(Carry)
-    if carry is None or isinstance(result, DirectResult):
-        return None
-    carry = carry.to(stage.device)
-    time, source = carry.time, carry.source
-
-    def shows(image: Tensor) -> bool:
-        seen = stage.view.image(image.to(stage.device), time)
-        return stage.job.force or bool((stage.delivery.shrink(seen) == source).all())
-
-    stage.reader.skip_past(time, shows)
-    reporter.go_on(Tally.from_json(result.state.tally))
-    return carry
-
-
-def _read(stage: _Stage) -> Iterator[Frame]:
-    """The source's frames as the camera sees them, on the device."""
-    for frame in stage.reader:
-        if stage.reader.is_cut_short:
-            stage.result.check_source(is_cut_short=True)
-        yield stage.view.frame(frame.with_image(frame.image.to(stage.device)))
-
-
-def _dream(
-    stage: _Stage, schedule: Schedule[VideoConfig], carry: Carry | None, reporter: Reporter
-) -> None:
-    """Run the loop over time, and write its frames."""
-    job, config, parts = stage.job, stage.job.config, stage.job.parts
-    info = stage.reader.info
-    flow = parts.flow or create_flow(config.flow, stage.device, config.flow_weights)
-    objectives = load_objectives(config, stage.device, reporter, parts.objectives)
-    planned = scheduled_settings(schedule, objectives, parts.canvas, parts.terms)
-    dreamed_frames = dream_frames(
-        stage.delivery.prepare(_read(stage)),
-        with_microbatches(planned, reporter.note_microbatch),
-        flow=flow,
-        is_cut=create_cut_detector(config.cut_threshold),
-        carry=carry,
-        on_step=reporter.step,
-        ahead=read_ahead(job.source, config, info.width * info.height),
-    )
-    until_stopped = reporter.ends_on_interrupt() if job.source.is_endless else nullcontext()
-    with until_stopped, closing(dreamed_frames):
-        reporter.progress("dreaming", info.frame_count)
-        for dreamed in dreamed_frames:
-            _write(stage, dreamed, reporter)
-
-
-def _write(stage: _Stage, dreamed: DreamedFrame, reporter: Reporter) -> None:
-    """Deliver a frame to the result, and report it."""
-    images = [dreamed.source, dreamed.frame.image]
-    objectives = cast("Sequence[Microbatches]", dreamed.settings.objectives)
-    before, after = mean_similarities(objectives, images)
-    reporter.count(before, after)
-    reporter.tally.note_outcome(dreamed)
-    delivered = stage.view.exposed(stage.delivery.finish(dreamed.frame, dreamed.source))
-    stage.result.write(delivered, dreamed.carry, reporter.tally.to_json())
-    note = f"similarity {before:.3f} -> {after:.3f}"
-    total = stage.reader.info.frame_count
-    reporter.progress("dreaming", total, reporter.tally.frames, note)
-    reporter.frame_done(delivered, dreamed.source, before, after)
+def _make(film: Film, result: Journal | DirectResult, reporter: Reporter) -> None:
+    """Make the frames that are missing, and write and report each."""
+    if not isinstance(result, DirectResult) and result.frames:
+        reporter.go_on(Tally.from_json(result.state.tally))
+    until_stopped = reporter.ends_on_interrupt() if film.is_endless else nullcontext()
+    with until_stopped, closing(film.frames(result)) as frames:
+        for made in frames:
+            reporter.count(made.before, made.after)
+            result.write(made.frame, made.carry, reporter.tally.to_json())
+            note = f"similarity {made.before:.3f} -> {made.after:.3f}"
+            reporter.progress(film.stage, film.info.frame_count, reporter.tally.frames, note)
+            reporter.frame_done(made.frame, made.source, made.before, made.after)
 
 
 def _joining(reporter: Reporter) -> Callable[[], None]:

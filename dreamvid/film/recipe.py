@@ -14,8 +14,8 @@ from dreamvid.guide.names import parse_guide
 if TYPE_CHECKING:
     import torch
 
+    from dreamvid.film.job import Job
     from dreamvid.journal import Run
-    from dreamvid.media.source import Source
 
 METADATA_KEY = "dreamvid"
 """Key under which a result's metadata hold the options that made it, as JSON."""
@@ -33,30 +33,35 @@ def metadata(config: VideoConfig | ImageConfig | ZoomConfig, source: str) -> dic
     return {METADATA_KEY: json.dumps(made, ensure_ascii=False)}
 
 
-def describe_run(source: Source, config: VideoConfig, device: torch.device) -> Run:
-    """The identity of a run: its input files, its options, and the machine that computes it."""
+def describe_run(job: Job, device: torch.device, picture: Path | None = None) -> Run:
+    """The identity of a run: its input files, its options, and the machine that computes it.
+
+    `picture` is written beside the film, where given.
+    """
     import torch
 
     from dreamvid.journal import FileMark, Run
     from dreamvid.media.source import Source
 
-    marks = {"the source": FileMark.of(source.path, source.files)}
-    for name, path in _other_inputs(config):
+    source = job.source
+    blank = FileMark.of_blank(job.source_name)
+    marks = {"the source": FileMark.of(source.path, source.files) if source else blank}
+    for name, path in _other_inputs(job.config):
         marks[name] = FileMark.of(path, Source.find(path).files)
     machine = {"the device": str(device)}
     if device.type == "cpu":
         machine["torch's number of threads"] = str(torch.get_num_threads())
-    return Run.of(marks, config, machine)
+    return Run.of(marks, job.config, machine, picture)
 
 
-def _other_inputs(config: VideoConfig) -> Iterator[tuple[str, Path]]:
+def _other_inputs(
+    config: VideoConfig | ImageConfig | ZoomConfig,
+) -> Iterator[tuple[str, Path]]:
     """Yield the files that options name, each with its option and number."""
-    if config.mask is not None:
-        yield "--mask", Path(config.mask)
-    if config.music is not None:
-        yield "--music", Path(config.music)
-    if config.flow_weights is not None:
-        yield "--flow-weights", Path(config.flow_weights)
+    for option in ("mask", "music", "flow_weights"):
+        path = getattr(config, option, None)
+        if path is not None:
+            yield f"--{option.replace('_', '-')}", Path(path)
     for number, text in enumerate(config.image_prompt, 1):
         yield f"--image-prompt {number}", Path(split_weight(text)[0])
     for number, text in enumerate(config.guide, 1):

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -48,15 +48,6 @@ class Carry:
     """Number of the shot's key frames so far."""
     given: int = 0
     """Number of frames after that key frame that have been yielded."""
-
-    def to(self, device: torch.device) -> Carry:
-        """The same carry with its tensors on `device`."""
-        moved: dict[str, Any] = {
-            name: value.to(device)
-            for name, value in vars(self).items()
-            if isinstance(value, Tensor)
-        }
-        return replace(self, **moved)
 
 
 Outcome = Literal["dreamed", "retried", "kept"]

@@ -4,22 +4,26 @@ While the result OUT is made, the folder OUT.dreaming lies beside it:
 
     state.0, state.1    the run, its progress and its `Carry`; written in turns after every
                         frame, so that the older one remains when the newer one is damaged
-    000002.segment      packets of a closed segment, encoded by an encoder of its own
+    checkpoint          the same, with work that no frame shows yet, as the canvas of a loop
+    000002.segment      packets of a closed segment, encoded by an encoder of its own; frames
+                        where packets cannot be joined, as in GIF; a picture of a row of pictures
     000003.open         the pictures of the open segment, as the encoder takes them
-    joining.mp4         the result, while the segments are joined at the end
+    joining.mp4         the result, while the segments are joined at the end; one picture of it
     done                the identity and the summary of that file, once only its name is missing
     lock                the process that writes the journal
 
 Segments are cut by frame count alone, and each encoder starts anew, so that a killed and an
 uninterrupted run give the same packets. States, segments and open pictures end with their hash.
 
-`run` holds the identity of a run, `state` its progress, `segments` its finished frames; `record`
-turns the carry into bytes; `writing` writes a journal, `viewing` reads one.
+`run` holds the identity of a run, `state` its progress, `segments` its finished frames, which
+`film` and `pictures` write and put together; `record` turns the carry into bytes; `writing` writes
+a journal, `viewing` reads one, and `ending` removes it.
 """
 
-from dreamvid.journal.run import FileMark, Run
-from dreamvid.journal.state import State, folder_of, read_state
-from dreamvid.journal.viewing import is_done, nothing_finished, peek, read_mark, remove_folder
+from dreamvid.journal.ending import is_done, read_mark, remove_folder
+from dreamvid.journal.run import FileMark, Run, write_config
+from dreamvid.journal.state import State, folder_of, read_checkpoint, read_state
+from dreamvid.journal.viewing import nothing_finished, peek
 from dreamvid.journal.writing import Journal
 
 __all__ = [
@@ -31,7 +35,9 @@ __all__ = [
     "is_done",
     "nothing_finished",
     "peek",
+    "read_checkpoint",
     "read_mark",
     "read_state",
     "remove_folder",
+    "write_config",
 ]

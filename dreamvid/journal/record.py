@@ -1,4 +1,4 @@
-"""Conversion to bytes and back of dataclasses of tensors, numbers, fractions, texts and None."""
+"""Conversion of dataclasses to bytes and back: tensors, numbers, fractions, texts and None."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ Record = TypeVar("Record")
 _LENGTH = struct.Struct("<I")
 _TENSOR = "tensor"
 _FRACTION = "fraction"
+_COMPLEX = "complex"
 
 
 def to_bytes(record: Any) -> bytes:
@@ -34,6 +35,8 @@ def to_bytes(record: Any) -> bytes:
             contents.append(array.tobytes())
         elif isinstance(value, Fraction):
             facts[field.name] = {_FRACTION: str(value)}
+        elif isinstance(value, complex):
+            facts[field.name] = {_COMPLEX: [value.real, value.imag]}
         elif value is None or isinstance(value, bool | int | float | str):
             facts[field.name] = value
         else:
@@ -42,8 +45,8 @@ def to_bytes(record: Any) -> bytes:
     return b"".join([_LENGTH.pack(len(head)), head, *contents])
 
 
-def from_bytes(kind: type[Record], data: bytes) -> Record:
-    """The dataclass of type `kind` from the bytes of `to_bytes`, its tensors on the CPU.
+def from_bytes(kind: type[Record], data: bytes, device: torch.device | str = "cpu") -> Record:
+    """The dataclass of type `kind` from the bytes of `to_bytes`, its tensors on `device`.
 
     Raises ValueError where `data` holds no `kind`.
     """
@@ -54,11 +57,13 @@ def from_bytes(kind: type[Record], data: bytes) -> Record:
         for name, value in values.items():
             if isinstance(value, dict) and _FRACTION in value:
                 values[name] = Fraction(value[_FRACTION])
+            elif isinstance(value, dict) and _COMPLEX in value:
+                values[name] = complex(*value[_COMPLEX])
             elif isinstance(value, dict):
                 dtype, shape = value[_TENSOR]
                 array = np.frombuffer(data, dtype, int(np.prod(shape)), offset)
                 offset += array.nbytes
-                values[name] = torch.from_numpy(array.reshape(shape).copy())
+                values[name] = torch.from_numpy(array.reshape(shape).copy()).to(device)
         return kind(**values)
     except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"this is no {kind.__name__}: {error}") from None

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from dreamvid.config import ReadConfig, VideoConfig, WriteConfig
+from dreamvid.config import ImageConfig, ReadConfig, VideoConfig, WriteConfig, ZoomConfig
 from dreamvid.media.files import media_errors
 
 SOURCE = "the source"
@@ -19,8 +19,11 @@ SOURCE = "the source"
 
 _PACKAGES = ("dreamvid", "torch", "av", "opencv-python-headless", "open_clip_torch")
 """Packages whose versions decide a frame's pixels."""
+_CONFIGS = {"video": VideoConfig, "zoom": ZoomConfig, "image": ImageConfig}
+"""The options of each command whose runs are kept."""
+RunConfig = VideoConfig | ZoomConfig | ImageConfig
 _FREE = {"end", "sound", "subtitles", "metadata"}
-_FIXED = ({*ReadConfig.model_fields, *WriteConfig.model_fields} | {"deliver"}) - _FREE
+_FIXED = ({*ReadConfig.model_fields, *WriteConfig.model_fields} | {"deliver", "loop"}) - _FREE
 """Options that must not change midway, even by force: times and pictures would not match."""
 _HASHED_BYTES = 2**20
 _LEAST_BYTES = 2**12
@@ -55,6 +58,11 @@ class FileMark:
             modified_ns = max(modified_ns, status.st_mtime_ns)
         return cls(str(named.absolute()), size, modified_ns, digest.hexdigest())
 
+    @classmethod
+    def of_blank(cls, name: str) -> FileMark:
+        """The identity of an input that no file holds, by its name."""
+        return cls(name, 0, 0, name)
+
     def is_same(self, other: FileMark) -> bool:
         """Whether both are the same files, in whatever folder."""
         return replace(self, path="") == replace(other, path="")
@@ -66,19 +74,31 @@ class Run:
 
     inputs: Mapping[str, FileMark]
     """Input files by the option that names them, the source first."""
-    config: VideoConfig
+    config: RunConfig
     environment: Mapping[str, str]
     """Versions, device and all else of the machine that decides pixels."""
     folder: str
     """Working directory, to which the paths in options are relative."""
+    picture: str | None = None
+    """Absolute path of the picture that is written beside the film; None where there is none."""
 
     @classmethod
     def of(
-        cls, inputs: Mapping[str, FileMark], config: VideoConfig, machine: Mapping[str, str]
+        cls,
+        inputs: Mapping[str, FileMark],
+        config: RunConfig,
+        machine: Mapping[str, str],
+        picture: Path | None = None,
     ) -> Run:
         """A run of the installed versions."""
         versions = {name: version(name) for name in _PACKAGES}
-        return cls(dict(inputs), config, versions | dict(machine), str(Path.cwd()))
+        still = None if picture is None else str(picture.absolute())
+        return cls(dict(inputs), config, versions | dict(machine), str(Path.cwd()), still)
+
+    @property
+    def command(self) -> str:
+        """Name of the command whose options these are."""
+        return next(name for name, kind in _CONFIGS.items() if isinstance(self.config, kind))
 
     @property
     def source(self) -> FileMark:
@@ -106,7 +126,10 @@ class Run:
     def fixed_differences(self, begun: Run) -> list[str]:
         """Descriptions of the differences in options that must not change, even by force."""
         here, there = self.config, begun.config
-        changed = {name for name in _FIXED if getattr(here, name) != getattr(there, name)}
+        if type(here) is not type(there):
+            return [f"the command is {self.command}, was {begun.command}"]
+        known = _FIXED & set(type(here).model_fields)
+        changed = {name for name in known if getattr(here, name) != getattr(there, name)}
         names = {name.replace("_", "-") for name in changed}
         return _changes(
             "--",
@@ -117,19 +140,27 @@ class Run:
     def to_json(self) -> dict[str, Any]:
         """A JSON object of the run, for `from_json`."""
         return {
+            "command": self.command,
             "inputs": {name: asdict(mark) for name, mark in self.inputs.items()},
             "config": self.options,
             "config-digest": self.digest,
             "environment": dict(self.environment),
             "folder": self.folder,
+            "picture": self.picture,
         }
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Run:
         """The run of `to_json`. Raises ValueError, KeyError or TypeError for other `facts`."""
         inputs = {name: FileMark(**mark) for name, mark in facts["inputs"].items()}
-        config = VideoConfig(**facts["config"])
-        return cls(inputs, config, facts["environment"], facts["folder"])
+        config = _CONFIGS[facts["command"]](**facts["config"])
+        return cls(inputs, config, facts["environment"], facts["folder"], facts["picture"])
+
+
+def write_config(config: RunConfig) -> WriteConfig:
+    """The options of writing among those of a command; the defaults of others."""
+    known = set(WriteConfig.model_fields) & set(type(config).model_fields)
+    return WriteConfig.model_validate(config.model_dump(include=known))
 
 
 def _changes(prefix: str, here: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:

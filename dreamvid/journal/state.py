@@ -1,4 +1,7 @@
-"""The state of a run: written after every frame, and read to resume the run."""
+"""The state of a run: written after every frame, and read to resume the run.
+
+A checkpoint is a state too: its carry holds work that is done before any frame shows it.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,10 @@ from dreamvid.journal.run import Run
 from dreamvid.media.colour import ColourTags
 from dreamvid.media.probing import Chapter, VideoInfo
 
-FORMAT = 3
+FORMAT = 4
 """Version of the file format; files of another version are refused."""
+JOINING = "joining"
+"""Stem of the file in which the result is made from its segments."""
 ANEW = "allowed: the same command with --overwrite, which begins anew"
 
 _LENGTH = struct.Struct("<Q")
@@ -69,7 +74,7 @@ class State:
     origin: Fraction = Fraction(0)
     """Time 0 of the delivered frames, in seconds of the source's own clock."""
     encoder: str = ""
-    """SHA-256 of the codec's header, which decoders need before the first packet."""
+    """SHA-256 of the encoder's name and header, which decoders need before the first packet."""
     frames: int = 0
     """Number of finished frames."""
     time: Fraction = Fraction(0)
@@ -85,7 +90,7 @@ class State:
     tally: Mapping[str, Any] | None = None
     """Values that the caller stores and finds again when the run resumes."""
     carry: bytes = b""
-    """The `Carry` from which the loop resumes, as `record` writes it."""
+    """The record from which the dream resumes, as `record` writes it; empty for none."""
 
     @property
     def segments(self) -> int:
@@ -178,6 +183,19 @@ def _info_from_json(facts: Mapping[str, Any]) -> VideoInfo:
 def state_path(out: Path, frames: int) -> Path:
     """Path of the state after that many frames."""
     return folder_of(out) / f"state.{frames % 2}"
+
+
+def checkpoint_path(out: Path) -> Path:
+    """Path of the checkpoint."""
+    return folder_of(out) / "checkpoint"
+
+
+def read_checkpoint(out: Path) -> State | None:
+    """The checkpoint of the run of `out`; None where there is none that can be read."""
+    try:
+        return State.from_bytes(checkpoint_path(out).read_bytes())
+    except _UNREADABLE:
+        return None
 
 
 def read_state(out: Path) -> State | None:

@@ -2,67 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
+from dreamvid.config import VideoConfig
 from dreamvid.errors import DreamvidError, JournalError, MediaError
-from dreamvid.journal.segments import check_encoder, read_open, read_packets_of
+from dreamvid.journal.ending import is_done
+from dreamvid.journal.film import read_open, show_film
+from dreamvid.journal.pictures import show_pictures
 from dreamvid.journal.state import State, folder_of, read_state
-from dreamvid.media.encoder_frames import EncoderFrame
-from dreamvid.media.files import write_durably
-from dreamvid.media.muxer import Muxer
-from dreamvid.media.packets import PacketEncoder
+from dreamvid.media.image_sequence import output_pattern
 from dreamvid.media.probing import moved_chapters
 from dreamvid.media.source import Source
 from dreamvid.media.tracks import SoundSource
 
 _GLANCES, _GLANCE_S = 20, 0.05
-_LAST = ("state.0", "state.1", "done", "lock")
-
-
-def mark_done(whole: Path, state: State) -> None:
-    """Note in the journal that the file `whole` is complete and only lacks its final name.
-
-    The mark repeats what a summary needs of the last `state`: a kill may remove the states first.
-    Raises MediaError.
-    """
-    status = whole.stat()
-    mark = {
-        "file": [status.st_ino, status.st_size],
-        "summary": {"digest": state.digest, "guide": state.run.config.guide},
-        "tally": state.tally,
-    }
-    write_durably(whole.parent / "done", json.dumps(mark).encode())
-
-
-def read_mark(out: Path) -> Any:
-    """The mark of `out`; None unless `out` is complete and only its journal remains."""
-    try:
-        mark = json.loads((folder_of(out) / "done").read_bytes())
-        status = out.stat()
-        return mark if mark["file"] == [status.st_ino, status.st_size] else None
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-
-
-def is_done(out: Path) -> bool:
-    """Whether `out` is complete and only its journal remains."""
-    return read_mark(out) is not None
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a journal; its mark goes late, so that a kill leaves a complete result marked."""
-    with suppress(OSError):
-        others = [path for path in folder.iterdir() if path.name not in _LAST]
-        for path in [*others, *(folder / name for name in _LAST)]:
-            path.unlink(missing_ok=True)
-        folder.rmdir()
 
 
 def peek(
@@ -98,21 +56,13 @@ def _show(
     overwrite: bool,
     on_warning: Callable[[str], None],
 ) -> None:
+    if output_pattern(out) is not None:
+        show_pictures(out, to, state, overwrite)
+        return
     chapters = moved_chapters(state.info.chapters, Fraction(0), state.duration)
-    info, config = replace(state.info, chapters=chapters), state.run.config
-    with (
-        _sound_of(state, on_warning) or nullcontext() as sound,
-        Muxer(to, info, config, overwrite=overwrite, sound=sound) as muxer,
-    ):
-        encoder = PacketEncoder(muxer.encoding)
-        check_encoder(encoder, state)
-        packets: list[bytes] = []
-        for data in pictures:
-            packets += encoder.encode(EncoderFrame.from_bytes(data, muxer.encoding))
-        if pictures:
-            packets += encoder.finish()
-        for packet in read_packets_of(out, state, packets):
-            muxer.mux(packet)
+    shown = replace(state, info=replace(state.info, chapters=chapters))
+    with _sound_of(state, on_warning) or nullcontext() as sound:
+        show_film(out, to, shown, pictures, overwrite, sound)
 
 
 def _glance(out: Path) -> tuple[State, list[bytes]]:
@@ -136,24 +86,28 @@ def nothing_finished(out: Path) -> JournalError:
     if not folder.exists():
         is_there = f", which is there already: '{out}'" if out.exists() else ""
         return JournalError(
-            f"'{folder}' does not exist; allowed: the OUT of a video that is being dreamed or was "
+            f"'{folder}' does not exist; allowed: the OUT of a film that is being made or was "
             f"stopped, not of a finished one{is_there}"
         )
     return JournalError(
-        f"'{folder}' holds no finished frame; allowed: the OUT of a video of which there is one"
+        f"'{folder}' holds no finished frame; allowed: the OUT of a film of which there is one, "
+        "or the same command again, which begins"
     )
 
 
 def _sound_of(state: State, on_warning: Callable[[str], None]) -> SoundSource | None:
     """The sound up to the last finished frame; None where there is none or it cannot be read."""
     config, music = state.run.config, state.run.inputs.get("--music")
-    path = Path((music or state.run.source).path)
-    start, origin = (config.start, state.origin) if music is None else (config.music_start, None)
-    end = (start or 0) + state.duration
     try:
-        if music is None and Source.find(path, config).kind != "video":
+        if music is not None:
+            start = getattr(config, "music_start", Fraction(0))
+            end = start + state.duration
+            return SoundSource(Path(music.path), start, end, on_warning=on_warning)
+        path = Path(state.run.source.path)
+        if not isinstance(config, VideoConfig) or Source.find(path, config).kind != "video":
             return None
-        return SoundSource(path, start, end, origin=origin, on_warning=on_warning)
+        end = (config.start or 0) + state.duration
+        return SoundSource(path, config.start, end, origin=state.origin, on_warning=on_warning)
     except MediaError as error:
         on_warning(f"without sound, as {error}")
         return None

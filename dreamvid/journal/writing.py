@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -14,44 +15,52 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from dreamvid.errors import JournalError, MediaError
+from dreamvid.journal.ending import mark_done, remove_folder
+from dreamvid.journal.film import FilmParts
 from dreamvid.journal.lock import FileLock
+from dreamvid.journal.pictures import PictureParts
 from dreamvid.journal.record import Record, from_bytes, to_bytes
 from dreamvid.journal.run import FileMark, Run
-from dreamvid.journal.segments import OpenSegment, open_path, read_packets_of
 from dreamvid.journal.state import (
     ANEW,
+    JOINING,
     State,
+    checkpoint_path,
     folder_of,
+    read_checkpoint,
     read_state,
     resume_command,
     state_path,
 )
-from dreamvid.journal.viewing import mark_done, remove_folder
-from dreamvid.media.encoder_frames import EncoderFrameMaker
 from dreamvid.media.files import media_errors, sync_folder, write_durably
-from dreamvid.media.muxer import Muxer, check_whole
+from dreamvid.media.image_sequence import output_pattern
 from dreamvid.media.probing import VideoInfo
 from dreamvid.media.tracks import SoundSource
 
 if TYPE_CHECKING:
+    import torch
+
     from dreamvid.types import Frame
 
 SEGMENT_FRAMES = 48
-"""Frames per segment. More means fewer keyframes, but more pictures on disk not encoded."""
-_JOINING = "joining"
+"""Frames per segment of a film. More means fewer keyframes, but more pictures not encoded."""
+CHECKPOINT_S = 1.0
+"""Shortest time in seconds between two checkpoints."""
+CHECKPOINT_SHARE = 0.05
+"""Largest share of the time that checkpoints may take, as measured by the last one."""
 
 
 class Journal:
-    """The journal of a run, and its result at the end.
+    """The journal of a run, and its result at the end: a video file or a row of pictures.
 
-    Replaces a `VideoWriter`: call `write` for each frame, then `finish`. Without `finish` the
-    folder stays, ready to be resumed, or is removed where no frame is finished. `state` is the
-    progress of the run. `origin` is the reader's. `watches` says whether the source is one file,
-    which must not change until the end.
+    Replaces a writer: call `write` for each frame, then `finish`. Where there is much to compute
+    before a frame, call `keep` between. Without `finish` the folder stays, ready to be resumed, or
+    is removed where nothing is kept. `state` is the progress of the run. `origin` is the reader's.
+    `watches` says whether the source is one file, which must not change until the end.
 
     Raises JournalError, before any frame, where another process writes `out`, where an unfinished
     run is in the way, or where the journal differs from `run` (the message names the differences;
-    `force` accepts them); MediaError as `VideoWriter` does.
+    `force` accepts them); MediaError as a writer does.
     """
 
     def __init__(
@@ -69,6 +78,7 @@ class Journal:
         force: bool = False,
     ) -> None:
         self._out, self._folder, self._watches = out, folder_of(out), watches
+        is_film = output_pattern(out) is None
         self.state = State(
             run=run,
             info=info,
@@ -76,23 +86,17 @@ class Journal:
             metadata=dict(metadata or {}),
             overwrite=overwrite,
             origin=origin,
-            segment_frames=SEGMENT_FRAMES,
+            segment_frames=SEGMENT_FRAMES if is_film else 1,
         )
-        self._muxer: Muxer | None = None
+        self._checkpoint: State | None = None
+        self._has_checkpoint = False
+        self._checkpoint_due = time.monotonic() + CHECKPOINT_S
+        self._parts: FilmParts | PictureParts | None = None
         self._lock = self._take_lock()
         try:
             self._find_state(overwrite and not resume, resume, force)
-            self._muxer = Muxer(
-                out,
-                info,
-                run.config,
-                overwrite=self.state.overwrite,
-                sound=sound,
-                metadata=self.state.metadata,
-                partial=self._folder / f"{_JOINING}{out.suffix.lower()}",
-            )
-            self.keeps_alpha = self._muxer.encoding.keeps_alpha
-            self._start_segment(self._muxer)
+            self._parts = (FilmParts if is_film else PictureParts)(out, self.state, sound)
+            self.keeps_alpha = self._parts.keeps_alpha
         except BaseException:
             self._leave()
             raise
@@ -102,74 +106,100 @@ class Journal:
         """Values for a summary: the digest of all frames."""
         return {"digest": self.state.digest}
 
-    def carry(self, kind: type[Record]) -> Record | None:
-        """The record from which the loop resumes, its tensors on the CPU; None at the beginning.
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """Metadata of the result."""
+        return self.state.metadata
+
+    @property
+    def overwrite(self) -> bool:
+        """Whether the run may replace older results."""
+        return self.state.overwrite
+
+    @property
+    def frames(self) -> int:
+        """Number of finished frames."""
+        return self.state.frames
+
+    def carry(self, kind: type[Record], device: torch.device) -> Record | None:
+        """The record from which the dream resumes, on `device`; None at the beginning.
 
         Raises JournalError where the journal holds no `kind`.
         """
-        if not self.state.frames:
-            return None
+        return self._record(kind, self.state.carry, device) if self.state.frames else None
+
+    def checkpoint(self, kind: type[Record], device: torch.device) -> Record | None:
+        """The record last given to `keep` by an earlier run, on `device`; None where none was.
+
+        It is given once. Raises JournalError where the journal holds no `kind`.
+        """
+        found, self._checkpoint = self._checkpoint, None  # it may be large
+        return None if found is None else self._record(kind, found.carry, device)
+
+    def _record(self, kind: type[Record], data: bytes, device: torch.device) -> Record:
         try:
-            return from_bytes(kind, self.state.carry)
+            return from_bytes(kind, data, device)
         except ValueError as error:
             raise JournalError(f"'{self._folder}' is of another version: {error}; {ANEW}") from None
+
+    def keep(self, record: Callable[[], Any], *, now: bool = False) -> None:
+        """Store the record that `record` makes, from which a run resumes that shows no frame yet.
+
+        Does nothing where the last one is too recent, except where `now`. Raises MediaError where
+        writing fails; the record before remains.
+        """
+        begin = time.monotonic()
+        if begin < self._checkpoint_due and not now:
+            return
+        self._clear()
+        kept = replace(self.state, carry=to_bytes(record()))
+        write_durably(checkpoint_path(self._out), *kept.to_bytes())
+        self._has_checkpoint = True
+        end = time.monotonic()
+        self._checkpoint_due = end + max(CHECKPOINT_S, (end - begin) / CHECKPOINT_SHARE)
 
     def write(self, frame: Frame, carry: Any, tally: Mapping[str, Any] | None = None) -> None:
         """Add a frame; after the return, no kill can lose it.
 
-        `frame` is the delivered frame, `carry` the record from which the loop resumes after it.
-        Raises MediaError where writing fails; earlier frames remain safe.
+        `frame` is the delivered frame, `carry` the record from which the loop resumes after it;
+        None where it resumes without. Raises MediaError where writing fails; earlier frames remain
+        safe.
         """
-        if not self.state.frames:
-            self._clear()
-        picture = self._maker.make(frame, frame.duration)
-        self._segment.encode(picture)
-        state = replace(self.state, frames=self.state.frames + 1, tally=tally)
-        if state.pictures:
-            self._segment.keep(picture)
-        else:
-            self._segment.close(self._out, self.state)
+        self._clear()
+        state = self._open_parts.add(frame, self.state)
         image = frame.image.detach().cpu().contiguous().numpy()
         frame_digest = hashlib.sha256(image.data).hexdigest()
-        self._commit(
-            replace(
-                state,
-                time=frame.time,
-                end_pts=self._maker.end_pts,
-                step=self._maker.step,
-                frame_digest=frame_digest,
-                digest=hashlib.sha256((state.digest + frame_digest).encode()).hexdigest(),
-                carry=to_bytes(carry),
-            )
+        state = replace(
+            state,
+            time=frame.time,
+            frame_digest=frame_digest,
+            digest=hashlib.sha256((state.digest + frame_digest).encode()).hexdigest(),
+            tally=tally,
+            carry=b"" if carry is None else to_bytes(carry),
         )
-        if not state.pictures:
-            self._start_segment(self._open_muxer)
+        write_durably(state_path(self._out, state.frames), *state.to_bytes())
+        self.state = state
+        self._open_parts.settle(state)
 
     def finish(
-        self, is_cut_short: bool = False, on_packet: Callable[[], None] = lambda: None
+        self,
+        is_cut_short: bool = False,
+        on_packet: Callable[[], None] = lambda: None,
+        tally: Mapping[str, Any] | None = None,
     ) -> None:
-        """Join the segments, add the sound, check the result and give it its name.
+        """Put the segments together, check the result and give it its name.
 
         `is_cut_short` says that the source ended earlier than its header states. `on_packet` is
-        called as the result grows, and may raise. Raises JournalError where the source has changed
-        since the beginning, MediaError where the result cannot be written; the journal then stays.
+        called as the result grows, and may raise. `tally` replaces that of the last frame. Raises
+        JournalError where the source has changed since the beginning, MediaError where the result
+        cannot be written; the journal then stays.
         """
-        muxer = self._open_muxer
         self.check_source(is_cut_short)
-        if self.state.pictures:
-            self._segment.finish()
-        for packet in read_packets_of(self._out, self.state, self._segment.packets):
-            muxer.mux(packet)
-            on_packet()
-        muxer.complete()
-        whole = self._folder / f"{_JOINING}{self._out.suffix.lower()}"
-        packets = read_packets_of(self._out, self.state, self._segment.packets)
-        check_whole(whole, packets, muxer.encoding.clock)
-        on_packet()
-        with media_errors(f"'{whole}' cannot be written"), whole.open("rb") as file:
-            os.fsync(file.fileno())
-        mark_done(whole, self.state)
-        muxer.close()
+        parts = self._open_parts
+        whole = parts.complete(self.state, on_packet)
+        named = self._out if whole.parent == self._folder else whole
+        mark_done(self._out, whole, named, replace(self.state, tally=tally or self.state.tally))
+        parts.publish()
         with suppress(OSError):
             sync_folder(self._out.parent)
         self._remove()
@@ -184,8 +214,9 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         frames = self.state.frames
-        if error is not None and frames:
+        if error is not None and (frames or self._has_checkpoint):
             safe = "1 finished frame is" if frames == 1 else f"{frames} finished frames are"
+            safe = safe if frames else "what is dreamed so far is"
             error.add_note(f"{safe} safe, {resume_command(self._out)} goes on")
         self._leave()
 
@@ -207,10 +238,14 @@ class Journal:
     def _find_state(self, anew: bool, resume: bool, force: bool) -> None:
         """Take over the state of an unfinished run, where it should be resumed.
 
-        Raises JournalError where it should not, or where the two runs differ.
+        A run without a finished frame is never in the way: it is resumed where it is the same,
+        and else forgotten. Raises JournalError where an unfinished run should not be resumed, or
+        where the two runs differ.
         """
         begun = None if anew else read_state(self._out)
         if begun is None:
+            if not anew:
+                self._find_checkpoint()
             return
         if not resume:
             raise JournalError(
@@ -224,6 +259,18 @@ class Journal:
             overwrite=begun.overwrite or self.state.overwrite,
             metadata=self.state.metadata if is_changed else begun.metadata,
         )
+        self._find_checkpoint(begun.journal)
+
+    def _find_checkpoint(self, journal: str | None = None) -> None:
+        """Take over the checkpoint of the same run; of the named journal, where one is given."""
+        found = read_checkpoint(self._out)
+        if found is None or journal not in (None, found.journal):
+            return
+        run = self.state.run
+        if run.fixed_differences(found.run) or run.differences(found.run):
+            return
+        self._checkpoint, self._has_checkpoint = found, True
+        self.state = replace(self.state, journal=found.journal)
 
     def _check_run(self, begun: Run, force: bool) -> bool:
         """Whether the runs differ, as `force` allows. Raises JournalError for other differences."""
@@ -259,12 +306,13 @@ class Journal:
             )
 
     def _leave(self) -> None:
-        """Release the lock; remove the journal where no frame is finished."""
+        """Release the lock; remove the journal where nothing is kept."""
         if not self._lock.is_held:
             return
-        if self._muxer is not None:
-            self._muxer.abort()
-        if not any(self._folder.glob("state.?")):
+        if self._parts is not None:
+            self._parts.abort()
+        has_state = any(self._folder.glob("state.?"))
+        if not has_state and not checkpoint_path(self._out).exists():
             self._remove()
         self._lock.release()
 
@@ -275,28 +323,15 @@ class Journal:
             remove_folder(self._folder)
 
     def _clear(self) -> None:
-        """Remove an older journal, only now that a frame can replace it."""
+        """Remove an older journal, only now that something can replace it."""
+        if self.state.frames or self._has_checkpoint:
+            return
         with media_errors(f"'{self._folder}' cannot be written"):
             for path in self._folder.iterdir():
-                if path.name != "lock" and path.stem != _JOINING:
+                if path.name != "lock" and path.stem != JOINING:
                     path.unlink()
 
-    # Frames
-
     @property
-    def _open_muxer(self) -> Muxer:
-        assert self._muxer is not None
-        return self._muxer
-
-    def _start_segment(self, muxer: Muxer) -> None:
-        self._segment = OpenSegment(self._out, self.state, muxer.encoding)
-        self.state = replace(self.state, encoder=self._segment.encoder_digest)
-        state = self.state
-        self._maker = EncoderFrameMaker(muxer.encoding, state.end_pts, state.step or None)
-
-    def _commit(self, state: State) -> None:
-        write_durably(state_path(self._out, state.frames), *state.to_bytes())
-        # Removed one frame late: the older state, the fallback for a damaged one, may need it.
-        if self.state.segments and not self.state.pictures:
-            open_path(self._out, self.state.segments - 1).unlink(missing_ok=True)
-        self.state = state
+    def _open_parts(self) -> FilmParts | PictureParts:
+        assert self._parts is not None
+        return self._parts

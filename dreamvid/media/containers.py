@@ -43,8 +43,8 @@ class Container:
     """Whether this is an ISO base media file: times in edit lists, fragmented on a pipe."""
     begins_at_zero: bool = False
     """Whether the muxer shifts all times if a packet has a negative time."""
-    is_resumable: bool = False
-    """Whether a journal can resume a run that writes this format."""
+    joins: bool = True
+    """Whether the packets of several encoders can be joined, each with its frames."""
 
     def holds_alpha(self, codec: str) -> bool:
         """Whether the format keeps the alpha of FFmpeg's `codec`, where the codec has alpha."""
@@ -68,7 +68,6 @@ CONTAINERS = (
         sound_encoder="aac",
         subtitle_encoder="mov_text",
         is_isom=True,
-        is_resumable=True,
     ),
     Container(
         "mov",
@@ -78,7 +77,6 @@ CONTAINERS = (
         refused_sound=frozenset({"flac", "opus", "truehd"}),
         subtitle_encoder="mov_text",
         is_isom=True,
-        is_resumable=True,
     ),
     Container(
         "matroska",
@@ -88,7 +86,6 @@ CONTAINERS = (
         sound_encoder="libopus",
         subtitle_encoder="subrip",
         tick=_MILLISECOND,
-        is_resumable=True,
     ),
     Container(
         "webm",
@@ -99,7 +96,6 @@ CONTAINERS = (
         sound_encoder="libopus",
         subtitle_encoder="webvtt",
         tick=_MILLISECOND,
-        is_resumable=True,
     ),
     Container(
         "gif",
@@ -108,6 +104,7 @@ CONTAINERS = (
         holds_sound=False,
         tick=Fraction(1, 100),
         stores_durations=True,
+        joins=False,  # each encoder begins a file of its own, and frames repeat the one before
     ),
     Container("nut", codec="ffv1", alpha_codec="ffv1", begins_at_zero=True),
     Container("rawvideo", codec="rawvideo", holds_sound=False),
@@ -135,8 +132,3 @@ def container_at(path: Path) -> Container:
 def video_suffixes() -> tuple[str, ...]:
     """The extensions of all video files that are written."""
     return tuple(row.suffix for row in CONTAINERS if row.suffix is not None)
-
-
-def resumable_suffixes() -> tuple[str, ...]:
-    """The extensions of the files into which a journal can resume a run."""
-    return tuple(row.suffix for row in CONTAINERS if row.suffix and row.is_resumable)

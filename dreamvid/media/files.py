@@ -228,7 +228,10 @@ def write_whole(path: Path, data: bytes, overwrite: bool) -> None:
     with media_errors(f"'{path}' cannot be written"):
         partial = partial_path(path)
         try:
-            partial.write_bytes(data)
+            with partial.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
         except BaseException:
             partial.unlink(missing_ok=True)
             raise

@@ -258,8 +258,8 @@ def check_whole(path: Path, packets: Iterable[Packet[Any]], clock: Fraction) -> 
                 raise MediaError(f"'{path}' is not whole: its packet {number} is not at {time} s")
             first, end = min(first, time), max(end, time + (wanted.duration or 0) * clock)
             got_end = max(got_end, ((got.pts or 0) + (got.duration or 0)) * tick)
-        # MP4 has packet durations only between decoding times; Matroska has no stream duration.
-        is_isom = container.format.name != "matroska,webm"
+        # MP4 has packet durations only between decoding times; others have no stream duration.
+        is_isom = container.format.name not in ("matroska,webm", "gif")
         lasts = (stream.duration or 0) * tick if is_isom else got_end - first
         if abs(lasts - (end - first)) > 2 * tick:
             raise MediaError(f"'{path}' is not whole: it lasts {lasts} s, not {end - first} s")

@@ -1,13 +1,16 @@
 """Packets of an encoder as bytes, and in the order that a muxer takes.
 
 They are stored as bytes, because containers do not keep packets exactly: Matroska has a clock of
-one millisecond and no decoding times, MP4 does not take every codec.
+one millisecond and no decoding times, MP4 does not take every codec. Where packets of several
+encoders cannot be joined, as in GIF, the frames are stored and encoded once, at the end.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -26,6 +29,7 @@ Packets = Iterator["Packet[VideoStream]"]
 
 _PACKET = struct.Struct("<qqqBII")
 """Header of a packet: pts, dts, duration, keyframe or not, and lengths of content and alpha."""
+_LENGTH = struct.Struct("<Q")
 _ALPHA: PktSideDataT = "matroska_block_additional"
 """The side data in which VP8 and VP9 keep their alpha."""
 _NONSENSE = 2**40
@@ -63,6 +67,53 @@ class PacketEncoder:
                 lengths = len(content), len(alpha)
                 fields = pts, dts, self._ticks.pop(pts, 1), packet.is_keyframe, *lengths
                 yield _PACKET.pack(*fields) + content + alpha
+
+
+class FrameKeeper:
+    """Stands in for an encoder whose packets cannot be joined: it keeps frames, compressed."""
+
+    header = b""
+
+    def encode(self, frame: EncoderFrame) -> Iterator[bytes]:
+        """The frame, for `join`."""
+        content = zlib.compress(frame.to_bytes())
+        yield _LENGTH.pack(len(content)) + content
+
+    def finish(self) -> Iterator[bytes]:
+        """Nothing: each frame is complete by itself."""
+        return iter(())
+
+
+def segment_encoder(encoding: Encoding) -> PacketEncoder | FrameKeeper:
+    """The encoder of one segment of a film. Raises MediaError where it is not available."""
+    return PacketEncoder(encoding) if encoding.container.joins else FrameKeeper()
+
+
+def join(parts: Iterable[bytes], encoding: Encoding) -> Packets:
+    """All packets of a film, ready for muxing, from all bytes of its segments' encoders."""
+    if encoding.container.joins:
+        return in_order(chain.from_iterable(map(read_packets, parts)))
+    return in_order(_encoded(parts, encoding))
+
+
+def _encoded(parts: Iterable[bytes], encoding: Encoding) -> Packets:
+    """The packets of all frames that a `FrameKeeper` has kept."""
+    encoder = PacketEncoder(encoding)
+    for data in parts:
+        for content in _read_kept(data):
+            for packed in encoder.encode(EncoderFrame.from_bytes(content, encoding)):
+                yield from read_packets(packed)
+    for packed in encoder.finish():
+        yield from read_packets(packed)
+
+
+def _read_kept(data: bytes) -> Iterator[bytes]:
+    offset = 0
+    while offset < len(data):
+        (length,) = _LENGTH.unpack_from(data, offset)
+        offset += _LENGTH.size
+        yield zlib.decompress(data[offset : offset + length])
+        offset += length
 
 
 def read_packets(data: bytes) -> Packets:

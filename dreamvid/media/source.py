@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from dreamvid.config import ReadConfig, SoundConfig, WriteConfig
 from dreamvid.errors import ConfigError, MediaError
-from dreamvid.media.containers import resumable_suffixes
 from dreamvid.media.files import (
     DEVICES,
     GENERATOR,
@@ -35,7 +34,6 @@ from dreamvid.media.tracks import SoundSource
 from dreamvid.media.webp import AnimationReader, is_animation
 from dreamvid.media.writer import VideoWriter
 
-RESUMABLE_SUFFIXES = resumable_suffixes()
 OnWarning = Callable[[str], None]
 
 
@@ -189,14 +187,20 @@ def check_result(out: Path, source: Source | None, overwrite: bool) -> None:
             raise MediaError(f"'{out}' names the input itself; allowed: other names")
 
 
-def can_resume(source: Source, out: Path) -> bool:
-    """Whether a run from `source` to `out` can be resumed after it was stopped.
+def can_resume(source: Source | None, out: Path) -> bool:
+    """Whether a run from `source`, None for a blank, to `out` can be resumed after it was stopped.
 
-    A pipe or a device cannot be read again, and GIF, pictures and pipes are written without a
-    journal.
+    Pipes and devices cannot be read again, and what is on standard output cannot be continued.
     """
-    is_journalled = output_pattern(out) is None and out.suffix.lower() in RESUMABLE_SUFFIXES
-    return is_journalled and source.is_stored
+    return (source is None or source.is_stored) and out != STANDARD
+
+
+def result_at(out: Path) -> Path:
+    """The path of the result that a user names `out`: a folder stands for its row of pictures.
+
+    Raises MediaError where the system refuses the name.
+    """
+    return output_pattern(out) or out
 
 
 def open_writer(

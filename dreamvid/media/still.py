@@ -166,11 +166,24 @@ def write_image(
     for a tensor that is no image.
     """
     path = Path(path)
-    check_image(image)
     check_output(path, overwrite=overwrite, suffixes=IMAGE_SUFFIXES)
+    write_whole(path, encode_image(path, image, metadata=metadata, alpha=alpha), overwrite)
+
+
+def encode_image(
+    path: Path,
+    image: Tensor,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    alpha: Tensor | None = None,
+) -> bytes:
+    """The content of the file that `write_image` writes to `path`, one of `IMAGE_SUFFIXES`.
+
+    Raises MediaError where it cannot be encoded, ValueError for a tensor that is no image.
+    """
+    check_image(image)
     with media_errors(f"'{path}' cannot be written"):
-        data = _with_metadata(_encode(image, _FORMATS[path.suffix.lower()], alpha), metadata or {})
-    write_whole(path, data, overwrite)
+        return _with_metadata(_encode(image, _FORMATS[path.suffix.lower()], alpha), metadata or {})
 
 
 def _encode(image: Tensor, form: _Format, alpha: Tensor | None) -> bytes:

@@ -63,6 +63,30 @@ class ZoomedFrame:
     frame: Frame
     start: Tensor
     """(3, H, W): the camera's view before it was dreamed."""
+    carry: ZoomCarry
+    """Carry with which `dream_zoom` resumes after this frame, as if never stopped."""
+
+
+@dataclass(frozen=True, eq=False)
+class ZoomCarry:
+    """All that an endless zoom remembers from one frame to the next.
+
+    Holds only tensors and numbers, so that a journal can store it.
+    """
+
+    index: int
+    """Index of the frame, from 0."""
+    image: Tensor
+    """The sheet's image, (4, rows, columns)."""
+    factor: complex
+    shift: complex
+    """The similarity from pixels of the frame to pixels of the sheet."""
+    seed: int
+    """Seed of the sheet's next patches."""
+    bands: Tensor
+    """The bands of the first frame's look, (BANDS + 1,)."""
+    colour: Tensor
+    """The colour of the first frame's look, (3, 1, 1)."""
 
 
 def dream_zoom(
@@ -73,6 +97,7 @@ def dream_zoom(
     config_at: ConfigAt,
     *,
     first_steps: int,
+    carry: ZoomCarry | None = None,
     on_step: OnStep | None = None,
 ) -> Iterator[ZoomedFrame]:
     """Dream a zoom into `source` (3, H, W) by `camera`, at `times` in seconds.
@@ -81,15 +106,21 @@ def dream_zoom(
     before, within the `strength` of `config_at` at its time. New parts of the scene are filled with
     patches of the picture and dreamed before they enter the view. The strength of detail and the
     colours are held at those of the first frame, and grain is smoothed, so that an endless zoom
-    neither blurs nor diverges.
+    neither blurs nor diverges. With `carry` it resumes after frame `carry.index`.
     """
     height, width = source.shape[1:]
     rim = _rim(camera, times, height, width)
     view = Similarity(1, -complex(rim, rim))  # from pixels of the dreamed area to the frame's
     seed = config_at(times[0]).seed
-    sheet = Sheet.of(source, view, (height + 2 * rim, width + 2 * rim), seed)
-    look: Look | None = None
-    for index, now in enumerate(times):
+    size = (height + 2 * rim, width + 2 * rim)
+    first, look = 0, None
+    if carry is None:
+        sheet = Sheet.of(source, view, size, seed)
+    else:
+        to_sheet = Similarity(carry.factor, carry.shift)
+        first, sheet = carry.index + 1, Sheet(carry.image, to_sheet, size, carry.seed)
+        look = Look(carry.bands.unbind(), carry.colour)
+    for index, now in enumerate(times[first:], first):
         config = config_at(now)
         if index:
             back = camera.back(now, times[index - 1], height, width)
@@ -107,7 +138,21 @@ def dream_zoom(
         sheet = sheet.added(dream - seen)
         look = look or Look.of(dream)
         inside = (..., slice(rim, rim + height), slice(rim, rim + width))
-        yield ZoomedFrame(Frame(dream[inside], now), seen[inside].clamp(0, 1))
+        yield ZoomedFrame(
+            Frame(dream[inside], now), seen[inside].clamp(0, 1), _carry_of(index, sheet, look)
+        )
+
+
+def _carry_of(index: int, sheet: Sheet, look: Look) -> ZoomCarry:
+    return ZoomCarry(
+        index,
+        sheet.image,
+        sheet.to_sheet.factor,
+        sheet.to_sheet.shift,
+        sheet.seed,
+        torch.stack(look.bands),
+        look.colour,
+    )
 
 
 def _onwards(config: DreamConfig) -> DreamConfig:

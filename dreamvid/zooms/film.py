@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -12,28 +12,32 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dreamvid.config import ReadConfig, ScheduledConfig, WriteConfig, ZoomConfig
+from dreamvid.config import ReadConfig, ScheduledConfig, ZoomConfig
 from dreamvid.errors import ConfigError
 from dreamvid.events import Listener
 from dreamvid.film.blank import blank_image, blank_name
 from dreamvid.film.checks import check_music, check_prompts, config_of
+from dreamvid.film.job import FilmJob, complete
 from dreamvid.film.report import Reporter, Summary
-from dreamvid.media.source import Source, check_result, open_music, open_writer
+from dreamvid.media.source import Source, can_resume, check_result, open_music, result_at
 from dreamvid.notebook import usual_listener
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from dreamvid.control.schedule import Schedule, Setting
     from dreamvid.dream.objective import Objective
+    from dreamvid.film.pipeline import Film, FilmFrame
+    from dreamvid.film.result import DirectResult
     from dreamvid.guide.objective import FilmObjective
-    from dreamvid.media.image_sequence import ImageSequenceWriter
+    from dreamvid.journal import Journal
+    from dreamvid.media.probing import VideoInfo
     from dreamvid.media.tracks import SoundSource
-    from dreamvid.media.writer import VideoWriter
     from dreamvid.motion.camera import Camera
+    from dreamvid.zooms.loop import Loop
 
-    Shot = tuple[Tensor, Tensor]
-    """A frame before it was dreamed and after, (3, H, W) each."""
+    Result = Journal | DirectResult
 
 
 def zoom(
@@ -42,6 +46,8 @@ def zoom(
     *,
     config: ZoomConfig | None = None,
     overwrite: bool = False,
+    resume: bool = False,
+    force: bool = False,
     objectives: Sequence[Objective] | None = None,
     listener: Listener | None = None,
     **options: Any,
@@ -50,51 +56,93 @@ def zoom(
 
     `source` is a picture, a video (its frame at `start`), "grey" or "noise"; `out` is the OUT of
     `dreamvid zoom`. Each option of that command is a keyword, which overrides `config`;
-    `objectives` are the caller's own and replace guides and prompts.
+    `objectives` are the caller's own and replace guides and prompts. `resume` resumes a run that
+    was stopped, with `force` even where something has changed.
 
-    Raises ConfigError, MediaError, GuideError, DeviceError or GradientError.
+    Raises ConfigError, MediaError, GuideError, DeviceError, GradientError or JournalError.
     """
-    reporter = Reporter(listener or usual_listener())
-    config = config_of(ZoomConfig, config, options)
-    target = Path(out)
-    found = _check(str(source), target, config, overwrite, objectives is not None)
-
-    from dreamvid.device import choose_device
-    from dreamvid.film.recipe import metadata
-    from dreamvid.film.settings import load_objectives
-
-    device = choose_device(config.device)
-    picture, size = _read(str(source), found, config, reporter)
-    schedule = _schedule(config, reporter)
-    recipe = metadata(config, str(source))
-    with (
-        open_music(config, reporter.warn) or nullcontext() as music,
-        _open_writer(target, config, size, overwrite, music, recipe) as writer,
-    ):
-        loaded = load_objectives(config, device, reporter, objectives)
-        _write(_Film(config, picture.to(device), size, schedule, loaded), writer, reporter)
-    guide = config.guide if objectives is None else ()
-    return reporter.finish(target, loop=config.loop, guide=guide, device=str(device))
+    job = ZoomJob.prepare(
+        str(source),
+        Path(out),
+        config_of(ZoomConfig, config, options),
+        overwrite=overwrite,
+        resume=resume,
+        force=force,
+        objectives=objectives,
+    )
+    return complete(job, Reporter(listener or usual_listener()))
 
 
-def _check(
-    source: str, out: Path, config: ZoomConfig, overwrite: bool, has_objectives: bool
-) -> Source | None:
-    """Check the arguments before anything heavy is loaded; the source, None for a blank."""
-    found = None
+@dataclass(frozen=True, kw_only=True)
+class ZoomJob(FilmJob):
+    """One zoom to make."""
+
+    config: ZoomConfig
+    objectives: Sequence[Objective] | None = None
+    """The caller's own, instead of guides and prompts."""
+
+    @classmethod
+    def prepare(
+        cls,
+        source: str,
+        out: Path,
+        config: ZoomConfig,
+        *,
+        overwrite: bool = False,
+        resume: bool = False,
+        force: bool = False,
+        objectives: Sequence[Objective] | None = None,
+    ) -> ZoomJob:
+        """A job with checked files and options; quick, since nothing heavy is loaded.
+
+        Raises ConfigError, MediaError or GuideError.
+        """
+        found = _find(source, config)
+        check_result(out, found, overwrite or resume)
+        check_music(out, config)
+        if objectives is None:
+            check_prompts(config)
+        job = cls(
+            source=found,
+            source_name=source,
+            out=result_at(out),
+            config=config,
+            can_resume=can_resume(found, out),
+            overwrite=overwrite,
+            resume=resume,
+            force=force,
+            objectives=objectives,
+        )
+        job.check_resume()
+        return job
+
+    def open(self, reporter: Reporter) -> AbstractContextManager[Film]:
+        return _open_film(self, reporter)
+
+
+def _find(source: str, config: ZoomConfig) -> Source | None:
+    """The source, None for a blank. Raises ConfigError, MediaError."""
     if blank_name(source) is None:
-        found = Source.find(Path(source), ReadConfig(start=config.start))
-    elif config.start is not None:
+        return Source.find(Path(source), ReadConfig(start=config.start))
+    if config.start is not None:
         raise ConfigError(
             f"--start {float(config.start):g} is for a video, which {source} is not; "
             "allowed: a video as IN"
         )
-    check_result(out, found, overwrite)
-    check_music(out, config)
-    if has_objectives:
-        return found
-    check_prompts(config)
-    return found
+    return None
+
+
+@contextmanager
+def _open_film(job: ZoomJob, reporter: Reporter) -> Iterator[Film]:
+    from dreamvid.device import choose_device
+
+    config = job.config
+    device = choose_device(config.device)
+    picture, size = _read(job.source_name, job.source, config, reporter)
+    schedule = _schedule(config, reporter)
+    with open_music(config, reporter.warn) or nullcontext() as music:
+        make = _LoopFilm if config.loop else _EndlessFilm
+        yield make(job, picture.to(device), size, schedule, music, device, reporter)
 
 
 def _read(
@@ -129,62 +177,42 @@ def _schedule(config: ZoomConfig, reporter: Reporter) -> Schedule[ZoomConfig]:
     return create_schedule(config, config.fps, config.frame_count, sound, period=period)
 
 
-def _open_writer(
-    out: Path,
-    config: ZoomConfig,
-    size: tuple[int, int],
-    overwrite: bool,
-    music: SoundSource | None,
-    metadata: dict[str, str],
-) -> VideoWriter | ImageSequenceWriter:
-    """The writer of frames of `size` (height, width). Raises MediaError."""
-    from dreamvid.media.probing import VideoInfo
-
-    height, width = size
-    info = VideoInfo(width=width, height=height, rate=config.fps, time_base=1 / config.fps)
-    encoding = WriteConfig.model_validate(
-        config.model_dump(include=set(WriteConfig.model_fields) & set(ZoomConfig.model_fields))
-    )
-    return open_writer(out, info, encoding, overwrite=overwrite, sound=music, metadata=metadata)
-
-
-def _write(film: _Film, writer: VideoWriter | ImageSequenceWriter, reporter: Reporter) -> None:
-    """Dream the film's frames and write them."""
-    from dreamvid.film.settings import mean_similarities
-    from dreamvid.types import Frame
-
-    shots = (_loop if film.config.loop else _endless)(film, reporter)
-    for index, (before, after) in enumerate(shots):
-        frame = Frame(after, index / film.config.fps)
-        writer.write(frame)
-        similarities = mean_similarities(film.objectives_at(frame.time), [before, after])
-        reporter.count(*similarities)
-        reporter.frame_done(frame, before, *similarities)
-
-
 @dataclass(frozen=True, eq=False)
-class _Film:
+class _ZoomFilm:
     """The film to make, and its settings at each time in seconds."""
 
-    config: ZoomConfig
+    job: ZoomJob
     picture: Tensor
     """(3, H, W), on the device."""
     size: tuple[int, int]
     """(height, width) of a frame."""
     schedule: Schedule[ZoomConfig]
-    objectives: Sequence[FilmObjective]
+    sound: SoundSource | None
+    device: torch.device
+    reporter: Reporter
 
-    def setting_at(self, time: Fraction) -> Setting[ZoomConfig]:
-        """All settings at `time`."""
-        return _setting(self.schedule, time, math.floor(time * self.config.fps))
+    origin = Fraction(0)
+    stage = "dreaming"
+    is_endless = False
+    watches = False
+    is_cut_short = False
 
-    def config_at(self, time: Fraction) -> ZoomConfig:
-        """The options at `time`."""
-        return self.setting_at(time).config
+    @property
+    def config(self) -> ZoomConfig:
+        return self.job.config
 
-    def objectives_at(self, time: Fraction) -> list[FilmObjective]:
-        """The objectives at `time`, each with the weights of its prompts then."""
-        return [objective.at(self.setting_at(time).prompts) for objective in self.objectives]
+    @property
+    def info(self) -> VideoInfo:
+        from dreamvid.media.probing import VideoInfo
+
+        height, width = self.size
+        rate, count = self.config.fps, self.config.frame_count
+        return VideoInfo(width, height, rate=rate, time_base=1 / rate, frame_count=count)
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        guide = self.config.guide if self.job.objectives is None else ()
+        return {"loop": self.config.loop, "guide": guide}
 
     @property
     def times(self) -> list[Fraction]:
@@ -203,67 +231,121 @@ class _Film:
         """Seconds for which the shutter is open."""
         return Fraction(self.config.shutter) / 360 / self.config.fps
 
+    def load(self) -> _Settings:
+        """The settings of its frames, with the guides loaded."""
+        from dreamvid.film.settings import load_objectives
+
+        loaded = load_objectives(self.config, self.device, self.reporter, self.job.objectives)
+        return _Settings(self.schedule, self.config.fps, loaded)
+
+    def finished(
+        self, index: int, before: Tensor, after: Tensor, settings: _Settings, carry: Any
+    ) -> FilmFrame:
+        """Frame `index`, before it was dreamed and after, judged."""
+        from dreamvid.film.pipeline import FilmFrame
+        from dreamvid.film.settings import mean_similarities
+        from dreamvid.types import Frame
+
+        frame = Frame(after, index / self.config.fps, 1 / self.config.fps)
+        objectives = settings.objectives_at(frame.time)
+        similarity_before, similarity_after = mean_similarities(objectives, [before, after])
+        return FilmFrame(frame, before, similarity_before, similarity_after, carry)
+
+
+class _EndlessFilm(_ZoomFilm):
+    """An endless zoom."""
+
+    def frames(self, result: Result) -> Generator[FilmFrame, None, None]:
+        """Dream the frames after those of `result`, each from the one before."""
+        from dreamvid.motion.camera import expose
+        from dreamvid.zooms.endless import ZoomCarry, dream_zoom
+
+        carry, settings, camera = result.carry(ZoomCarry, self.device), self.load(), self.camera
+        zoomed = dream_zoom(
+            self.picture,
+            self.times,
+            camera,
+            settings.objectives_at,
+            settings.config_at,
+            first_steps=self.config.first_steps,
+            carry=carry,
+            on_step=self.reporter.step,
+        )
+        self.reporter.progress(self.stage, self.config.frame_count)
+        for index, one in enumerate(zoomed, result.frames):
+            after = expose(one.frame, camera, self.shutter).image
+            yield self.finished(index, one.start, after, settings, one.carry)
+
+
+class _LoopFilm(_ZoomFilm):
+    """A loop: one canvas is dreamed, and every frame is rendered from it."""
+
+    stage = "filming"
+
+    def frames(self, result: Result) -> Generator[FilmFrame, None, None]:
+        """Dream the canvas, and render the frames after those of `result` from it."""
+        from dreamvid.zooms.loop import Loop, film_loop, find_start
+
+        camera, times, settings = self.camera, self.times, self.load()
+        begun = Loop.plant(self.picture, camera, *self.size)
+        # The best first frame is known only after dreaming, but prompts with times need it before:
+        # they begin at the best frame of the undreamed loop, and the film begins near it.
+        has_times = _has_times(self.config)
+        times = _turned(times, find_start(begun, times) if has_times else 0)
+        dreamed = self._dream(begun, times[0], settings, result)
+        near = len(times) // 12 if has_times else len(times) // 2
+        around = _turned(times, -near)
+        times = _turned(around, find_start(dreamed, around, 2 * near + 1))[result.frames :]
+        self.reporter.progress(self.stage, self.config.frame_count)
+        shots = zip(begun.frames(times), film_loop(dreamed, times, self.shutter), strict=True)
+        for index, (before, after) in enumerate(shots, result.frames):
+            yield self.finished(index, before, after, settings, None)
+
+    def _dream(self, begun: Loop, first: Fraction, settings: _Settings, result: Result) -> Loop:
+        """The loop `begun`, dreamed; time 0 of the film's prompts is `first` in the round."""
+        from dreamvid.zooms.loop import LoopCheckpoint, dream_loop
+
+        steps, camera, reporter = self.config.loop_steps, self.camera, self.reporter
+        checkpoint = result.checkpoint(LoopCheckpoint, self.device)
+        reporter.progress("dreaming", steps, 0 if checkpoint is None else checkpoint.steps)
+        dreamed = dream_loop(
+            begun,
+            lambda time: settings.objectives_at((time - first) % camera.seconds),
+            self.config,
+            steps=steps,
+            checkpoint=checkpoint,
+            on_step=lambda index, loss: reporter.progress("dreaming", steps, index + 1),
+            on_checkpoint=result.keep,
+        )
+        if checkpoint is None or checkpoint.steps < steps:
+            result.keep(lambda: LoopCheckpoint.whole(dreamed.canvas, steps), now=True)
+        return dreamed
+
+
+@dataclass(frozen=True, eq=False)
+class _Settings:
+    """The settings of a zoom at each time in seconds."""
+
+    schedule: Schedule[ZoomConfig]
+    fps: Fraction
+    objectives: Sequence[FilmObjective]
+
+    def setting_at(self, time: Fraction) -> Setting[ZoomConfig]:
+        """All settings at `time`."""
+        return _setting(self.schedule, time, math.floor(time * self.fps))
+
+    def config_at(self, time: Fraction) -> ZoomConfig:
+        """The options at `time`."""
+        return self.setting_at(time).config
+
+    def objectives_at(self, time: Fraction) -> list[FilmObjective]:
+        """The objectives at `time`, each with the weights of its prompts then."""
+        return [objective.at(self.setting_at(time).prompts) for objective in self.objectives]
+
 
 @lru_cache(maxsize=2)
 def _setting(schedule: Schedule[ZoomConfig], time: Fraction, index: int) -> Setting[ZoomConfig]:
     return schedule(time, index)
-
-
-def _endless(film: _Film, reporter: Reporter) -> Iterator[Shot]:
-    """Each frame before dreaming and after it."""
-    from dreamvid.motion.camera import expose
-    from dreamvid.zooms.endless import dream_zoom
-
-    camera, total = film.camera, film.config.frame_count
-    zoomed = dream_zoom(
-        film.picture,
-        film.times,
-        camera,
-        film.objectives_at,
-        film.config_at,
-        first_steps=film.config.first_steps,
-        on_step=reporter.step,
-    )
-    reporter.progress("dreaming", total)
-    for done, one in enumerate(zoomed, 1):
-        yield one.start, expose(one.frame, camera, film.shutter).image
-        reporter.progress("dreaming", total, done)
-
-
-def _loop(film: _Film, reporter: Reporter) -> Iterator[Shot]:
-    """Each frame of the loop before dreaming and after it."""
-    from dreamvid.zooms.loop import Loop, film_loop, find_start
-
-    camera, times = film.camera, film.times
-    begun = Loop.plant(film.picture, camera, *film.size)
-    # The best first frame is known only after dreaming, but prompts with times need it before:
-    # they begin at the best frame of the undreamed loop, and the film begins near it.
-    has_times = _has_times(film.config)
-    times = _turned(times, find_start(begun, times) if has_times else 0)
-    dreamed = _dream_loop(begun, film, times[0], reporter)
-    near = len(times) // 12 if has_times else len(times) // 2
-    around = _turned(times, -near)
-    times = _turned(around, find_start(dreamed, around, 2 * near + 1))
-    reporter.progress("filming", len(times))
-    before, after = begun.frames(times), film_loop(dreamed, times, film.shutter)
-    for done, shot in enumerate(zip(before, after, strict=True), 1):
-        yield shot
-        reporter.progress("filming", len(times), done)
-
-
-def _dream_loop(begun: Any, film: _Film, first: Fraction, reporter: Reporter) -> Any:
-    """The loop `begun`, dreamed; time 0 of the film's prompts is `first` in the round."""
-    from dreamvid.zooms.loop import dream_loop
-
-    steps, camera = film.config.loop_steps, film.camera
-    reporter.progress("dreaming", steps)
-    return dream_loop(
-        begun,
-        lambda time: film.objectives_at((time - first) % camera.seconds),
-        film.config,
-        steps=steps,
-        on_step=lambda index, loss: reporter.progress("dreaming", steps, index + 1),
-    )
 
 
 def _has_times(config: ScheduledConfig) -> bool:

@@ -13,13 +13,21 @@ from itertools import islice
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from dreamvid.config import DreamConfig
 from dreamvid.dream.canvas import Octave, PixelLayer, Task, by_octaves, constrain
 from dreamvid.dream.cutouts import Cutouts, draw_cutouts
-from dreamvid.dream.descent import GradientCheck, Guidance, frame_generator, optimize
+from dreamvid.dream.descent import (
+    Checkpoint,
+    GradientCheck,
+    Guidance,
+    frame_generator,
+    optimize,
+)
 from dreamvid.dream.norms import unit_rms
 from dreamvid.dream.objective import guide_gradient
+from dreamvid.dream.optimizer import moments_of
 from dreamvid.dream.terms import Scene, Term, detail_mask, terms_of
 from dreamvid.motion.camera import Camera
 from dreamvid.zooms.droste import Droste, DrosteView, halved, resized, wrap
@@ -65,6 +73,39 @@ class Loop:
         return self.camera.travelled(time) / float(self.camera.seconds)
 
 
+@dataclass(frozen=True, eq=False)
+class LoopCheckpoint:
+    """A loop's dream so far, from which `dream_loop` resumes as if never stopped.
+
+    Holds only tensors and numbers, so that a journal can store it.
+    """
+
+    steps: int
+    """Steps done, over all octaves."""
+    canvas: Tensor
+    """(3, rows, columns): the canvas as the octave found it; the result, where all are done."""
+    level: int
+    """Index of the octave."""
+    parameters: Tensor
+    """Parameters of the octave."""
+    moments: Tensor
+    """Moments of the optimizer."""
+    peak: Tensor
+    """Largest absolute gradient so far, (1,)."""
+    loss: Tensor
+    """Largest loss so far, (1,)."""
+
+    @classmethod
+    def whole(cls, canvas: Tensor, steps: int) -> LoopCheckpoint:
+        """The checkpoint after all `steps`, which gave the `canvas` (3, rows, columns)."""
+        nothing = torch.empty(0)
+        return cls(steps, canvas, 0, nothing, nothing, nothing, nothing)
+
+
+OnCheckpoint = Callable[[Callable[[], LoopCheckpoint]], None]
+"""(function that makes the checkpoint after the step that is done)."""
+
+
 def dream_loop(
     loop: Loop,
     objectives_at: ObjectivesAt,
@@ -72,20 +113,32 @@ def dream_loop(
     *,
     steps: int,
     terms: Sequence[Term] | None = None,
+    checkpoint: LoopCheckpoint | None = None,
     on_step: OnLoopStep | None = None,
+    on_checkpoint: OnCheckpoint | None = None,
 ) -> Loop:
     """Change the canvas of `loop` so that its frames at all times match the objectives.
 
     The texture is dreamed on a `DrosteCanvas`. Each step uses frames rendered from it at moments
     spread over the round. The texture stays within an RMS distance of `config.strength` from its
-    start. Raises GradientError as `dreamvid.dream.descent.descend` does.
+    start. After each step but the last, `on_checkpoint` gets a function that makes a checkpoint;
+    with `checkpoint` the dream resumes there. Raises GradientError as
+    `dreamvid.dream.descent.descend` does.
     """
+    if checkpoint is not None and checkpoint.steps == steps:
+        return replace(loop, canvas=checkpoint.canvas)
     generator = frame_generator(config.seed, 0)
-    layers = DrosteCanvas(loop.shape, loop.size)(Task(loop.canvas, loop.canvas, steps, config))
+    canvas = DrosteCanvas(loop.shape, loop.size, checkpoint)
+    layers = canvas(Task(loop.canvas, loop.canvas, steps, config))
     terms = terms_of(config) if terms is None else terms
     objectives = objectives_at(Fraction(0))
     guide_sizes = {objective.size for objective in objectives}
     check = GradientCheck(any(objective.compares for objective in objectives))
+    done, within = 0, None
+    if checkpoint is not None:
+        done, at = checkpoint.steps, checkpoint
+        within = Checkpoint(at.level, at.steps, at.parameters, at.moments)
+        check.note(at.peak, at.loss)
 
     def guidance(layer: DrosteLayer, first: int) -> Guidance:
         cutouts = draw_cutouts(config, layer.steps, layer.view.size, guide_sizes, generator)
@@ -95,8 +148,11 @@ def dream_loop(
         )
 
     last: DrosteLayer | None = None
-    for index, (layer, losses) in enumerate(optimize(layers, guidance, terms, config, check)):
+    optimized = optimize(layers, guidance, terms, config, check, within)
+    for index, (layer, losses, optimizer) in enumerate(optimized, done):
         last = layer
+        if on_checkpoint is not None and index + 1 < steps:
+            on_checkpoint(partial(layer.checkpoint, index + 1, optimizer, check))
         if on_step is not None:
             on_step(index, losses.mean())
     return loop if last is None else replace(loop, canvas=last.result(last.parameters))
@@ -110,9 +166,17 @@ class DrosteCanvas:
     """Shape of the texture at full size."""
     size: tuple[int, int]
     """(height, width) of the rendered frames; the texture's octaves follow theirs."""
+    checkpoint: LoopCheckpoint | None = None
+    """The octave that goes on, and the texture that it began from."""
 
     def __call__(self, task: Task) -> Iterator[DrosteLayer]:
-        return by_octaves(task, self.size, partial(DrosteLayer, self))
+        return by_octaves(task, self.size, self._layer)
+
+    def _layer(self, octave: Octave, task: Task, begun: Tensor) -> DrosteLayer:
+        at = self.checkpoint
+        if at is not None and at.level == octave.level:
+            begun = at.canvas
+        return DrosteLayer(self, octave, task, begun)
 
 
 class DrosteLayer(PixelLayer):
@@ -145,6 +209,11 @@ class DrosteLayer(PixelLayer):
 
     def scene(self, image: Tensor) -> Scene:
         return self._scene.showing(image, self.parameters)
+
+    def checkpoint(self, steps: int, optimizer: Optimizer, check: GradientCheck) -> LoopCheckpoint:
+        """The dream after so many `steps` over all octaves, the last of them in this one."""
+        begun, moments = self._begun, moments_of(optimizer)
+        return LoopCheckpoint(steps, begun, self.level, self.parameters, moments, *check.peaks())
 
     def result(self, parameters: Tensor) -> Tensor:
         added = self._begun + resized(parameters, self._canvas.shape)

@@ -18,7 +18,7 @@ from dreamvid.dream.canvas import Task, octaves
 from dreamvid.dream.terms import Scene
 from dreamvid.errors import ConfigError, JournalError
 from dreamvid.events import Event, Finished, FrameDone, Progress, StepDone
-from dreamvid.film.pipeline import read_ahead
+from dreamvid.film.clip import read_ahead
 from dreamvid.journal import folder_of
 from dreamvid.media import VideoReader
 from dreamvid.media.source import Source
@@ -115,7 +115,7 @@ def test_a_listener_stops_a_film_that_goes_on_as_if_it_had_not(clip, tmp_path, m
     assert (seen.output, seen.frames) == (tmp_path / "out.peek.mkv", 2)
     assert dreamed(clip, out, resume=True).digest == whole.digest
     assert not folder_of(out).exists()
-    with pytest.raises(JournalError, match="does not exist; allowed: the OUT of a video"):
+    with pytest.raises(JournalError, match="does not exist; allowed: the OUT of a film"):
         dreamvid.resume(out)
 
 

@@ -15,7 +15,7 @@ from dreamvid.errors import MediaError
 from dreamvid.media import VideoInfo, VideoWriter
 from dreamvid.media.encoder_frames import EncoderFrame, EncoderFrameMaker
 from dreamvid.media.muxer import Muxer, check_whole
-from dreamvid.media.packets import PacketEncoder, in_order, read_packets
+from dreamvid.media.packets import PacketEncoder, in_order, join, read_packets, segment_encoder
 from dreamvid.types import Frame
 from tests.media.clips import packets_of, picture, steady, times_of
 
@@ -100,3 +100,28 @@ def test_a_result_is_checked_against_its_packets(tmp_path, suffix):
         check_whole(short, read_packets(packets), CLOCK)
     with pytest.raises(MediaError, match="is not whole: its packet 1 is not at"):
         check_whole(whole, read_packets(packets), CLOCK * 2)
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.mp4"])
+def test_segments_are_joined_to_what_one_encoder_gives(tmp_path, name):
+    info = VideoInfo(64, 48, rate=Fraction(24), time_base=CLOCK)
+    config = WriteConfig(codec=None if name.endswith("gif") else "mjpeg")
+    frames = [Frame(picture(k), time, CLOCK) for k, time in enumerate(steady(10))]
+    with VideoWriter(tmp_path / name, info, config) as writer:
+        for frame in frames:
+            writer.write(frame)
+    parts: list[bytes] = []
+    with Muxer(tmp_path / f"joined-{name}", info, config) as muxer:
+        maker = EncoderFrameMaker(muxer.encoding)
+        for begin in (0, 4, 8):
+            encoder = segment_encoder(muxer.encoding)
+            for frame in frames[begin : begin + 4]:
+                parts += encoder.encode(maker.make(frame, frame.duration))
+            parts += encoder.finish()
+        for packet in join(parts, muxer.encoding):
+            muxer.mux(packet)
+    joined = tmp_path / f"joined-{name}"
+    check_whole(joined, join(parts, muxer.encoding), muxer.encoding.clock)
+    assert joined.read_bytes() == (tmp_path / name).read_bytes()
+    with pytest.raises(MediaError, match="is not whole"):
+        check_whole(joined, join(parts[:-1], muxer.encoding), muxer.encoding.clock)

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from dreamvid.config import DreamConfig
+from dreamvid.journal.record import from_bytes, to_bytes
 from dreamvid.motion import create_flow
 from dreamvid.motion.camera import Camera, Course, resample
 from dreamvid.motion.measure import fit_similarity
-from dreamvid.zooms.endless import Look, ObjectivesAt, ZoomedFrame, dream_zoom
+from dreamvid.zooms.endless import Look, ObjectivesAt, ZoomCarry, ZoomedFrame, dream_zoom
 from tests.fakes import TowardsColour
 from tests.motion.scenes import texture
 
@@ -188,6 +189,29 @@ def test_a_seed_gives_one_film():
     ends = [those[-1].frame.image for those in films]
     assert torch.equal(ends[0], ends[1])
     assert not torch.equal(ends[0], ends[2])
+
+
+@pytest.mark.parametrize("camera", [Camera(zoom=3, rotate=60), Camera(zoom=0.4)])
+def test_it_resumes_after_any_frame_as_if_never_stopped(camera):
+    """Past frames at which the sheet is resampled, with patches in what comes into view."""
+    config = DreamConfig(steps=1, cutouts=2, octaves=1)
+    times = [Fraction(index, 6) for index in range(7)]
+
+    def zoomed(carry: ZoomCarry | None) -> list[ZoomedFrame]:
+        source = texture(64, 80)
+        given = source, times, camera, towards_red, lambda time: config
+        return list(dream_zoom(*given, first_steps=2, carry=carry))
+
+    straight = zoomed(None)
+    assert len({one.carry.seed for one in straight}) > 1
+    for one in straight:
+        again = zoomed(from_bytes(ZoomCarry, to_bytes(one.carry)))
+        rest = straight[one.carry.index + 1 :]
+        assert len(again) == len(rest)
+        for a, b in zip(again, rest, strict=True):
+            assert a.frame.time == b.frame.time
+            assert torch.equal(a.frame.image, b.frame.image)
+            assert to_bytes(a.carry) == to_bytes(b.carry)
 
 
 def test_a_look_is_held_in_detail_contrast_and_colour():

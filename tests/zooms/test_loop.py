@@ -11,8 +11,9 @@ import torch
 from dreamvid.config import DreamConfig
 from dreamvid.dream.terms import Scene
 from dreamvid.errors import GradientError
+from dreamvid.journal.record import from_bytes, to_bytes
 from dreamvid.motion.camera import Camera
-from dreamvid.zooms.loop import Loop, dream_loop, film_loop, find_start
+from dreamvid.zooms.loop import Loop, LoopCheckpoint, dream_loop, film_loop, find_start
 from tests.fakes import AwayFromSource, TowardsColour
 from tests.motion.scenes import texture
 
@@ -66,6 +67,46 @@ def test_a_seed_gives_one_dream_and_another_another():
     ]
     assert torch.equal(canvases[0], canvases[1])
     assert not torch.equal(canvases[0], canvases[2])
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "momentum"])
+def test_it_resumes_after_any_step_as_if_never_stopped(optimizer):
+    config = CONFIG.model_copy(update={"optimizer": optimizer, "octave_scale": 1.4})
+    kept: list[bytes] = []
+
+    def dreamed(checkpoint: LoopCheckpoint | None) -> torch.Tensor:
+        return dream_loop(
+            planted(),
+            lambda time: [TowardsColour(RED)],
+            config,
+            steps=7,
+            checkpoint=checkpoint,
+            on_checkpoint=lambda make: kept.append(to_bytes(make())),
+        ).canvas
+
+    straight = dreamed(None)
+    begun = list(kept)
+    assert [from_bytes(LoopCheckpoint, data).steps for data in begun] == list(range(1, 7))
+    assert {from_bytes(LoopCheckpoint, data).level for data in begun} == {0, 1}
+    for done, data in enumerate(begun, 1):
+        kept.clear()
+        assert torch.equal(dreamed(from_bytes(LoopCheckpoint, data)), straight)
+        assert kept == begun[done:]
+    assert torch.equal(dreamed(LoopCheckpoint.whole(straight, 7)), straight)
+
+
+def test_gradients_before_a_checkpoint_count():
+    """All that come after it are zero."""
+    kept: list[bytes] = []
+    dream_loop(
+        planted(),
+        lambda time: [TowardsColour(RED)],
+        CONFIG,
+        steps=3,
+        on_checkpoint=lambda make: kept.append(to_bytes(make())),
+    )
+    checkpoint = from_bytes(LoopCheckpoint, kept[-1])
+    dream_loop(planted(), lambda time: [Unmoved(RED)], CONFIG, steps=3, checkpoint=checkpoint)
 
 
 def test_no_steps_leave_the_picture_alone():

@@ -1,0 +1,103 @@
+"""A row of pictures in the making: each finished picture is a segment, until all get their names.
+
+Pictures that have been given their names may be given them again, so that a kill meanwhile costs
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dreamvid.errors import MediaError
+from dreamvid.journal.segments import read_segment, write_segment
+from dreamvid.journal.state import JOINING, State, folder_of
+from dreamvid.media.files import publish, sync_folder, write_durably, write_whole
+from dreamvid.media.image_sequence import check_pattern, numbered_path
+from dreamvid.media.still import ALPHA_SUFFIXES, encode_image
+from dreamvid.media.tracks import SoundSource
+
+if TYPE_CHECKING:
+    from dreamvid.types import Frame
+
+_USUAL_RATE = Fraction(25)
+"""Frames a second of a film that states no rate."""
+
+
+class PictureParts:
+    """Picture files with the numbered names of the pattern `out`.
+
+    Raises MediaError, before any frame, where they may not be written.
+    """
+
+    def __init__(self, out: Path, state: State, sound: SoundSource | None) -> None:
+        self._out = out
+        if not state.frames:
+            check_pattern(out, state.overwrite)
+        if sound is not None:
+            sound.leave_out("a row of pictures")
+        self.keeps_alpha = out.suffix.lower() in ALPHA_SUFFIXES
+
+    def add(self, frame: Frame, state: State) -> State:
+        """Write a frame to disk; the state that counts it. Raises MediaError."""
+        path = numbered_path(self._out, state.frames + 1)
+        data = encode_image(path, frame.image, metadata=state.metadata, alpha=frame.alpha)
+        write_segment(self._out, state, state.frames, data)
+        step = frame.duration or 1 / (state.info.rate or _USUAL_RATE)
+        return replace(state, frames=state.frames + 1, step=step)
+
+    def settle(self, state: State) -> None:
+        """Do nothing: each picture is complete by itself."""
+
+    def complete(self, state: State, on_packet: Callable[[], None]) -> Path:
+        """Give all pictures their names; the path of the last.
+
+        Raises JournalError where a segment is damaged, MediaError where a picture cannot be
+        written or, without `overwrite`, another file has its name.
+        """
+        if not state.frames:
+            raise MediaError(f"'{self._out}' cannot be written: no frame has come")
+        partial = folder_of(self._out) / f"{JOINING}{self._out.suffix.lower()}"
+        for path, index in _missing(self._out, state):
+            write_durably(partial, read_segment(self._out, state, index))
+            publish(partial, path, state.overwrite)
+            on_packet()
+        sync_folder(self._out.parent)
+        return numbered_path(self._out, state.frames)
+
+    def publish(self) -> None:
+        """Do nothing: the pictures have their names."""
+
+    def abort(self) -> None:
+        """Do nothing: what is finished is kept."""
+
+
+def show_pictures(out: Path, to: Path, state: State, overwrite: bool) -> None:
+    """Write the pictures of `state` with the names of the pattern `to`, of the same extension.
+
+    Raises JournalError where the journal is damaged, MediaError where they cannot be written.
+    """
+    if to.suffix.lower() != out.suffix.lower():
+        raise MediaError(f"'{to}' is of another kind; allowed: names with '{out.suffix}'")
+    check_pattern(to, overwrite)
+    for index in range(state.frames):
+        write_whole(numbered_path(to, index + 1), read_segment(out, state, index), overwrite)
+
+
+def _missing(out: Path, state: State) -> list[tuple[Path, int]]:
+    """The pictures, each with its index, that do not have their names yet.
+
+    Raises MediaError where another file has the name of one, and may not be replaced.
+    """
+    missing = []
+    for index in range(state.frames):
+        path = numbered_path(out, index + 1)
+        if path.is_file() and path.read_bytes() == read_segment(out, state, index):
+            continue
+        if path.exists() and not state.overwrite:
+            raise MediaError(f"'{path}' exists; --overwrite replaces it")
+        missing.append((path, index))
+    return missing

@@ -1,0 +1,103 @@
+"""Films in the making: resumed after they were stopped, or looked at meanwhile."""
+
+from __future__ import annotations
+
+from contextlib import chdir, nullcontext
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dreamvid.config import VideoConfig, ZoomConfig
+from dreamvid.errors import MediaError
+from dreamvid.events import Listener
+from dreamvid.film.image import dream_image
+from dreamvid.film.report import Reporter, Summary
+from dreamvid.film.video import dream_video
+from dreamvid.notebook import usual_listener
+from dreamvid.zooms.film import zoom
+
+if TYPE_CHECKING:
+    from dreamvid.journal import Run
+
+
+def resume(
+    out: str | PathLike[str], *, force: bool = False, listener: Listener | None = None
+) -> Summary:
+    """Resume the film `out` that was stopped or killed, losing no finished frame.
+
+    `force` resumes although the source, options or versions have changed. The process works in
+    the folder in which the run was begun until this returns. Raises JournalError where there is
+    nothing to resume, and what the function that began it raises.
+    """
+    from dreamvid.film.job import settle
+    from dreamvid.journal import nothing_finished, read_checkpoint, read_state
+    from dreamvid.media.source import result_at
+
+    path = result_at(Path(out)).absolute()
+    settled = settle(result_at(Path(out)), Reporter(listener or usual_listener()))
+    if settled is not None:
+        return settled
+    state = read_state(path) or read_checkpoint(path)
+    if state is None:
+        raise nothing_finished(result_at(Path(out)))
+    begun_in = Path(state.run.folder)
+    with chdir(begun_in) if begun_in.is_dir() else nullcontext():  # options name files from there
+        return _go_on(state.run, path, force, listener)
+
+
+def _go_on(run: Run, out: Path, force: bool, listener: Listener | None) -> Summary:
+    """Call the function that began the run."""
+    source, config = run.source.path, run.config
+    if isinstance(config, VideoConfig):
+        return dream_video(source, out, config=config, resume=True, force=force, listener=listener)
+    if isinstance(config, ZoomConfig):
+        return zoom(source, out, config=config, resume=True, force=force, listener=listener)
+    assert run.picture is not None  # the film of a picture that nobody keeps has no journal
+    return dream_image(
+        source,
+        run.picture,
+        film=out,
+        config=config,
+        resume=True,
+        force=force,
+        listener=listener,
+    )
+
+
+@dataclass(frozen=True)
+class Peek:
+    """A file of the frames of a film that are finished so far."""
+
+    output: Path
+    frames: int
+    seconds: float
+    """Time at which its last frame ends."""
+
+
+def peek(
+    out: str | PathLike[str],
+    to: str | PathLike[str] | None = None,
+    *,
+    overwrite: bool = False,
+    listener: Listener | None = None,
+) -> Peek:
+    """Make a file of the frames of `out` that are finished so far, also while its run continues.
+
+    The file is `to`, or else `out` with .peek before its dot, which is replaced; pictures get
+    names like these. Raises JournalError where no frame is finished or `out` is complete,
+    MediaError where the file cannot be written.
+    """
+    from dreamvid.journal import peek as show
+    from dreamvid.media.source import check_result, result_at
+
+    reporter = Reporter(listener or usual_listener())
+    path = result_at(Path(out))
+    default = path.with_name(f"{path.stem}.peek{path.suffix}")
+    target = default if to is None else result_at(Path(to))
+    overwrite = overwrite or to is None
+    if target.absolute() == path.absolute():
+        raise MediaError(f"'{target}' is the film itself; allowed: any other name")
+    check_result(target, None, overwrite)
+    state = show(path, target, overwrite=overwrite, on_warning=reporter.warn)
+    return Peek(target, state.frames, float(state.duration))
