@@ -6,7 +6,7 @@ Dreams 4 prompts on 2 frames of the sample clip per row. Columns: how much the s
 prompt rose by the guide that was optimised, and by the judge, which was not; and the energy of
 the finest detail over the source's. A defence is worth its row's loss by the judge, or its rise
 in fine detail, where the guide alone would claim success. Some rows stand for choices rather than
-defences: the other optimiser, what the total variation is taken of, a second guide, the precision.
+defences: what the total variation is taken of, a second guide, the precision.
 """
 
 from __future__ import annotations
@@ -49,7 +49,6 @@ ROWS: dict[str, dict[str, Any]] = {
     "no augmentation": {"augment": False},
     "no gradient normalisation": {"normalize_gradient": False},
     "TV of the image, not the difference": {"tv_of": "image"},
-    "momentum instead of Adam": {"optimizer": "momentum"},
 }
 TWO_GUIDES = "two guides instead of one"
 BFLOAT16 = "bfloat16 instead of float32"

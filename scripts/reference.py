@@ -54,7 +54,7 @@ def descend(
         small_trust = None if trust is None else resize(trust, size)
         mask = detail_mask(small_source)
         delta = torch.zeros_like(base)
-        rule = optimizer_of(delta, config)
+        rule = torch.optim.Adam([delta], betas=(0.9, 0.99), eps=1.0, foreach=False)
         for turn in range(count):
             now = base + delta
             leaf = now.clone().requires_grad_()
@@ -66,7 +66,7 @@ def descend(
                 leaf, small_source, small_start, mask, small_trust, mean_colour, config
             )
             delta.grad = unit_rms(total) + torch.autograd.grad(loss, leaf)[0] * leaf.numel()
-            full = 2 * config.lr if config.optimizer == "adam" else config.lr  # as Adam's ε is 1
+            full = 2 * config.lr  # as Adam's ε is 1
             rule.param_groups[0]["lr"] = full * 0.5 * (1 + math.cos(math.pi * turn / count))
             rule.step()
             moved = base + delta
@@ -76,13 +76,6 @@ def descend(
             done += 1
         image = within(image + resize(delta, image.shape[1:]), source, config.strength)
     return image
-
-
-def optimizer_of(delta: Tensor, config: DreamConfig) -> torch.optim.Optimizer:
-    """The rule of descent, one plain pass for each of its terms."""
-    if config.optimizer == "adam":
-        return torch.optim.Adam([delta], betas=(0.9, 0.99), eps=1.0, foreach=False)
-    return torch.optim.SGD([delta], lr=config.lr, momentum=0.9, dampening=0.9, foreach=False)
 
 
 def meaning_loss(

@@ -195,18 +195,17 @@ class DreamConfig(Section):
     lr: Annotated[float, Varies()] = Field(
         0.05, gt=0, le=1, description="Learning rate at the start; it falls along a cosine."
     )
-    optimizer: Literal["adam", "momentum"] = Field("adam", description="Rule of descent.")
     cutouts: int = Field(
         16, ge=1, le=1024, description="Number of cutouts that the guide sees in each step."
     )
     global_share: Annotated[float, Varies()] = Field(
-        0.375, ge=0, le=1, description="Share of cutouts that show the whole frame."
+        0.25, ge=0, le=1, description="Share of cutouts that show the whole frame."
     )
     middle_share: Annotated[float, Varies()] = Field(
         0.25, ge=0, le=1, description="Share of cutouts that show the frame's middle."
     )
     local_share: Annotated[float, Varies()] = Field(
-        0.375, ge=0, le=1, description="Share of cutouts that show a small part."
+        0.5, ge=0, le=1, description="Share of cutouts that show a small part."
     )
     local_size: float = Field(
         0.5,
@@ -566,10 +565,10 @@ class ZoomConfig(FilmConfig, EncodeConfig, CameraConfig, ScheduledConfig, Target
                 f"--pan {self.pan[0]:g},{self.pan[1]:g} leaves the beginning behind; "
                 "allowed with --loop: 0,0"
             )
-        if self.canvas != "octaves":
+        if self.canvas == "pyramid":
             raise ValueError(
                 f"--canvas {self.canvas}: a loop is dreamed on a texture of its own; "
-                "allowed with --loop: octaves"
+                "allowed with --loop: spectrum, octaves"
             )
         if self.ease in ("in", "out"):
             raise ValueError(

@@ -141,9 +141,10 @@ class SpectrumLayer(WholeLayer):
     z are real and imaginary parts of a half spectrum.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, grid: tuple[int, int] | None = None) -> None:
+        """`grid` is (rows, columns) of the waves' period; without it, it leaves ROOM."""
         _, self._height, self._width = task.source.shape
-        self._grid = roomy(self._height), roomy(self._width)
+        self._grid = grid or (roomy(self._height), roomy(self._width))
         self._scale = wave_scale(self._grid, task.config.spectrum_decay).to(task.source)
         super().__init__(task, 6 * self._scale.numel())
 

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 import numpy as np
 import torch
 from torch import Generator, Tensor
-from torch.optim import Optimizer
+from torch.optim import Adam
 
 from dreamvid.config import DreamConfig
 from dreamvid.dream.canvas import AnyLayer, Canvas, Layer, Task, constrain
@@ -141,7 +141,7 @@ def optimize(
     config: DreamConfig,
     check: GradientCheck,
     checkpoint: Checkpoint | None = None,
-) -> Iterator[tuple[AnyLayer, Tensor, Optimizer]]:
+) -> Iterator[tuple[AnyLayer, Tensor, Adam]]:
     """Optimise the parameters of one layer after the other, in place.
 
     After each step, yields the layer, the guides' losses (G,) before the step, and the optimizer.

@@ -6,29 +6,28 @@ import math
 
 import torch
 from torch import Tensor
+from torch.optim import Adam
 
 from dreamvid.config import DreamConfig
 
-_MOMENTS = ("exp_avg", "exp_avg_sq", "momentum_buffer")
-"""Names of Adam's two moments, and of momentum's one."""
+MOMENTS = ("exp_avg", "exp_avg_sq")
+"""torch's names of Adam's two moments."""
 DAMPING = 1.0
 """Gradient, relative to the RMS of all, at which Adam moves a value half as far as at most."""
 
 
-def create_optimizer(parameters: Tensor, config: DreamConfig) -> torch.optim.Optimizer:
+def create_optimizer(parameters: Tensor, config: DreamConfig) -> Adam:
     """The optimizer of contiguous `parameters`; see `step_down`.
 
     Adam moves every pixel by the same amount, however small its gradient: areas that do not matter
     to the guide get as much grain as others. So its ε, which in Kingma and Ba (2015) only prevents
     a division by zero, is a share of the whole gradient's RMS here.
     """
-    if config.optimizer == "adam":
-        epsilon = DAMPING if config.normalize_gradient else 1e-8
-        return torch.optim.Adam([parameters], betas=(0.9, 0.99), eps=epsilon, fused=True)
-    return torch.optim.SGD([parameters], momentum=0.9, dampening=0.9)
+    epsilon = DAMPING if config.normalize_gradient else 1e-8
+    return Adam([parameters], betas=(0.9, 0.99), eps=epsilon, fused=True)
 
 
-def step_down(optimizer: torch.optim.Optimizer, gradient: Tensor, rate: float) -> None:
+def step_down(optimizer: Adam, gradient: Tensor, rate: float) -> None:
     """Move the optimizer's parameters in place by one step at this rate.
 
     The gradient is made contiguous: fused kernels do not check that it lies like the parameters.
@@ -39,21 +38,19 @@ def step_down(optimizer: torch.optim.Optimizer, gradient: Tensor, rate: float) -
     optimizer.step()
 
 
-def moments_of(optimizer: torch.optim.Optimizer) -> Tensor:
-    """What an optimizer remembers after a step: (1, ...) with momentum, (2, ...) with Adam."""
+def moments_of(optimizer: Adam) -> Tensor:
+    """The moments that the optimizer remembers after a step, (2, ...)."""
     (state,) = optimizer.state.values()
-    return torch.stack([state[name] for name in _MOMENTS if name in state])
+    return torch.stack([state[name] for name in MOMENTS])
 
 
-def restore(optimizer: torch.optim.Optimizer, moments: Tensor, steps: int) -> None:
+def restore(optimizer: Adam, moments: Tensor, steps: int) -> None:
     """Let a new optimizer go on as one that has made so many steps, from its `moments_of`."""
     (group,) = optimizer.param_groups
     (parameters,) = group["params"]
-    names = _MOMENTS[: len(moments)] if len(moments) == 2 else _MOMENTS[2:]
-    state = optimizer.state[parameters]
-    state |= dict(zip(names, (moment.clone() for moment in moments), strict=True))
-    if len(moments) == 2:
-        state["step"] = torch.tensor(float(steps), device=parameters.device)
+    state = dict(zip(MOMENTS, moments.clone(), strict=True))
+    state["step"] = torch.tensor(float(steps), device=parameters.device)
+    optimizer.state[parameters] |= state
 
 
 def rate(config: DreamConfig, step: int, steps: int) -> float:
@@ -61,8 +58,7 @@ def rate(config: DreamConfig, step: int, steps: int) -> float:
 
     In the first step, a value whose gradient equals the RMS moves by `config.lr`.
     """
-    is_damped = config.optimizer == "adam" and config.normalize_gradient
-    return config.lr * cosine(step, steps) * (1 + DAMPING if is_damped else 1)
+    return config.lr * cosine(step, steps) * (1 + DAMPING if config.normalize_gradient else 1)
 
 
 def cosine(step: int, steps: int) -> float:

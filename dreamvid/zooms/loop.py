@@ -13,11 +13,12 @@ from itertools import islice
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+from torch.optim import Adam
 
 from dreamvid.config import DreamConfig
-from dreamvid.dream.canvas import Octave, PixelLayer, Task, by_octaves, constrain
-from dreamvid.dream.cutouts import Cutouts, draw_cutouts
+from dreamvid.dream.canvas import Layer, Octave, PixelLayer, Task, by_octaves, constrain
+from dreamvid.dream.canvases import SpectrumLayer
+from dreamvid.dream.cutouts import Cutouts, draw_cutouts, seen_size
 from dreamvid.dream.descent import (
     Checkpoint,
     GradientCheck,
@@ -81,19 +82,27 @@ class LoopCheckpoint:
     """
 
     steps: int
-    """Steps done, over all octaves."""
+    """Steps done, over all layers."""
     canvas: Tensor
-    """(3, rows, columns): the canvas as the octave found it; the result, where all are done."""
+    """(3, rows, columns): the texture as the layer found it; the result, where all are done."""
     level: int
-    """Index of the octave."""
+    """Index of the layer."""
     parameters: Tensor
-    """Parameters of the octave."""
+    """Parameters of the layer."""
     moments: Tensor
     """Moments of the optimizer."""
     peak: Tensor
     """Largest absolute gradient so far, (1,)."""
     loss: Tensor
     """Largest loss so far, (1,)."""
+
+    @classmethod
+    def of(
+        cls, layer: DrosteLayer, steps: int, optimizer: Adam, check: GradientCheck
+    ) -> LoopCheckpoint:
+        """The checkpoint after so many `steps` over all layers, the last of them in `layer`."""
+        moments = moments_of(optimizer)
+        return cls(steps, layer.begun, layer.level, layer.parameters, moments, *check.peaks())
 
     @classmethod
     def whole(cls, canvas: Tensor, steps: int) -> LoopCheckpoint:
@@ -128,11 +137,12 @@ def dream_loop(
     if checkpoint is not None and checkpoint.steps == steps:
         return replace(loop, canvas=checkpoint.canvas)
     generator = frame_generator(config.seed, 0)
-    canvas = DrosteCanvas(loop.shape, loop.size, checkpoint)
-    layers = canvas(Task(loop.canvas, loop.canvas, steps, config))
-    terms = terms_of(config) if terms is None else terms
     objectives = objectives_at(Fraction(0))
     guide_sizes = {objective.size for objective in objectives}
+    seen = seen_size(config, loop.size, guide_sizes)
+    canvas = DrosteCanvas(loop.shape, loop.size, seen, checkpoint)
+    layers = canvas(Task(loop.canvas, loop.canvas, steps, config))
+    terms = terms_of(config) if terms is None else terms
     check = GradientCheck(any(objective.compares for objective in objectives))
     done, within = 0, None
     if checkpoint is not None:
@@ -152,7 +162,7 @@ def dream_loop(
     for index, (layer, losses, optimizer) in enumerate(optimized, done):
         last = layer
         if on_checkpoint is not None and index + 1 < steps:
-            on_checkpoint(partial(layer.checkpoint, index + 1, optimizer, check))
+            on_checkpoint(partial(LoopCheckpoint.of, layer, index + 1, optimizer, check))
         if on_step is not None:
             on_step(index, losses.mean())
     return loop if last is None else replace(loop, canvas=last.result(last.parameters))
@@ -160,32 +170,74 @@ def dream_loop(
 
 @dataclass(frozen=True, eq=False)
 class DrosteCanvas:
-    """Seamless textures by octaves: `I = W + Σ_k up(Δ_k)`, periodic in both axes."""
+    """Seamless textures, periodic in both axes: by octaves, or as a spectrum."""
 
     shape: Droste
     """Shape of the texture at full size."""
     size: tuple[int, int]
-    """(height, width) of the rendered frames; the texture's octaves follow theirs."""
+    """(height, width) of the rendered frames."""
+    seen: tuple[int, int]
+    """(height, width) of the largest frames that are rendered for the guides."""
     checkpoint: LoopCheckpoint | None = None
-    """The octave that goes on, and the texture that it began from."""
+    """The layer that goes on, and the texture that it began from."""
 
     def __call__(self, task: Task) -> Iterator[DrosteLayer]:
-        return by_octaves(task, self.size, self._layer)
+        if task.config.canvas == "octaves":
+            yield from by_octaves(task, self.seen, self._octave)
+        elif task.steps:
+            yield DrosteSpectrum(self, task)
 
-    def _layer(self, octave: Octave, task: Task, begun: Tensor) -> DrosteLayer:
+    def _octave(self, octave: Octave, task: Task, begun: Tensor) -> DrosteOctave:
         at = self.checkpoint
         if at is not None and at.level == octave.level:
             begun = at.canvas
-        return DrosteLayer(self, octave, task, begun)
+        return DrosteOctave(self, octave, task, begun)
+
+    def shape_at(self, size: tuple[int, int]) -> Droste:
+        """The shape of the texture for frames of `size` (height, width)."""
+        return self.shape.resized(size[0] / self.size[0])
 
 
-class DrosteLayer(PixelLayer):
-    """One octave of a texture; its parameters are the added difference Δ."""
+class DrosteLayer(Layer):
+    """A layer of a texture, and the view of it through a frame."""
+
+    begun: Tensor
+    """(3, rows, columns): the texture, at full size, from which the layer began."""
+    view: DrosteView
+
+
+class DrosteSpectrum(SpectrumLayer, DrosteLayer):
+    """A texture as waves; its opposite borders are neighbours, as those of waves are."""
+
+    def __init__(self, canvas: DrosteCanvas, task: Task) -> None:
+        shape = canvas.shape_at(canvas.seen)
+        source, trust = resized(task.source, shape), task.trust
+        small = replace(
+            task,
+            source=source,
+            start=source if task.start is task.source else resized(task.start, shape),
+            trust=None if trust is None else resized(trust, shape).clamp(0, 1),
+        )
+        super().__init__(small, grid=(shape.rows, shape.columns))
+        around = detail_mask(wrap(source, 1))
+        self._scene = replace(self._scene, mask=around[:, 1:-1, 1:-1], mask_around=around)
+        self._canvas, self._whole = canvas, task
+        self.begun = task.start
+        self.view = DrosteView.of(shape, *canvas.seen, source.device)
+
+    def result(self, parameters: Tensor) -> Tensor:
+        image, whole = super().result(parameters), self._whole
+        added = resized(image - self._task.start, self._canvas.shape)
+        return constrain(whole.start + added, whole.source, whole.config.strength)
+
+
+class DrosteOctave(PixelLayer, DrosteLayer):
+    """One octave of a texture, `I = W + Σ_k up(Δ_k)`; its parameters are the difference Δ."""
 
     def __init__(self, canvas: DrosteCanvas, octave: Octave, task: Task, begun: Tensor) -> None:
         """Start from the texture `begun`, (3, rows, columns)."""
-        shape = canvas.shape.resized(octave.size[0] / canvas.size[0])
-        self._canvas, self._task, self._begun = canvas, task, begun
+        shape = canvas.shape_at(octave.size)
+        self._canvas, self._task, self.begun = canvas, task, begun
         self._base = resized(begun, shape)
         source = resized(task.source, shape)
         mask = detail_mask(wrap(source, 1))
@@ -202,7 +254,6 @@ class DrosteLayer(PixelLayer):
         )
         super().__init__(octave, torch.zeros_like(self._base), trust, task.config.hold)
         self.view = DrosteView.of(shape, *octave.size, source.device)
-        """The view of the texture through a frame of the octave's size."""
 
     def image(self, parameters: Tensor) -> Tensor:
         return self._base + parameters
@@ -210,13 +261,8 @@ class DrosteLayer(PixelLayer):
     def scene(self, image: Tensor) -> Scene:
         return self._scene.showing(image, self.parameters)
 
-    def checkpoint(self, steps: int, optimizer: Optimizer, check: GradientCheck) -> LoopCheckpoint:
-        """The dream after so many `steps` over all octaves, the last of them in this one."""
-        begun, moments = self._begun, moments_of(optimizer)
-        return LoopCheckpoint(steps, begun, self.level, self.parameters, moments, *check.peaks())
-
     def result(self, parameters: Tensor) -> Tensor:
-        added = self._begun + resized(parameters, self._canvas.shape)
+        added = self.begun + resized(parameters, self._canvas.shape)
         return constrain(added, self._task.source, self._task.config.strength)
 
     def _constrain(self) -> None:
@@ -226,7 +272,7 @@ class DrosteLayer(PixelLayer):
 
 @dataclass(frozen=True, eq=False)
 class _Moments:
-    """Guidance of one octave of a loop: in each step the guides see several moments of the round.
+    """Guidance of one layer of a loop: in each step the guides see several moments of the round.
 
     The moments of a step share its cutouts.
     """

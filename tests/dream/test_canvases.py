@@ -23,6 +23,8 @@ from tests.fakes import AwayFromSource, TowardsColour
 
 RED = (1.0, 0.0, 0.0)
 DROSTE = Droste.of(Camera(zoom=2.0, rotate=15, seconds=Fraction(2)), 40, 48)
+SEAMLESS = DrosteCanvas(DROSTE, (40, 48), (40, 48))
+SMALLER = DrosteCanvas(DROSTE, (40, 48), (20, 24))
 
 
 class SpectrumLayer(Layer):
@@ -67,6 +69,8 @@ class Case:
 
     canvas: Canvas
     size: tuple[int, int]
+    name: str = "octaves"
+    """The canvas's name in the options, which matters to some."""
 
     def picture(self, seed: int = 0) -> Tensor:
         """(3, H, W) of fine noise between 0.2 and 0.8."""
@@ -76,12 +80,12 @@ class Case:
     def dream(self, source: Tensor, start: Tensor | None = None, **changes: Any) -> Tensor:
         on_step = changes.pop("on_step", None)
         objectives = [changes.pop("objective", None) or TowardsColour(RED)]
-        config = options(**changes)
+        config = options(canvas=self.name, **changes)
         return descend(source, objectives, config, start=start, canvas=self.canvas, on_step=on_step)
 
     def layer(self) -> Layer:
         """The first layer of a dream whose warm start is not its source."""
-        task = Task(self.picture(0), self.picture(1), 6, options())
+        task = Task(self.picture(0), self.picture(1), 6, options(canvas=self.name))
         return next(iter(self.canvas(task)))
 
 
@@ -92,9 +96,11 @@ def options(**changes: Any) -> DreamConfig:
 
 CASES = {
     "octaves": Case(octaves, (40, 48)),
-    "droste": Case(DrosteCanvas(DROSTE, (40, 48)), (DROSTE.rows, DROSTE.columns)),
-    "pyramid": Case(pyramid, (64, 57)),
-    "spectrum": Case(spectrum, (41, 48)),
+    "pyramid": Case(pyramid, (64, 57), "pyramid"),
+    "spectrum": Case(spectrum, (41, 48), "spectrum"),
+    "droste octaves": Case(SEAMLESS, (DROSTE.rows, DROSTE.columns)),
+    "droste spectrum": Case(SEAMLESS, (DROSTE.rows, DROSTE.columns), "spectrum"),
+    "small droste spectrum": Case(SMALLER, (DROSTE.rows, DROSTE.columns), "spectrum"),
     "stranger": Case(strangers, (40, 48)),
 }
 
@@ -113,16 +119,14 @@ def test_without_steps_the_result_is_the_warm_start_bit_for_bit(case):
     assert torch.equal(case.dream(source, start, steps=0, strength=0.01), start)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "momentum"])
 @pytest.mark.parametrize("strength", [0.003, 0.05, 0.3])
-def test_the_strength_is_never_exceeded_and_pixels_stay_in_range(case, strength, optimizer):
+def test_the_strength_is_never_exceeded_and_pixels_stay_in_range(case, strength):
     source, seen = case.picture(0), []
     result = case.dream(
         source,
         case.picture(1),
         strength=strength,
         lr=0.3,
-        optimizer=optimizer,
         on_step=lambda step: seen.append(step.image),
     )
     assert len(seen) == 6
@@ -232,11 +236,12 @@ def test_an_objective_that_compares_is_shown_the_source(case):
     assert objective.differences[-1].mean() > 0.01
 
 
-@pytest.mark.parametrize("name", ["octaves", "droste", "pyramid", "spectrum"])
+@pytest.mark.parametrize("name", sorted(CASES.keys() - {"stranger"}))
 @pytest.mark.parametrize("hold", [0.5, 1.0])
 def test_trusted_pixels_take_a_share_of_a_step(name, hold):
     case, source = CASES[name], CASES[name].picture()
-    config = options(octaves=1, steps=1, tv=0, steady=0, strength=1)
+    # A small step: no pixel reaches black or white.
+    config = options(canvas=case.name, octaves=1, steps=1, lr=0.02, tv=0, strength=1)
     trust = torch.ones(1, *case.size)
     held, free = (
         descend(
@@ -258,7 +263,7 @@ def test_new_ground_at_the_border_takes_no_more_of_a_step_than_without_trust(nam
     case, source = CASES[name], CASES[name].picture()
     trust = torch.ones(1, *case.size)
     trust[..., :4] = 0
-    config = options(steps=6, cutouts=4, hold=0.9, tv=0, steady=0, strength=1)
+    config = options(canvas=case.name, steps=6, hold=0.9, tv=0, steady=0, strength=1)
     known, new = (
         (descend(source, [TowardsColour(RED)], config, trust=each, canvas=case.canvas) - source)
         for each in (None, trust)

@@ -224,8 +224,8 @@ def test_without_augmentation_there_is_neither_noise_nor_mirroring():
     plain = drawn(0, 0, augment=False)
     assert all((field == 0).all() for field in plain.noise.values())
     assert (plain.windows[..., 2] > plain.windows[..., 0]).all()
-    noisy = drawn(0, 0)
-    assert noisy.noise[16].std() == pytest.approx(0.04, rel=0.05)
+    noisy = drawn(0, 0, cutout_noise=0.2)
+    assert noisy.noise[16].std() == pytest.approx(0.2, rel=0.05)
     assert (noisy.windows[..., 2] < noisy.windows[..., 0]).any()
 
 

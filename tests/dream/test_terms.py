@@ -124,7 +124,7 @@ class Indifferent:
 
 def test_a_descent_lowers_a_term(term):
     source, start = (drawn(3, seed, torch.float32) for seed in (1, 2))
-    config = DreamConfig(steps=12, octaves=1, strength=1, cutouts=1, lr=0.003, optimizer="momentum")
+    config = DreamConfig(canvas="octaves", steps=12, octaves=1, strength=1, cutouts=1, lr=0.03)
     trust, colour = torch.ones(1, *SIZE), torch.tensor([0.1, -0.1, 0.2])
     # Steadiness is at rest at the warm start: another term moves the image first.
     terms: list[Term] = [term, Darkness()] if isinstance(term, Steadiness) else [term]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -21,6 +22,7 @@ from dreamvid.dream.canvases import (
     colour_mix,
     pyramid,
     roomy,
+    spectrum,
     wave_scale,
 )
 from dreamvid.dream.descent import descend
@@ -31,7 +33,10 @@ from dreamvid.zooms.endless import dream_zoom
 from tests.fakes import KnownFlow, TowardsColour
 
 RED = (1.0, 0.0, 0.0)
-WHOLE = {"pyramid": PyramidLayer, "spectrum": SpectrumLayer}
+WHOLE: dict[str, Callable[[Task], WholeLayer]] = {
+    "pyramid": PyramidLayer,
+    "spectrum": SpectrumLayer,
+}
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -96,10 +101,9 @@ def test_a_pixel_at_its_limit_can_come_back(name):
     assert layer.gradient(darker).abs().max() > 0
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "momentum"])
-def test_a_pyramid_of_one_octave_is_one_octave(optimizer):
+def test_a_pyramid_of_one_octave_is_one_octave():
     source = 0.3 + 0.4 * torch.rand(3, 40, 48, generator=torch.Generator().manual_seed(1))
-    config = DreamConfig(octaves=1, steps=5, cutouts=4, strength=1, optimizer=optimizer)
+    config = DreamConfig(octaves=1, steps=5, cutouts=4, strength=1)
     ours, expected = (
         descend(source, [TowardsColour(RED)], config, canvas=each) for each in (pyramid, octaves)
     )
@@ -172,7 +176,7 @@ def test_colours_are_correlated_as_in_photographs():
 
 
 def test_the_options_name_a_canvas():
-    assert canvas_of(DreamConfig()) is octaves
+    assert canvas_of(DreamConfig()) is spectrum
     assert canvas_of(DreamConfig(canvas="pyramid")) is pyramid
     assert set(CANVASES) == {"octaves", "pyramid", "spectrum"}
 
@@ -190,7 +194,7 @@ def filmed(canvas: str) -> list[torch.Tensor]:
     """A film of three frames that stand, its steps all held by half after the first."""
     source = torch.full((3, 40, 56), 0.5)
     frames = [Frame(source, Fraction(index, 24)) for index in range(3)]
-    config = SequenceConfig(canvas=canvas, first_steps=4, steps=2, cutouts=2, hold=0.5)
+    config = SequenceConfig(canvas=canvas, first_steps=4, steps=2, cutouts=2, hold=0.5, lr=0.02)
     settings = constant_settings([TowardsColour(RED)], config)
     flow, uncut = KnownFlow(0), lambda current, previous: False
     return [one.frame.image for one in dream_frames(frames, settings, flow=flow, is_cut=uncut)]
@@ -199,7 +203,7 @@ def filmed(canvas: str) -> list[torch.Tensor]:
 def zoomed(canvas: str) -> list[torch.Tensor]:
     """Three frames of an endless zoom."""
     source, times = torch.full((3, 40, 56), 0.5), [Fraction(index, 24) for index in range(3)]
-    config = DreamConfig(canvas=canvas, steps=2, cutouts=2)
+    config = DreamConfig(canvas=canvas, steps=2, cutouts=2, lr=0.02)
     found = dream_zoom(
         source,
         times,
@@ -221,15 +225,14 @@ def test_films_and_zooms_are_dreamed_on_the_canvas_of_the_options(film):
     assert not torch.equal(by_name["pyramid"][2], by_name["octaves"][2])
 
 
-def test_a_loop_refuses_other_canvases_in_one_line():
+def test_a_loop_refuses_a_pyramid_in_one_line():
     loop = {"loop": True, "zoom": 4, "seconds": Fraction(1)}
-    assert ZoomConfig(**loop).canvas == "octaves"
-    assert ZoomConfig(canvas="spectrum").canvas == "spectrum"
-    with pytest.raises(ValidationError, match=r"--canvas spectrum: .*allowed with --loop: octaves"):
-        ZoomConfig(canvas="spectrum", **loop)
+    assert ZoomConfig(canvas="pyramid").canvas == "pyramid"
+    with pytest.raises(ValidationError, match=r"--canvas pyramid: .*allowed with --loop: spectrum"):
+        ZoomConfig(canvas="pyramid", **loop)
 
 
 def test_octaves_refuse_colours_that_they_do_not_have():
     assert VideoConfig(canvas="pyramid", colour_correlation=0.5).colour_correlation == 0.5
     with pytest.raises(ValidationError, match=r"--colour-correlation 0.5 .*allowed with --canvas"):
-        VideoConfig(colour_correlation=0.5)
+        VideoConfig(canvas="octaves", colour_correlation=0.5)

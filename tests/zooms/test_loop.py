@@ -69,9 +69,9 @@ def test_a_seed_gives_one_dream_and_another_another():
     assert not torch.equal(canvases[0], canvases[2])
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "momentum"])
-def test_it_resumes_after_any_step_as_if_never_stopped(optimizer):
-    config = CONFIG.model_copy(update={"optimizer": optimizer, "octave_scale": 1.4})
+@pytest.mark.parametrize(("canvas", "levels"), [("octaves", {0, 1}), ("spectrum", {0})])
+def test_it_resumes_after_any_step_as_if_never_stopped(canvas, levels):
+    config = CONFIG.model_copy(update={"canvas": canvas, "octave_scale": 1.4})
     kept: list[bytes] = []
 
     def dreamed(checkpoint: LoopCheckpoint | None) -> torch.Tensor:
@@ -87,7 +87,7 @@ def test_it_resumes_after_any_step_as_if_never_stopped(optimizer):
     straight = dreamed(None)
     begun = list(kept)
     assert [from_bytes(LoopCheckpoint, data).steps for data in begun] == list(range(1, 7))
-    assert {from_bytes(LoopCheckpoint, data).level for data in begun} == {0, 1}
+    assert {from_bytes(LoopCheckpoint, data).level for data in begun} == levels
     for done, data in enumerate(begun, 1):
         kept.clear()
         assert torch.equal(dreamed(from_bytes(LoopCheckpoint, data)), straight)
@@ -174,7 +174,7 @@ def test_terms_are_asked_of_the_texture():
 
 def test_total_variation_smooths_what_was_dreamed_across_the_join():
     begun = planted()
-    config = CONFIG.model_copy(update={"octaves": 1, "augment": False})
+    config = CONFIG.model_copy(update={"canvas": "octaves", "octaves": 1, "augment": False})
     rough, smooth = (
         dream_loop(
             begun,
