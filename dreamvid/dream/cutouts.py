@@ -161,7 +161,7 @@ def resample(image: Tensor, windows: Tensor, size: int, *, fixed_shape: bool) ->
     taps = 2 * math.ceil(max(1.0, GLOBAL.sides[1] * max(height, width) / size)) + 1
     rows = triangle_filters(top * height, bottom * height, height, size, taps)
     columns = triangle_filters(left * width, right * width, width, size, taps)
-    cutouts: Tensor = _Banded.apply(image, rows, columns, fixed_shape)
+    cutouts: Tensor = Banded.apply(image, rows, columns, fixed_shape)
     return cutouts
 
 
@@ -237,7 +237,7 @@ def _reflect(index: Tensor, length: int) -> Tensor:
     return torch.minimum(index, 2 * length - 1 - index)
 
 
-class _Banded(torch.autograd.Function):
+class Banded(torch.autograd.Function):
     """Resampling by sums of lines: first over columns of the frame, then over rows of the result.
 
     A line holds all values with the same weight, so that each sum runs along contiguous memory:

@@ -135,11 +135,27 @@ def _optimize_layer(
 ) -> Iterator[Tensor]:
     optimizer = create_optimizer(layer.parameters, config)
     for step in range(layer.steps):
-        pixels, losses = _pixel_gradient(layer, guidance, terms, check, step)
-        gradient = _to_parameters(pixels, layer, config)
-        step_down(optimizer, gradient, rate(config, step, layer.steps))
-        layer.settle()
-        yield losses
+        yield take_step(layer, guidance, terms, config, check, optimizer, step)
+
+
+def take_step(
+    layer: Layer,
+    guidance: Guidance,
+    terms: Sequence[Term],
+    config: DreamConfig,
+    check: GradientCheck,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+) -> Tensor:
+    """Move the layer's parameters by one step, in place; the guides' losses (G,) before it.
+
+    Nothing here waits for the device, and nothing is moved to it or from it.
+    """
+    pixels, losses = _pixel_gradient(layer, guidance, terms, check, step)
+    gradient = _to_parameters(pixels, layer, config)
+    step_down(optimizer, gradient, rate(config, step, layer.steps))
+    layer.settle()
+    return losses
 
 
 def _pixel_gradient(
