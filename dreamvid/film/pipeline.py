@@ -154,7 +154,9 @@ def _dream(
     """Run the loop over time, and write its frames."""
     job, config, parts = stage.job, stage.job.config, stage.job.parts
     info = stage.reader.info
-    flow = parts.flow or create_flow(config.flow, stage.device, config.flow_weights)
+    flow = parts.flow or create_flow(
+        config.flow, stage.device, config.flow_weights, config.flow_size
+    )
     objectives = load_objectives(config, stage.device, reporter, parts.objectives)
     planned = scheduled_settings(schedule, objectives, parts.canvas, parts.terms)
     dreamed_frames = dream_frames(
