@@ -9,14 +9,16 @@ from functools import cached_property, partial
 import numpy as np
 import torch
 from torch import Generator, Tensor
+from torch.optim import Optimizer
 
 from dreamvid.config import DreamConfig
 from dreamvid.dream.canvas import AnyLayer, Canvas, Layer, Task
 from dreamvid.dream.canvases import canvas_of
-from dreamvid.dream.cutouts import draw_cutouts
+from dreamvid.dream.cutouts import Cutouts, draw_cutouts
 from dreamvid.dream.norms import rms
 from dreamvid.dream.objective import Objective, guide_gradient
 from dreamvid.dream.optimizer import create_optimizer, rate, step_down
+from dreamvid.dream.step_graph import CapturedStep, StepGraphs
 from dreamvid.dream.terms import Term, add_gradients, terms_of
 from dreamvid.errors import GradientError
 
@@ -63,6 +65,7 @@ def descend(
     canvas: Canvas | None = None,
     terms: Sequence[Term] | None = None,
     on_step: OnStep | None = None,
+    graphs: StepGraphs | None = None,
 ) -> Tensor:
     """Change `source` to match the objectives.
 
@@ -70,8 +73,9 @@ def descend(
     source), and `trust` (1, H, W) in [0, 1] is its reliability. `mean_colour` (3,) is the mean of
     `I − source` that `config.colour_drift` keeps. `steps` overrides `config.steps`, `terms` and
     `canvas`, which selects the parameters to optimise, those of the config, and `generator` the
-    generator of frame 0. Without steps the result is W itself; otherwise its RMS distance from
-    the source is at most `config.strength`.
+    generator of frame 0. `graphs` holds the captured steps of earlier frames, to be replayed; with
+    `terms` of one's own, nothing is captured. Without steps the result is W itself; otherwise its
+    RMS distance from the source is at most `config.strength`.
 
     Raises GradientError where a guide's gradient is not finite, or is zero at every step although
     the loss could still fall.
@@ -83,17 +87,28 @@ def descend(
     cutouts = draw_cutouts(config, steps, size, guide_sizes, generator).to(source.device)
 
     def guidance(layer: Layer, first: int) -> Guidance:
-        def look(image: Tensor, source: Tensor, step: int) -> tuple[Tensor, Tensor]:
-            return guide_gradient(image, source, objectives, config, cutouts, first + step)
+        return _guidance(objectives, config, cutouts, first)
 
-        return look
+    def capture(layer: Layer) -> CapturedStep | None:
+        if graphs is None or terms is not own_terms:
+            return None
+        return graphs.begin(layer, objectives, own_terms, config, cutouts, work)
+
+    def work(
+        layer: Layer, objectives: Sequence[Objective], cutouts: Cutouts, optimizer: Optimizer
+    ) -> tuple[Tensor, Tensor]:
+        guidance = _guidance(objectives, config, cutouts, 0)
+        return take_step(layer, guidance, own_terms, config, optimizer, 0)
 
     canvas = canvas_of(config) if canvas is None else canvas
     layers = canvas(Task(source, start, steps, config, trust, mean_colour))
-    terms = terms_of(config) if terms is None else terms
+    own_terms = terms_of(config)
+    terms = own_terms if terms is None else terms
     check = GradientCheck(any(objective.compares for objective in objectives))
     layer: Layer | None = None
-    for index, (layer, losses) in enumerate(optimize(layers, guidance, terms, config, check)):
+    for index, (layer, losses) in enumerate(
+        optimize(layers, guidance, terms, config, check, capture)
+    ):
         if on_step is not None:
             look = partial(layer.result, layer.parameters.clone())
             on_step(Step(index, steps, layer.level, layer.levels, losses.sum(), look))
@@ -105,37 +120,46 @@ Guidance = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
 guides' losses in the image, of unit RMS where gradients are normalised, and the losses (G,)."""
 
 
+def _guidance(
+    objectives: Sequence[Objective], config: DreamConfig, cutouts: Cutouts, first: int
+) -> Guidance:
+    """The guidance by objectives of a layer that has `first` steps before it."""
+
+    def look(image: Tensor, source: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        return guide_gradient(image, source, objectives, config, cutouts, first + step)
+
+    return look
+
+
 def optimize(
     layers: Iterable[AnyLayer],
     guidance: Callable[[AnyLayer, int], Guidance],
     terms: Sequence[Term],
     config: DreamConfig,
     check: GradientCheck,
+    capture: Callable[[AnyLayer], CapturedStep | None] = lambda layer: None,
 ) -> Iterator[tuple[AnyLayer, Tensor]]:
     """Optimise the parameters of one layer after the other, in place.
 
     After each step, yields the layer and the guides' losses (G,) before the step.
-    `guidance(layer, count)` gives the guidance of a layer that has `count` steps before it. Raises
-    GradientError as `check` does.
+    `guidance(layer, count)` gives the guidance of a layer that has `count` steps before it.
+    `capture` gives the step of a layer as a graph, where it has one. Raises GradientError as
+    `check` does.
     """
     done = 0
     for layer in layers:
-        for losses in _optimize_layer(layer, guidance(layer, done), terms, config, check):
+        captured, guide = capture(layer), guidance(layer, done)
+        optimizer = create_optimizer(layer.parameters, config)
+        for step in range(layer.steps):
+            if captured is not None:
+                losses, peaks = captured(step, done)
+            else:
+                now = rate(config, step, layer.steps)
+                losses, peaks = take_step(layer, guide, terms, config, optimizer, step, now)
+            check.note(peaks, losses)
             yield layer, losses
         done += layer.steps
     check.finish()
-
-
-def _optimize_layer(
-    layer: Layer,
-    guidance: Guidance,
-    terms: Sequence[Term],
-    config: DreamConfig,
-    check: GradientCheck,
-) -> Iterator[Tensor]:
-    optimizer = create_optimizer(layer.parameters, config)
-    for step in range(layer.steps):
-        yield take_step(layer, guidance, terms, config, check, optimizer, step)
 
 
 def take_step(
@@ -143,31 +167,24 @@ def take_step(
     guidance: Guidance,
     terms: Sequence[Term],
     config: DreamConfig,
-    check: GradientCheck,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     step: int,
-) -> Tensor:
-    """Move the layer's parameters by one step, in place; the guides' losses (G,) before it.
-
-    Nothing here waits for the device, and nothing is moved to it or from it.
-    """
-    pixels, losses = _pixel_gradient(layer, guidance, terms, check, step)
-    gradient = _to_parameters(pixels, layer, config)
-    step_down(optimizer, gradient, rate(config, step, layer.steps))
-    layer.settle()
-    return losses
-
-
-def _pixel_gradient(
-    layer: Layer, guidance: Guidance, terms: Sequence[Term], check: GradientCheck, step: int
+    rate: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The gradient of guides and terms in the layer's image, and the guides' losses (G,)."""
+    """Move the layer's parameters by one step at this rate, in place; None for the optimizer's own.
+
+    The result is the guides' losses (G,) before the step, and the least and the greatest value of
+    their gradient, (2,). Nothing here waits for the device or is moved to it, so that a step can
+    be captured as a graph.
+    """
     image = layer.image(layer.parameters)
     scene = layer.scene(image)
-    gradient, losses = guidance(image, scene.source, step)
-    check.note(gradient, losses)
-    add_gradients(terms, gradient, image, scene)
-    return gradient, losses
+    pixels, losses = guidance(image, scene.source, step)
+    peaks = torch.stack(pixels.aminmax())
+    add_gradients(terms, pixels, image, scene)
+    step_down(optimizer, _to_parameters(pixels, layer, config), rate)
+    layer.settle()
+    return losses, peaks
 
 
 def _to_parameters(pixels: Tensor, layer: Layer, config: DreamConfig) -> Tensor:
@@ -194,16 +211,16 @@ class GradientCheck:
         self._peaks: list[Tensor] = []
         self._losses: list[Tensor] = []
 
-    def note(self, gradient: Tensor, losses: Tensor) -> None:
-        """Note the gradient (3, h, w) and each guide's loss (G,) of one step."""
-        self._peaks += gradient.aminmax()
+    def note(self, peaks: Tensor, losses: Tensor) -> None:
+        """Note the extreme values (2,) of the gradient and each guide's loss (G,) of one step."""
+        self._peaks.append(peaks)
         self._losses.append(losses)
 
     def finish(self) -> None:
         """Raise GradientError where a gradient was not finite, or all were zero."""
         if not self._peaks:
             return
-        peak, loss = torch.stack(self._peaks).abs().amax(), torch.cat(self._losses).amax()
+        peak, loss = torch.cat(self._peaks).abs().amax(), torch.cat(self._losses).amax()
         facts = torch.stack([peak.isfinite(), peak > 0, loss > 0])
         is_finite, is_alive, may_gain = facts.tolist()
         if not is_finite:

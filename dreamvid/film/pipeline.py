@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from dreamvid.config import VideoConfig
 from dreamvid.device import choose_device
+from dreamvid.dream.step_graph import step_graphs
 from dreamvid.film.delivery import Delivery
 from dreamvid.film.listening import schedule_of
 from dreamvid.film.report import Reporter, Summary, Tally
@@ -167,6 +168,7 @@ def _dream(
         carry=carry,
         on_step=reporter.step,
         ahead=read_ahead(job.source, config, info.width * info.height),
+        graphs=step_graphs(stage.device),
     )
     until_stopped = reporter.ends_on_interrupt() if job.source.is_endless else nullcontext()
     with until_stopped, closing(dreamed_frames):
