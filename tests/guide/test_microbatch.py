@@ -113,15 +113,15 @@ def test_what_fits_is_chosen_from_the_free_memory_before_all_are_shown(free, mos
     microbatches = Microbatches(inner, microbatch_size, Budget(free, inner.shown))
     loss, gradient = evaluated(microbatches, cutouts, cutouts)
     assert inner.shown[:2] == [1, 2]
-    limit = min(most or 11, 11)
-    assert max(inner.shown[2:]) == math.ceil(11 / math.ceil(11 / limit))  # of about equal size
+    largest = math.ceil(11 / math.ceil(11 / (most or 11)))  # of about equal size
+    assert max(inner.shown[2:]) == largest
     assert told == ([most] if most and most < 11 else [])
     expected_loss, expected = evaluated(TowardsColour(RED), cutouts, cutouts)
     torch.testing.assert_close(gradient, expected, atol=1e-9, rtol=1e-5)
     torch.testing.assert_close(loss, expected_loss)
     inner.shown.clear()
     evaluated(Microbatches(inner, microbatch_size, Budget(0, inner.shown)), cutouts, cutouts)
-    assert max(inner.shown) == min(most or 11, 11)  # remembered: not looked at anew
+    assert max(inner.shown) == largest  # remembered: not looked at anew
 
 
 def test_an_estimate_that_is_too_large_is_halved():
