@@ -118,7 +118,7 @@ def main() -> None:
 
 def step_over_guide(case: Case, rounds: int, device: torch.device) -> dict[str, float]:
     """A whole dream step over the guide's own forward and backward pass, all losses on."""
-    objective = _objective(case.guide, device, case.precision)
+    objective = objective_of(case.guide, device, case.precision)
     dream = _dreaming(case, objective, device)
     side = objective.size
     cutouts = torch.rand(case.cutouts, 3, side, side, device=device)
@@ -160,7 +160,7 @@ def reference_over_ours(rounds: int, device: torch.device) -> dict[str, float]:
     trust = torch.full((1, *now.shape[1:]), 0.95, device=device)
     frame = {"start": (now + 0.1 * (before - 0.5)).clamp(0, 1), "trust": trust}
     frame["mean_colour"] = torch.zeros(3, device=device)
-    exact, auto = (_objective("mini", device, precision) for precision in ("float32", "auto"))
+    exact, auto = (objective_of("mini", device, precision) for precision in ("float32", "auto"))
 
     def dreaming(dream: Callable[..., Tensor], objective: ClipObjective) -> Callable[[], Tensor]:
         return lambda: dream(now, [objective], config, generator=frame_generator(0, 1), **frame)
@@ -183,7 +183,7 @@ def apart_after_four_frames(device: torch.device) -> dict[str, float]:
     A guide of ReLUs makes rounding errors grow; in double precision a test holds the difference
     below 1e-8. So beside the RMS difference stand the gains by the tests' judge.
     """
-    objective, plain = _objective("mini", device, "float32"), _plain_objective(device)
+    objective, plain = objective_of("mini", device, "float32"), _plain_objective(device)
     judge = create_objective(load_clip(JUDGE, device), PROMPTS)
     config = VideoConfig(prompt=["a coral reef"])
     with VideoReader(SAMPLE) as reader:
@@ -218,14 +218,14 @@ def peak_memory(device: torch.device) -> dict[str, int]:
 def _peak_of(case: Case, device_name: str) -> int:
     """Bytes; to be called in a process of its own."""
     device = torch.device(device_name)
-    dream = _dreaming(case, _objective(case.guide, device, case.precision), device)
+    dream = _dreaming(case, objective_of(case.guide, device, case.precision), device)
     dream()
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def _objective(guide: str, device: torch.device, precision: str = "auto") -> ClipObjective:
+def objective_of(guide: str, device: torch.device, precision: str = "auto") -> ClipObjective:
     """A guide by name; a bare architecture gets random weights, which cost the same."""
     if guide == "mini":
         return create_objective(load_clip(guide, device, precision), PROMPTS)
@@ -300,7 +300,7 @@ def wall_over_steps(guide: str, end: Fraction, device: torch.device) -> dict[str
     Decoding, cuts and flow run beside the steps, as in the program, so that the parts of a frame
     may add up to more than its wall time.
     """
-    clock, objective = Clock(lambda: _now(device)), _objective(guide, device)
+    clock, objective = Clock(lambda: _now(device)), objective_of(guide, device)
     config = VideoConfig(prompt=["a coral reef"], end=end)
     frames = dream_sample(clock, objective, config, device, ahead=1)
     each = {name: round(spent / frames, 4) for name, spent in clock.seconds.items()}
@@ -314,7 +314,7 @@ def loop_over_steps(device: torch.device) -> dict[str, float]:
     In seconds of that thread's processor, so that it tells what a run takes where the reading has
     a core to itself, on however busy a machine.
     """
-    ratios, objective = {}, _objective("mini", device)
+    ratios, objective = {}, objective_of("mini", device)
     for every in (1, 8):
         for ahead in (0, 1):
             clock = Clock(time.thread_time)

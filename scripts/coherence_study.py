@@ -1,7 +1,8 @@
 """How still a dream holds at the same meaning: our loop against those of other tools.
 
     python scripts/coherence_study.py BIG_BUCK_BUNNY.mp4 BIKES.mp4 --out FOLDER
-        [--clips pan …] [--modes … ] [--frames 32] [--size 320] [--judge GUIDE]
+        [--clips pan …] [--modes … ] [--frames 32] [--size 320] [--judge GUIDE] [--flow-size 640]
+        [--judge-flow raft-small --judge-flow-weights FILE]
 
 Dreams three stretches of film in each mode over a dial of strengths, always with the built-in
 guide, the same octaves, losses and flow, and measures each result by `dreamvid.Evaluation` with a
@@ -143,6 +144,10 @@ def main() -> None:
     parser.add_argument("--dial", nargs="+", type=float, default=DIAL, help="strengths")
     parser.add_argument("--frames", type=int, default=32)
     parser.add_argument("--size", default="320")
+    parser.add_argument("--flow-size", type=int, help="longest side for the dream's own flow")
+    # Where flows are compared, none of them may be the one along which results are measured.
+    parser.add_argument("--judge-flow", default="dis")
+    parser.add_argument("--judge-flow-weights", type=Path)
     parser.add_argument("--judge", default=JUDGE)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -164,8 +169,9 @@ class Study:
         with VideoReader(film, start=stretch.start, size=arguments.size) as reader:
             self.info: VideoInfo = reader.info
             self.frames = [frame for frame, _ in zip(reader, range(arguments.frames), strict=False)]
-        self.flow = create_flow("dis", CPU)
-        self.seen = remembered(self.flow, [frame.image for frame in self.frames])
+        self.flow = create_flow("dis", CPU, max_side=arguments.flow_size)
+        judge_flow = create_flow(arguments.judge_flow, CPU, arguments.judge_flow_weights)
+        self.seen = remembered(judge_flow, [frame.image for frame in self.frames])
         base = VideoConfig(prompt=[stretch.prompt])
         self.objectives = [create_objective(load_clip("mini", CPU, base.precision), base)]
         self.judge = create_objective(load_clip(arguments.judge, CPU), base)

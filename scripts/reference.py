@@ -18,6 +18,7 @@ from dreamvid.dream.cutouts import Cutouts, draw_cutouts
 from dreamvid.dream.descent import OnStep
 from dreamvid.dream.objective import Objective
 from dreamvid.dream.octaves import octave_sizes, resize, split_steps
+from dreamvid.dream.step_graph import StepGraphs
 from dreamvid.dream.terms import Term, detail_mask, masked_total_variation
 
 
@@ -34,8 +35,11 @@ def descend(
     canvas: Canvas | None = None,
     terms: Sequence[Term] | None = None,
     on_step: OnStep | None = None,
+    graphs: StepGraphs | None = None,
 ) -> Tensor:
     """Descend like the fast version; `on_step` is never called, and no gradient is checked.
+
+    Nor is anything captured in `graphs`.
 
     Raises ValueError for another canvas than octaves, or terms of one's own.
     """

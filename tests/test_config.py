@@ -369,6 +369,7 @@ colour_drift       30.0       30.0       30.0       -      30.0       30.0
 seed               0          0          0          -      0          0
 flow               dis        -          -          dis    dis        -
 flow_weights       None       -          -          None   None       -
+flow_size          640        -          -          -      640        -
 cuts               True       -          -          True   True       -
 cut_threshold      27.0       -          -          27.0   27.0       -
 first_steps        40         60         -          -      40         -

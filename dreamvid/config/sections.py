@@ -293,6 +293,13 @@ class FirstFrameConfig(Section):
 class MotionConfig(FirstFrameConfig, FlowConfig):
     title = "Motion"
 
+    flow_size: int = Field(
+        640,
+        ge=128,
+        le=100_000,
+        description="Longest side in pixels at which motion is estimated; that of larger frames "
+        "is scaled up.",
+    )
     carry: Literal["frame", "delta", "none"] = Field(
         "delta",
         description="Picture carried along the flow: the dreamed frame, its difference to the "

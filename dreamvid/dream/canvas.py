@@ -7,9 +7,10 @@ gradient in z by the transpose of that dependence. The descent uses only this in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -171,6 +172,23 @@ class OctaveLayer(PixelLayer):
         )
         pixels = self._base.clone(memory_format=torch.contiguous_format)
         super().__init__(octave, pixels, trust, task.config.hold)
+
+    def work_key(self) -> Hashable:
+        is_held, scene = self._step_mask is not None, self._scene
+        begins_shot = scene.trust is None, scene.mean_colour is None
+        return type(self), self._task.config.strength, is_held, begins_shot
+
+    def buffers(self) -> Sequence[Tensor]:
+        own = self.parameters, self._step_mask, self._settled
+        return [each for each in (*own, *self._scene.buffers()) if each is not None]
+
+    def on(self, buffers: Sequence[Tensor]) -> Self:
+        twin, rest = copy(self), list(buffers)
+        twin.parameters = rest.pop(0)
+        if self._step_mask is not None:
+            twin._step_mask, twin._settled = rest.pop(0), rest.pop(0)
+        twin._scene = self._scene.on(rest)
+        return twin
 
     def image(self, parameters: Tensor) -> Tensor:
         return parameters

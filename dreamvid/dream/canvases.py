@@ -11,7 +11,10 @@ Synthesis*, 2025).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
+from copy import copy
+from dataclasses import replace
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -76,6 +79,25 @@ class WholeLayer(Layer):
             picture = self.picture(leaf)
         (values,) = torch.autograd.grad(picture, leaf, pixels)
         return values
+
+    def work_key(self) -> Hashable:
+        config, scene = self._task.config, self._scene
+        scales = config.octaves, config.octave_scale, config.spectrum_decay
+        parts = self._step_mask is not None, scene.trust is None, scene.mean_colour is None
+        return type(self), config.strength, config.colour_correlation, scales, parts
+
+    def buffers(self) -> Sequence[Tensor]:
+        held = [] if self._step_mask is None else [self._step_mask]
+        return [self.parameters, *held, *self._scene.buffers()]
+
+    def on(self, buffers: Sequence[Tensor]) -> Self:
+        twin, rest = copy(self), list(buffers)
+        twin.parameters = rest.pop(0)
+        if self._step_mask is not None:
+            twin._step_mask = rest.pop(0)
+        twin._scene = self._scene.on(rest)
+        twin._task = replace(self._task, source=twin._scene.source, start=twin._scene.start)
+        return twin
 
     def image(self, parameters: Tensor) -> Tensor:
         return self._unclamped(parameters).clamp(0, 1)

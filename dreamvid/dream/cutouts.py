@@ -7,8 +7,10 @@ get few and noisy gradients and look burnt.
 
 Resampling is linear and separable, `out = Y · image · Xᵀ`, with the triangle filter widened by
 the shrink factor (the usual anti-aliased bilinear) and the reflection folded into the matrices.
-A GPU computes two batched products of fixed shape. The CPU multiplies only the nonzero entries,
-about a twentieth, for all windows at once. The same holds for the transpose.
+These are sparse, and only their bands are multiplied, about a twentieth, for all windows at once.
+The CPU leaves out the zeros within the bands, too. On other devices the bands keep a fixed shape,
+so that nothing waits for the device and a step can be captured as a graph. The same holds for the
+transpose.
 """
 
 from __future__ import annotations
@@ -170,15 +172,18 @@ def crop(image: Tensor, windows: Tensor, size: int) -> Tensor:
     synchronisation, and all shapes follow from the shapes of the arguments. Windows may be at
     most as wide as `GLOBAL` ones.
     """
+    return resample(image, windows, size, fixed_shape=image.device.type != "cpu")
+
+
+def resample(image: Tensor, windows: Tensor, size: int, *, fixed_shape: bool) -> Tensor:
+    """`crop` on any device; without `fixed_shape`, only nonzero weights are multiplied."""
     height, width = image.shape[1:]
     left, top, right, bottom = windows.to(image.dtype).unbind(1)
     taps = 2 * math.ceil(max(1.0, GLOBAL.sides[1] * max(height, width) / size)) + 1
     rows = triangle_filters(top * height, bottom * height, height, size, taps)
     columns = triangle_filters(left * width, right * width, width, size, taps)
-    if image.device.type == "cpu":
-        cutouts: Tensor = _Banded.apply(image, rows, columns)
-        return cutouts
-    return resample(image, rows.dense(), columns.dense())
+    cutouts: Tensor = Banded.apply(image, rows, columns, fixed_shape)
+    return cutouts
 
 
 def whole_window(image: Tensor) -> Tensor:
@@ -189,11 +194,6 @@ def whole_window(image: Tensor) -> Tensor:
     return torch.cat([0.5 - half_window, 0.5 + half_window])[None]
 
 
-def resample(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """`rows · image · columnsᵀ` for (N, S, H), (3, H, W) and (N, S, W) → (N, 3, S, S)."""
-    return rows[:, None] @ image @ columns[:, None].mT
-
-
 @dataclass(frozen=True)
 class Filters:
     """One axis of N windows: output sample s of window n is Σ_t weight·pixel[index]."""
@@ -202,16 +202,12 @@ class Filters:
     """(N, S, taps), pixels within the frame."""
     weight: Tensor
     """(N, S, taps), summing to 1 over the taps."""
-    length: int
-    """Pixels along this axis."""
 
-    def dense(self) -> Tensor:
-        """The filters as N matrices, (N, S, length)."""
-        matrix = self.weight.new_zeros(*self.index.shape[:2], self.length)
-        return matrix.scatter_add_(2, self.index, self.weight)
-
-    def sums(self, lines: Tensor) -> Sums:
+    def sums(self, lines: Tensor, fixed_shape: bool) -> Sums:
         """The filters as sums over lines; `lines` (N, S, taps) is the line of each pixel."""
+        if fixed_shape:
+            counts = torch.full_like(lines[..., 0], lines.shape[2]).flatten()
+            return Sums(lines.flatten(), self.weight.flatten(), counts)
         used = self.weight != 0  # masked_select is five times faster than a boolean index
         line, weight = (each.masked_select(used) for each in (lines, self.weight))
         return Sums(line, weight, used.sum(2).flatten())
@@ -219,7 +215,7 @@ class Filters:
 
 @dataclass(frozen=True)
 class Sums:
-    """J weighted sums of lines: a sparse matrix (J, L), stored by its E nonzero entries."""
+    """J weighted sums of lines: a sparse matrix (J, L), stored by its E entries."""
 
     line: Tensor
     """(E,): the line of each entry; all entries of the first sum, then of the second, …"""
@@ -236,8 +232,9 @@ class Sums:
     def transposed(self, count: int) -> Sums:
         """The transposed matrix (L, J), for L = `count` lines."""
         line, order = self.line.sort(stable=True)
-        source = torch.repeat_interleave(self.counts)
-        return Sums(source[order], self.weight[order], torch.bincount(line, minlength=count))
+        source = torch.repeat_interleave(self.counts, output_size=len(line))
+        ends = torch.searchsorted(line, torch.arange(count + 1, device=line.device))
+        return Sums(source[order], self.weight[order], ends.diff())
 
 
 def triangle_filters(starts: Tensor, ends: Tensor, length: int, size: int, taps: int) -> Filters:
@@ -252,7 +249,7 @@ def triangle_filters(starts: Tensor, ends: Tensor, length: int, size: int, taps:
     offsets = torch.arange(taps, device=starts.device)
     index = (centre - support).ceil()[..., None] + offsets  # (N, S, taps)
     weight = (1 - (index - centre[..., None]).abs() / support[..., None]).clamp(min=0)
-    return Filters(_reflect(index.long(), length), weight / weight.sum(-1, keepdim=True), length)
+    return Filters(_reflect(index.long(), length), weight / weight.sum(-1, keepdim=True))
 
 
 def _reflect(index: Tensor, length: int) -> Tensor:
@@ -261,8 +258,8 @@ def _reflect(index: Tensor, length: int) -> Tensor:
     return torch.minimum(index, 2 * length - 1 - index)
 
 
-class _Banded(torch.autograd.Function):
-    """`resample` by sums of lines: first over columns of the frame, then over rows of the result.
+class Banded(torch.autograd.Function):
+    """Resampling by sums of lines: first over columns of the frame, then over rows of the result.
 
     A line holds all values with the same weight, so that each sum runs along contiguous memory:
     first a column of all channels (W lines of 3·H), then a row of one window (N·H lines of S·3).
@@ -271,10 +268,13 @@ class _Banded(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, image: Tensor, rows: Filters, columns: Filters) -> Tensor:
+    def forward(
+        ctx: Any, image: Tensor, rows: Filters, columns: Filters, fixed_shape: bool
+    ) -> Tensor:
         (count, size, _), (_, height, width) = rows.index.shape, image.shape
-        across = columns.sums(columns.index)
-        down = rows.sums(rows.index + height * torch.arange(count)[:, None, None])
+        first_rows = height * torch.arange(count, device=image.device)
+        across = columns.sums(columns.index, fixed_shape)
+        down = rows.sums(rows.index + first_rows[:, None, None], fixed_shape)
         ctx.across, ctx.down, ctx.shape = across, down, image.shape
         turned = image.new_empty(width, 3, height)
         _copy(turned.permute(1, 2, 0), image, dim=1)
@@ -283,7 +283,7 @@ class _Banded(torch.autograd.Function):
         return down.of(lines).view(count, size, size, 3).permute(0, 3, 1, 2)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
         (count, _, size, _), (_, height, width) = grads[0].shape, ctx.shape
         grad = grads[0].permute(0, 2, 3, 1).reshape(count * size, size * 3)
         lines = ctx.down.transposed(count * height).of(grad)  # (N·H, S·3)
@@ -291,11 +291,13 @@ class _Banded(torch.autograd.Function):
         turned = ctx.across.transposed(width).of(narrow).view(width, 3, height)
         gradient = turned.new_empty(3, height, width)
         _copy(gradient, turned.permute(1, 2, 0), dim=2)
-        return gradient, None, None
+        return gradient, None, None, None
 
 
 def _copy(target: Tensor, source: Tensor, dim: int) -> None:
-    """Copy into a tensor of another layout, in strips that fit the processor's cache."""
-    for begin in range(0, source.shape[dim], 256):
-        strip = dim, begin, min(256, source.shape[dim] - begin)
+    """Copy into a tensor of another layout; on the CPU in strips that fit its cache."""
+    length = source.shape[dim]
+    step = 256 if source.device.type == "cpu" else length
+    for begin in range(0, length, step):
+        strip = dim, begin, min(step, length - begin)
         target.narrow(*strip).copy_(source.narrow(*strip))

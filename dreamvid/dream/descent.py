@@ -14,11 +14,12 @@ from torch.optim import Adam
 from dreamvid.config import DreamConfig
 from dreamvid.dream.canvas import AnyLayer, Canvas, Layer, Task, constrain
 from dreamvid.dream.canvases import canvas_of
-from dreamvid.dream.cutouts import draw_cutouts, seen_size
+from dreamvid.dream.cutouts import Cutouts, draw_cutouts, seen_size
 from dreamvid.dream.norms import rms
 from dreamvid.dream.objective import Objective, guide_gradient
 from dreamvid.dream.octaves import enlarge
 from dreamvid.dream.optimizer import create_optimizer, rate, restore, step_down
+from dreamvid.dream.step_graph import CapturedStep, StepGraphs
 from dreamvid.dream.terms import Term, add_gradients, terms_of
 from dreamvid.errors import GradientError
 
@@ -65,6 +66,7 @@ def descend(
     canvas: Canvas | None = None,
     terms: Sequence[Term] | None = None,
     on_step: OnStep | None = None,
+    graphs: StepGraphs | None = None,
 ) -> Tensor:
     """Change `source` to match the objectives.
 
@@ -72,8 +74,9 @@ def descend(
     source), and `trust` (1, H, W) in [0, 1] is its reliability. `mean_colour` (3,) is the mean of
     `I − source` that `config.colour_drift` keeps. `steps` overrides `config.steps`, `terms` and
     `canvas`, which selects the parameters to optimise, those of the config, and `generator` the
-    generator of frame 0. Without steps the result is W itself; otherwise its RMS distance from
-    the source is at most `config.strength`.
+    generator of frame 0. `graphs` holds the captured steps of earlier frames, to be replayed; with
+    `terms` of one's own, nothing is captured. Without steps the result is W itself; otherwise its
+    RMS distance from the source is at most `config.strength`.
 
     An image larger than the guides can see (`seen_size`) is dreamed at the smaller size, and what
     was dreamed is enlarged and added to the warm start, so that the source keeps its detail.
@@ -88,19 +91,29 @@ def descend(
     cutouts = draw_cutouts(config, steps, size, guide_sizes, generator).to(source.device)
 
     def guidance(layer: Layer, first: int) -> Guidance:
-        def look(image: Tensor, source: Tensor, step: int) -> tuple[Tensor, Tensor]:
-            return guide_gradient(image, source, objectives, config, cutouts, first + step)
+        return _guidance(objectives, config, cutouts, first)
 
-        return look
+    def capture(layer: Layer) -> CapturedStep | None:
+        if graphs is None or terms is not own_terms:
+            return None
+        return graphs.begin(layer, objectives, own_terms, config, cutouts, work)
+
+    def work(
+        layer: Layer, objectives: Sequence[Objective], cutouts: Cutouts, optimizer: Adam
+    ) -> tuple[Tensor, Tensor]:
+        guidance = _guidance(objectives, config, cutouts, 0)
+        return take_step(layer, guidance, own_terms, config, optimizer, 0)
 
     whole = Task(source, start, steps, config, trust, mean_colour)
     task = whole.resized(seen_size(config, size, guide_sizes))
     canvas = canvas_of(config) if canvas is None else canvas
     layers = canvas(task)
-    terms = terms_of(config) if terms is None else terms
+    own_terms = terms_of(config)
+    terms = own_terms if terms is None else terms
     check = GradientCheck(any(objective.compares for objective in objectives))
     layer: Layer | None = None
-    for index, (layer, losses, _) in enumerate(optimize(layers, guidance, terms, config, check)):
+    taken = optimize(layers, guidance, terms, config, check, capture=capture)
+    for index, (layer, losses, _) in enumerate(taken):
         if on_step is not None:
             look = partial(_result, layer, layer.parameters.clone(), task, whole)
             on_step(Step(index, steps, layer.level, layer.levels, losses.sum(), look))
@@ -134,50 +147,88 @@ class Checkpoint:
     """The optimizer's, by `moments_of`."""
 
 
+def _guidance(
+    objectives: Sequence[Objective], config: DreamConfig, cutouts: Cutouts, first: int
+) -> Guidance:
+    """The guidance by objectives of a layer that has `first` steps before it."""
+
+    def look(image: Tensor, source: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        return guide_gradient(image, source, objectives, config, cutouts, first + step)
+
+    return look
+
+
 def optimize(
     layers: Iterable[AnyLayer],
     guidance: Callable[[AnyLayer, int], Guidance],
     terms: Sequence[Term],
     config: DreamConfig,
     check: GradientCheck,
+    *,
     checkpoint: Checkpoint | None = None,
+    capture: Callable[[AnyLayer], CapturedStep | None] = lambda layer: None,
 ) -> Iterator[tuple[AnyLayer, Tensor, Adam]]:
     """Optimise the parameters of one layer after the other, in place.
 
     After each step, yields the layer, the guides' losses (G,) before the step, and the optimizer.
     `guidance(layer, count)` gives the guidance of a layer that has `count` steps before it. With
-    `checkpoint`, earlier layers stay as they are, and its own goes on. Raises GradientError as
+    `checkpoint`, earlier layers stay as they are, and its own goes on. `capture` gives the step of
+    a layer as a graph, where it has one. Raises GradientError as
     `check` does.
     """
     done = 0
     for layer in layers:
-        guide = guidance(layer, done)
-        optimizer, first = create_optimizer(layer.parameters, config), 0
-        if checkpoint is not None and layer.level <= checkpoint.level:
-            first = min(checkpoint.steps - done, layer.steps)
-            if layer.level == checkpoint.level:
-                layer.parameters.copy_(checkpoint.parameters)
-                restore(optimizer, checkpoint.moments, first)
-        done += layer.steps
-        for step in range(first, layer.steps):
-            pixels, losses = _pixel_gradient(layer, guide, terms, check, step)
-            gradient = _to_parameters(pixels, layer, config)
-            step_down(optimizer, gradient, rate(config, step, layer.steps))
-            layer.settle()
+        guide, captured = guidance(layer, done), capture(layer)
+        optimizer = create_optimizer(layer.parameters, config)
+        for step in range(_steps_done(layer, optimizer, checkpoint, done), layer.steps):
+            if captured is not None:
+                losses, peaks = captured(step, done)
+            else:
+                now = rate(config, step, layer.steps)
+                losses, peaks = take_step(layer, guide, terms, config, optimizer, step, now)
+            check.note(peaks, losses)
             yield layer, losses, optimizer
+        done += layer.steps
     check.finish()
 
 
-def _pixel_gradient(
-    layer: Layer, guidance: Guidance, terms: Sequence[Term], check: GradientCheck, step: int
+def _steps_done(layer: Layer, optimizer: Adam, checkpoint: Checkpoint | None, before: int) -> int:
+    """The layer's steps that are done at `checkpoint`, which it restores in its own layer.
+
+    The layers before have `before` steps.
+    """
+    if checkpoint is None or layer.level > checkpoint.level:
+        return 0
+    done = min(checkpoint.steps - before, layer.steps)
+    if layer.level == checkpoint.level:
+        layer.parameters.copy_(checkpoint.parameters)
+        restore(optimizer, checkpoint.moments, done)
+    return done
+
+
+def take_step(
+    layer: Layer,
+    guidance: Guidance,
+    terms: Sequence[Term],
+    config: DreamConfig,
+    optimizer: Adam,
+    step: int,
+    rate: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The gradient of guides and terms in the layer's image, and the guides' losses (G,)."""
+    """Move the layer's parameters by one step at this rate, in place; None for the optimizer's own.
+
+    The result is the guides' losses (G,) before the step, and the least and the greatest value of
+    their gradient, (2,). Nothing here waits for the device or is moved to it, so that a step can
+    be captured as a graph.
+    """
     image = layer.image(layer.parameters)
     scene = layer.scene(image)
-    gradient, losses = guidance(image, scene.source, step)
-    check.note(gradient, losses)
-    add_gradients(terms, gradient, image, scene)
-    return gradient, losses
+    pixels, losses = guidance(image, scene.source, step)
+    peaks = torch.stack(pixels.aminmax())
+    add_gradients(terms, pixels, image, scene)
+    step_down(optimizer, _to_parameters(pixels, layer, config), rate)
+    layer.settle()
+    return losses, peaks
 
 
 def _to_parameters(pixels: Tensor, layer: Layer, config: DreamConfig) -> Tensor:
@@ -204,14 +255,14 @@ class GradientCheck:
         self._peaks: list[Tensor] = []
         self._losses: list[Tensor] = []
 
-    def note(self, gradient: Tensor, losses: Tensor) -> None:
-        """Note the gradient (3, h, w) and each guide's loss (G,) of one step."""
-        self._peaks += gradient.aminmax()
+    def note(self, peaks: Tensor, losses: Tensor) -> None:
+        """Note the extreme values (2,) of the gradient and each guide's loss (G,) of one step."""
+        self._peaks.append(peaks)
         self._losses.append(losses)
 
     def peaks(self) -> tuple[Tensor, Tensor]:
         """The largest absolute gradient and loss so far, (1,) each; noted, they stand for all."""
-        peak, loss = torch.stack(self._peaks).abs().amax(), torch.cat(self._losses).amax()
+        peak, loss = torch.cat(self._peaks).abs().amax(), torch.cat(self._losses).amax()
         return peak[None], loss[None]
 
     def finish(self) -> None:

@@ -16,25 +16,33 @@ DAMPING = 1.0
 """Gradient, relative to the RMS of all, at which Adam moves a value half as far as at most."""
 
 
-def create_optimizer(parameters: Tensor, config: DreamConfig) -> Adam:
+def create_optimizer(parameters: Tensor, config: DreamConfig, rate: Tensor | None = None) -> Adam:
     """The optimizer of contiguous `parameters`; see `step_down`.
+
+    With `rate`, a scalar that changes from step to step, Adam can be captured as a graph.
 
     Adam moves every pixel by the same amount, however small its gradient: areas that do not matter
     to the guide get as much grain as others. So its ε, which in Kingma and Ba (2015) only prevents
     a division by zero, is a share of the whole gradient's RMS here.
     """
     epsilon = DAMPING if config.normalize_gradient else 1e-8
-    return Adam([parameters], betas=(0.9, 0.99), eps=epsilon, fused=True)
+    is_captured = rate is not None and rate.is_cuda
+    adam = Adam([parameters], betas=(0.9, 0.99), eps=epsilon, fused=True, capturable=is_captured)
+    if rate is not None:
+        adam.param_groups[0]["lr"] = rate
+    return adam
 
 
-def step_down(optimizer: Adam, gradient: Tensor, rate: float) -> None:
-    """Move the optimizer's parameters in place by one step at this rate.
+def step_down(optimizer: Adam, gradient: Tensor, rate: float | None = None) -> None:
+    """Move the optimizer's parameters in place by one step at this rate; None for its own.
 
     The gradient is made contiguous: fused kernels do not check that it lies like the parameters.
     """
     (group,) = optimizer.param_groups
     (parameters,) = group["params"]
-    parameters.grad, group["lr"] = gradient.contiguous(), rate
+    parameters.grad = gradient.contiguous()
+    if rate is not None:
+        group["lr"] = rate
     optimizer.step()
 
 

@@ -60,6 +60,19 @@ class Scene:
             return self.difference
         return self.image - (self.source if self.origin is None else self.origin)
 
+    def buffers(self) -> list[Tensor]:
+        """Its tensors, the image aside, always in the same order."""
+        return [value for _, value in self._fields()]
+
+    def on(self, buffers: Sequence[Tensor]) -> Scene:
+        """The same scene on other `buffers`."""
+        names = [name for name, _ in self._fields()]
+        return replace(self, **dict(zip(names, buffers, strict=True)))
+
+    def _fields(self) -> list[tuple[str, Tensor]]:
+        names = ("source", "start", "mask", "trust", "mean_colour", "mask_around", "origin")
+        return [(name, getattr(self, name)) for name in names if getattr(self, name) is not None]
+
     def showing(self, image: Tensor, difference: Tensor | None = None) -> Scene:
         """The same scene with another `image` (3, h, w)."""
         return replace(self, image=image, difference=difference)

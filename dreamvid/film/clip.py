@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from dreamvid.config import VideoConfig
 from dreamvid.device import choose_device
+from dreamvid.dream.step_graph import step_graphs
 from dreamvid.film.delivery import Delivery
 from dreamvid.film.listening import schedule_of
 from dreamvid.film.pipeline import FilmFrame
@@ -107,7 +108,9 @@ class Clip:
         carry = result.carry(Carry, self.device)
         if carry is not None:
             self._skip_past(carry)
-        flow = parts.flow or create_flow(config.flow, self.device, config.flow_weights)
+        flow = parts.flow or create_flow(
+            config.flow, self.device, config.flow_weights, config.flow_size
+        )
         objectives = load_objectives(config, self.device, reporter, parts.objectives)
         planned = scheduled_settings(self.schedule, objectives, parts.canvas, parts.terms)
         dreamed_frames = dream_frames(
@@ -118,6 +121,7 @@ class Clip:
             carry=carry,
             on_step=reporter.step,
             ahead=read_ahead(job.source, config, self.info.width * self.info.height),
+            graphs=step_graphs(self.device),
         )
         with closing(dreamed_frames):
             reporter.progress(self.stage, self.info.frame_count)

@@ -17,6 +17,7 @@ from dreamvid.config import SequenceConfig
 from dreamvid.dream.canvas import Canvas, constrain
 from dreamvid.dream.descent import OnStep, descend, frame_generator
 from dreamvid.dream.objective import Objective
+from dreamvid.dream.step_graph import StepGraphs
 from dreamvid.dream.terms import Term
 from dreamvid.errors import GradientError
 from dreamvid.film.inbetween import FlowField, FlowFields, blend, chained, direct, fill_in
@@ -101,6 +102,7 @@ def dream_frames(
     carry: Carry | None = None,
     on_step: OnStep | None = None,
     ahead: int = 0,
+    graphs: StepGraphs | None = None,
 ) -> Generator[DreamedFrame, None, None]:
     """Dream `frames` in order, each key frame warm-started from the one before.
 
@@ -115,6 +117,8 @@ def dream_frames(
     With `ahead`, so many key frames, and the frames before each, are read and their motion
     estimated while one is dreamed, in another thread, which then calls `frames`, `settings_at`,
     `flow` and `is_cut`. The thread ends with this iterator; close it when leaving it early.
+
+    With `graphs`, steps are captured there and replayed.
     """
     found = _with_flow_fields(
         _spans(_asked(frames, settings_at, carry), is_cut, carry), carry, flow
@@ -122,7 +126,7 @@ def dream_frames(
     with Prefetch(found, ahead) if ahead else nullcontext(found) as spans:
         for span in spans:
             given = 0 if carry is None else carry.given
-            for result in _dream_span(span, carry, on_step):
+            for result in _dream_span(span, carry, on_step, graphs):
                 carry = result.carry
                 if given:
                     given -= 1
@@ -223,11 +227,13 @@ def _with_flow_fields(
         last = key.image
 
 
-def _dream_span(span: _Span, last: Carry | None, on_step: OnStep | None) -> Iterator[DreamedFrame]:
+def _dream_span(
+    span: _Span, last: Carry | None, on_step: OnStep | None, graphs: StepGraphs | None
+) -> Iterator[DreamedFrame]:
     """Yield the results of a span, in order; its key frame, the last, is dreamed first."""
     *between, key = span.frames
     carry, flow_fields = None if span.begins_shot else last, span.flow_fields
-    dream, outcome = _dream_or_keep(key, _begin(key, carry, flow_fields), on_step)
+    dream, outcome = _dream_or_keep(key, _begin(key, carry, flow_fields), on_step, graphs)
     if carry is not None and flow_fields is not None:
         before, after = carry.dream - carry.source, dream - key.image
         for number, each in enumerate(between, 1):
@@ -287,7 +293,9 @@ def _result(
     return DreamedFrame(frame, asked.image, begins_shot, carry, asked.settings, outcome)
 
 
-def _dream_or_keep(asked: _Asked, start: _Start, on_step: OnStep | None) -> tuple[Tensor, Outcome]:
+def _dream_or_keep(
+    asked: _Asked, start: _Start, on_step: OnStep | None, graphs: StepGraphs | None
+) -> tuple[Tensor, Outcome]:
     """The dream of a frame and its outcome; its warm start, where the gradient fails twice."""
     settings, config = asked.settings, asked.settings.config
     gentle = config.model_copy(update={"lr": config.lr / 2})
@@ -306,6 +314,7 @@ def _dream_or_keep(asked: _Asked, start: _Start, on_step: OnStep | None) -> tupl
                 canvas=settings.canvas,
                 terms=settings.terms,
                 on_step=on_step,
+                graphs=graphs,
             )
         except GradientError:
             continue

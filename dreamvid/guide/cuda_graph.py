@@ -15,34 +15,39 @@ from torch import Tensor
 Function = Callable[[Tensor], Tensor]
 
 PATIENCE = 3
-"""Calls in a row with the same shape before the passes are captured."""
+"""Calls with the same shape before the passes are captured."""
+SHAPES = 2
+"""Most shapes that are remembered."""
 
 
 class GraphedFunction:
     """`function`, differentiable in its one tensor, replayed once its input's shape repeats.
 
-    One capture is kept at a time, because it holds the memory of a whole pass. Where capturing
-    fails, `function` itself is called: slower, with the same result. Each replay overwrites the
-    result of the last one, so differentiate that first. Without gradients nothing is captured.
+    Two captures are kept, for microbatches whose sizes differ by one; each holds the memory of a
+    whole pass. Where capturing fails, `function` itself is called: slower, with the same result.
+    Each replay overwrites the result of the last one, so differentiate that first. Without
+    gradients nothing is captured.
     """
 
     def __init__(self, function: Function, capture: Callable[[Function, Tensor], Function]) -> None:
         """`capture` takes `function` and a sample input, and returns its replayable form."""
         self._function = function
         self._capture = capture
-        self._shape: torch.Size | None = None
-        self._calls = 0
-        self._captured: Function | None = None
+        self._calls: dict[torch.Size, int] = {}
+        self._captured: dict[torch.Size, Function | None] = {}
 
     def __call__(self, images: Tensor) -> Tensor:
         if not (images.requires_grad and torch.is_grad_enabled()):
             return self._function(images)
-        if images.shape != self._shape:
-            self._shape, self._calls, self._captured = images.shape, 0, None
-        self._calls += 1
-        if self._calls == PATIENCE + 1:
-            self._captured = self._try_to_capture(images)
-        return (self._captured or self._function)(images)
+        shape = images.shape
+        self._calls[shape] = self._calls.pop(shape, 0) + 1  # the latest shape is the last
+        if len(self._calls) > SHAPES:
+            oldest = next(iter(self._calls))
+            del self._calls[oldest]
+            self._captured.pop(oldest, None)
+        if self._calls[shape] == PATIENCE + 1:
+            self._captured[shape] = self._try_to_capture(images)
+        return (self._captured.get(shape) or self._function)(images)
 
     def _try_to_capture(self, images: Tensor) -> Function | None:
         try:
@@ -61,6 +66,13 @@ class CapturedPasses:
             self._capture(function, torch.cuda.Stream())  # type: ignore[no-untyped-call]
 
     def _capture(self, function: Function, stream: torch.cuda.Stream) -> None:
+        before = torch.cuda.current_stream()
+        try:
+            self._record(function, stream)
+        finally:
+            torch.cuda.set_stream(before)  # a capture that fails leaves its own stream behind
+
+    def _record(self, function: Function, stream: torch.cuda.Stream) -> None:
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):  # lazy initialisation must not be captured
             result = function(self.images)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
 from torch import Tensor
 
 from dreamvid.dream.objective import Objective
+from dreamvid.dream.step_graph import Capturable
 
 if TYPE_CHECKING:
     from dreamvid.guide.objective import FilmObjective
@@ -101,6 +103,19 @@ class Microbatches:
         loss: Tensor = _Loss.apply(cutouts, source_cutouts, self)
         return loss
 
+    def work_key(self) -> Hashable | None:
+        """That of the whole objective, and the number of cutouts at once."""
+        if not isinstance(self.whole, Capturable) or self.whole.work_key() is None:
+            return None
+        return Microbatches, self.whole.work_key(), self.microbatch_size.limit
+
+    def buffers(self) -> Sequence[Tensor]:
+        return self.whole.buffers() if isinstance(self.whole, Capturable) else []
+
+    def on(self, buffers: Sequence[Tensor]) -> Microbatches:
+        whole = self.whole.on(buffers) if isinstance(self.whole, Capturable) else self.whole
+        return Microbatches(whole, self.microbatch_size, self._memory)
+
     def similarities(self, images: Sequence[Tensor]) -> Tensor:
         """The scores (K,) of K images by `whole`, where that is a `FilmObjective`."""
         return cast("FilmObjective", self.whole).similarities(images)
@@ -114,6 +129,8 @@ class Microbatches:
                 self._estimate(cutouts, source_cutouts)
                 return self._accumulate(cutouts, source_cutouts)
             except torch.OutOfMemoryError:
+                if cutouts.is_cuda and torch.cuda.is_current_stream_capturing():
+                    raise  # there is no second attempt within a capture
                 count = min(self.microbatch_size.limit or len(cutouts), len(cutouts))
                 if count == 1:
                     raise
@@ -132,17 +149,25 @@ class Microbatches:
         self.microbatch_size.estimate(len(cutouts), peak_of, memory.free())
 
     def _accumulate(self, cutouts: Tensor, source_cutouts: Tensor | None) -> tuple[Tensor, Tensor]:
-        count = self.microbatch_size.limit or len(cutouts)
         gradients: list[Tensor] = []
         total = torch.zeros((), device=cutouts.device)
-        for begin in range(0, len(cutouts), count):
-            microbatch = cutouts[begin : begin + count].detach().requires_grad_()
-            before = None if source_cutouts is None else source_cutouts[begin : begin + count]
+        for begin, end in pairwise(bounds(len(cutouts), self.microbatch_size.limit)):
+            microbatch = cutouts[begin:end].detach().requires_grad_()
+            before = None if source_cutouts is None else source_cutouts[begin:end]
             with torch.enable_grad():
                 loss = self.whole(microbatch, before) * (len(microbatch) / len(cutouts))
             gradients += torch.autograd.grad(loss, microbatch)
             total = total + loss.detach()
         return total, torch.cat(gradients) if len(gradients) > 1 else gradients[0]
+
+
+def bounds(count: int, limit: int | None) -> list[int]:
+    """Where the fewest microbatches of at most `limit` of `count` cutouts begin, and the last ends.
+
+    Their sizes differ by at most one: passes of few different shapes can be captured and kept.
+    """
+    batches = -(-count // (limit or count))
+    return [count * batch // batches for batch in range(batches + 1)]
 
 
 class _Loss(torch.autograd.Function):

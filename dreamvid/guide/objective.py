@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
@@ -137,6 +137,18 @@ class ClipObjective(FilmObjective):
     def at(self, prompt_weights: PromptWeights) -> ClipObjective:
         """The same guide with the prompts' weights at one moment; no text is encoded again."""
         return ClipObjective(self.tower, self.targets.at(prompt_weights))
+
+    def work_key(self) -> Hashable:
+        """Equal for objectives of one tower: this and `buffers` let a step be captured."""
+        return type(self), id(self.tower)
+
+    def buffers(self) -> Sequence[Tensor]:
+        """The tensors in which two moments of a film differ."""
+        return list(vars(self.targets).values())
+
+    def on(self, buffers: Sequence[Tensor]) -> ClipObjective:
+        """The same guide with targets in these tensors."""
+        return ClipObjective(self.tower, Targets(*buffers))
 
     def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
         """The loss, a scalar; `source_cutouts` (the same windows) are needed for directions."""

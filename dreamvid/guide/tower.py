@@ -54,7 +54,8 @@ class ImageTower(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         normalised = torch.addcmul(self.shift, images, self.scale)
         normalised = normalised.contiguous(memory_format=torch.channels_last)
-        features = self._graphed if images.is_cuda else self._features
+        is_replayable = images.is_cuda and not torch.cuda.is_current_stream_capturing()
+        features = self._graphed if is_replayable else self._features
         unit: Tensor = F.normalize(features(normalised).to(images.dtype), dim=-1)
         return unit
 

@@ -2,7 +2,8 @@
 
 Frames below a backend's smallest side are enlarged first. RAFT is undefined below 128 pixels. DIS
 refuses very small frames, and on wide frames that are a few dozen pixels high it crashes the
-process without an exception.
+process without an exception. Large frames can be shrunk first: the work grows with the number of
+pixels, and RAFT's with its square, but motion is mostly smooth.
 """
 
 from __future__ import annotations
@@ -51,22 +52,38 @@ class OpticalFlow:
     backend: Backend
     min_side: int
     """Smallest side of a frame, in pixels, that the backend can take."""
+    max_side: int | None = None
+    """Longest side of a frame, in pixels, at which motion is estimated; the flow of larger frames
+    is that of shrunk ones, scaled up. None for no limit."""
 
     def __call__(self, current: Tensor, previous: Tensor) -> tuple[Tensor, Tensor]:
         """Backward and forward flow: float32 (2, H, W) each, on the device of `current`."""
         frames = _pair(current, previous)
-        backward, forward = self._estimate(frames, frames.flip(0))
+        small = self._shrunk(frames)
+        backward, forward = self._estimate(small, small.flip(0), frames.shape[-2:])
         return backward, forward
 
     def backward(self, current: Tensor, previous: Tensor) -> Tensor:
         """The backward flow alone, (2, H, W), in half the time."""
         frames = _pair(current, previous)
-        (backward,) = self._estimate(frames[:1], frames[1:])
+        small = self._shrunk(frames)
+        (backward,) = self._estimate(small[:1], small[1:], frames.shape[-2:])
         return backward
 
+    def _shrunk(self, frames: Tensor) -> Tensor:
+        """Frames (N, 3, H, W) within the longest side; no side falls below the smallest one."""
+        sides = frames.shape[-2:]
+        if self.max_side is None or max(sides) <= self.max_side:
+            return frames
+        scale = max(self.max_side / max(sides), self.min_side / min(sides))
+        if scale >= 1:
+            return frames
+        size = [round(scale * side) for side in sides]
+        return F.interpolate(frames, size, mode="bilinear", antialias=True)
+
     @torch.no_grad()
-    def _estimate(self, currents: Tensor, previous: Tensor) -> list[Tensor]:
-        """The backward flow of each of N pairs, at the frames' own size and on their device."""
+    def _estimate(self, currents: Tensor, previous: Tensor, size: Sequence[int]) -> list[Tensor]:
+        """The backward flow of each of N pairs, at `size` (height, width) and on their device."""
         scale = math.ceil(self.min_side / min(currents.shape[-2:]))
         if scale == 1:
             flows = self.backend(currents, previous)
@@ -77,13 +94,18 @@ class OpticalFlow:
             )
             # The mean over each pixel's block, in pixels of the original frames.
             flows = [F.avg_pool2d(flow[None], scale)[0] / scale for flow in self.backend(*enlarged)]
-        return [flow.to(currents.device) for flow in flows]
+        return [_scaled_up(flow, size).to(currents.device) for flow in flows]
 
 
 def create_flow(
-    name: str, device: str | torch.device, weights: str | Path | None = None
+    name: str,
+    device: str | torch.device,
+    weights: str | Path | None = None,
+    max_side: int | None = None,
 ) -> OpticalFlow:
     """Create the flow estimator `name`: dis, farneback, raft-small or raft-large.
+
+    `max_side` is the longest side in pixels at which motion is estimated, by default any.
 
     RAFT runs on `device`. Its `weights` are a file of torchvision's parameters; without a file,
     they are downloaded. OpenCV's estimators run on the CPU, for frames on any device.
@@ -98,10 +120,12 @@ def create_flow(
                 f"allowed with {', '.join(_NETWORKS)}"
             )
         calculate, min_side = _CLASSICAL[name]
-        return OpticalFlow(partial(_classical, calculate), min_side)
+        return OpticalFlow(partial(_classical, calculate), min_side, max_side)
     if name in _NETWORKS:
-        network = _load_raft(name, weights).to(device)
-        return OpticalFlow(partial(_raft, network, torch.device(device)), _RAFT_MIN_SIDE)
+        network, where = load_raft(name, weights).to(device), torch.device(device)
+        dtype = torch.float16 if where.type == "cuda" else torch.float32
+        backend = partial(raft, network, where, dtype)
+        return OpticalFlow(backend, _RAFT_MIN_SIDE, max_side)
     allowed = ", ".join([*_CLASSICAL, *_NETWORKS])
     raise ConfigError(f"--flow: '{name}' is not allowed; allowed: {allowed}")
 
@@ -127,6 +151,15 @@ def _pair(current: Tensor, previous: Tensor) -> Tensor:
             f"not {tuple(current.shape)} and {tuple(previous.shape)}"
         )
     return torch.stack([current.detach(), previous.detach().to(current.device)]).float()
+
+
+def _scaled_up(flow: Tensor, size: Sequence[int]) -> Tensor:
+    """A flow (2, h, w) in its own pixels as one of `size` (height, width) in pixels of that."""
+    if tuple(flow.shape[1:]) == tuple(size):
+        return flow
+    (h, w), (height, width) = flow.shape[1:], size
+    enlarged: Tensor = F.interpolate(flow[None], size=tuple(size), mode="bilinear")[0]
+    return enlarged.mul_(enlarged.new_tensor([width / w, height / h])[:, None, None])
 
 
 def _classical(
@@ -188,13 +221,17 @@ def _farneback(
     return flow
 
 
-def _raft(
-    network: torch.nn.Module, device: torch.device, currents: Tensor, previous: Tensor
+def raft(
+    network: torch.nn.Module,
+    device: torch.device,
+    dtype: torch.dtype,
+    currents: Tensor,
+    previous: Tensor,
 ) -> list[Tensor]:
     """Flows by Teed and Deng, "RAFT: recurrent all-pairs field transforms for optical flow" (2020).
 
     Memory for each pair grows with the fourth power of the side: 0.07 GB at 640 × 360, 5.6 GB at
-    1080p.
+    1080p. The network autocasts to `dtype`, as its authors' does for mixed precision.
     """
     height, width = currents.shape[-2:]
     padding = (0, -width % _RAFT_STRIDE, 0, -height % _RAFT_STRIDE)
@@ -202,11 +239,12 @@ def _raft(
         F.pad(frames.to(device) * 2 - 1, padding, mode="replicate")
         for frames in (currents, previous)
     )
-    flows: Tensor = network(*padded, num_flow_updates=_RAFT_UPDATES)[-1]
+    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        flows: Tensor = network(*padded, num_flow_updates=_RAFT_UPDATES)[-1].float()
     return [flow[:, :height, :width].clone() for flow in flows]
 
 
-def _load_raft(name: str, file: str | Path | None) -> torch.nn.Module:
+def load_raft(name: str, file: str | Path | None) -> torch.nn.Module:
     """The network with its weights, on the CPU. Raises GuideError."""
     from torchvision.models import optical_flow
 

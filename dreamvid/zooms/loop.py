@@ -158,7 +158,7 @@ def dream_loop(
         )
 
     last: DrosteLayer | None = None
-    optimized = optimize(layers, guidance, terms, config, check, within)
+    optimized = optimize(layers, guidance, terms, config, check, checkpoint=within)
     for index, (layer, losses, optimizer) in enumerate(optimized, done):
         last = layer
         if on_checkpoint is not None and index + 1 < steps:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -26,6 +28,7 @@ from dreamvid.dream.cutouts import (
 from dreamvid.dream.descent import frame_generator
 
 HEIGHT, WIDTH = 54, 96
+Way = Callable[[Tensor, Tensor, int], Tensor]
 WHOLE = torch.tensor([[0.0, 0.0, 1.0, 1.0]])
 
 
@@ -43,28 +46,43 @@ def only(kind: str, **options: object) -> DreamConfig:
     return DreamConfig.model_validate({**shares, **options})
 
 
+def matrices(starts: Tensor, ends: Tensor, length: int, size: int) -> Tensor:
+    """The filters of one axis as dense matrices (N, size, length)."""
+    taps = 2 * math.ceil(max(1.0, GLOBAL.sides[1] * WIDTH / size)) + 1
+    filters = triangle_filters(starts * length, ends * length, length, size, taps)
+    return torch.zeros(len(starts), size, length).scatter_add_(2, filters.index, filters.weight)
+
+
 def dense(image: Tensor, spots: Tensor, size: int) -> Tensor:
-    """What a GPU does, by the same filters as matrices."""
-    height, width = image.shape[1:]
+    """The cutouts as the formula reads, `Y · image · Xᵀ`."""
     left, top, right, bottom = spots.unbind(1)
-    taps = 2 * math.ceil(max(1.0, GLOBAL.sides[1] * max(height, width) / size)) + 1
-    rows = triangle_filters(top * height, bottom * height, height, size, taps)
-    columns = triangle_filters(left * width, right * width, width, size, taps)
-    return resample(image, rows.dense(), columns.dense())
+    rows, columns = matrices(top, bottom, HEIGHT, size), matrices(left, right, WIDTH, size)
+    return torch.einsum("nyh,chw,nxw->ncyx", rows, image, columns)
+
+
+def values_and_gradient(way: Way, spots: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The cutouts of noise, and a gradient of unit RMS that is pulled back through them."""
+    pull = torch.randn(len(spots), 3, size, size, generator=torch.Generator().manual_seed(1))
+    image = noise(HEIGHT, WIDTH).requires_grad_()
+    shown = way(image, spots, size)
+    (gradient,) = torch.autograd.grad((shown * pull).mean(), image)
+    return shown.detach(), gradient / gradient.square().mean().sqrt()
 
 
 @pytest.mark.parametrize("size", [8, 32, 128])  # far smaller, smaller and larger than the windows
-def test_crops_equal_the_dense_product_in_values_and_gradients(size):
+@pytest.mark.parametrize("fixed_shape", [False, True])
+def test_the_bands_equal_the_dense_product_in_values_and_gradients(size, fixed_shape):
     spots = windows(DreamConfig(cutouts=12))[0]
-    pull = torch.randn(12, 3, size, size, generator=torch.Generator().manual_seed(1))
-    found = []
-    for way in (crop, dense):
-        image = noise(HEIGHT, WIDTH).requires_grad_()
-        shown = way(image, spots, size)
-        (gradient,) = torch.autograd.grad((shown * pull).mean(), image)
-        found.append((shown.detach(), gradient / gradient.square().mean().sqrt()))
-    for by_crops, by_product in zip(*found, strict=True):
-        torch.testing.assert_close(by_crops, by_product, atol=1e-5, rtol=0)
+    by_bands = values_and_gradient(partial(resample, fixed_shape=fixed_shape), spots, size)
+    by_product = values_and_gradient(dense, spots, size)
+    torch.testing.assert_close(by_bands, by_product, atol=1e-5, rtol=0)
+
+
+def test_the_cpu_leaves_out_zeros_and_gives_the_same_bits():
+    spots = windows(DreamConfig(cutouts=12))[0]
+    fixed = values_and_gradient(partial(resample, fixed_shape=True), spots, 32)
+    for found, expected in zip(values_and_gradient(crop, spots, 32), fixed, strict=True):
+        assert torch.equal(found, expected)
 
 
 def test_the_gradient_is_the_true_one():
@@ -238,5 +256,8 @@ def test_without_augmentation_global_windows_are_all_the_same():
 
 
 def test_off_the_cpu_no_value_is_ever_asked_for():
-    image, spots = torch.empty(3, 20, 30, device="meta"), torch.empty(4, 4, device="meta")
-    assert crop(image, spots, 8).shape == (4, 3, 8, 8)  # a meta tensor has none to give
+    image = torch.empty(3, 20, 30, device="meta", requires_grad=True)
+    shown = crop(image, torch.empty(4, 4, device="meta"), 8)  # a meta tensor has no values to give
+    assert shown.shape == (4, 3, 8, 8)
+    (gradient,) = torch.autograd.grad(shown.sum(), image)
+    assert gradient.shape == image.shape

@@ -44,13 +44,23 @@ def test_a_shape_that_keeps_coming_is_captured_once_and_replayed():
     assert capture.shapes == [(5, 3, 2, 2)]
 
 
-def test_another_shape_takes_its_place():
+def test_two_shapes_that_alternate_are_both_captured():
     capture = Capture()
     square = GraphedFunction(torch.square, capture)
-    for count in [5] * (PATIENCE + 1) + [2] * (PATIENCE + 2) + [5]:
+    for _ in range(PATIENCE + 2):
+        for count in (5, 4):
+            assert square(shown(count)).shape == (count, 3, 2, 2)
+    assert capture.shapes == [(5, 3, 2, 2), (4, 3, 2, 2)]
+    assert capture.replayed == 2 * 2
+
+
+def test_a_further_shape_takes_the_place_of_the_one_used_least_recently():
+    capture = Capture()
+    square = GraphedFunction(torch.square, capture)
+    for count in [5] * (PATIENCE + 1) + [2] * (PATIENCE + 2) + [3] * 2 + [2] * 4 + [5]:
         assert square(shown(count)).shape == (count, 3, 2, 2)
     assert capture.shapes == [(5, 3, 2, 2), (2, 3, 2, 2)]
-    assert capture.replayed == 1 + 2
+    assert capture.replayed == 1 + 2 + 4
 
 
 def test_without_gradients_nothing_is_captured():

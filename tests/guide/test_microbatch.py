@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor
 from dreamvid.config import DreamConfig
 from dreamvid.dream.descent import descend
 from dreamvid.dream.objective import Objective
-from dreamvid.guide.microbatch import Microbatches, MicrobatchSize
+from dreamvid.guide.microbatch import Microbatches, MicrobatchSize, bounds
 from tests.fakes import AwayFromSource, TowardsColour
 
 RED = (1.0, 0.0, 0.0)
@@ -112,14 +113,15 @@ def test_what_fits_is_chosen_from_the_free_memory_before_all_are_shown(free, mos
     microbatches = Microbatches(inner, microbatch_size, Budget(free, inner.shown))
     loss, gradient = evaluated(microbatches, cutouts, cutouts)
     assert inner.shown[:2] == [1, 2]
-    assert max(inner.shown[2:]) == min(most or 11, 11)
+    largest = math.ceil(11 / math.ceil(11 / (most or 11)))  # of about equal size
+    assert max(inner.shown[2:]) == largest
     assert told == ([most] if most and most < 11 else [])
     expected_loss, expected = evaluated(TowardsColour(RED), cutouts, cutouts)
     torch.testing.assert_close(gradient, expected, atol=1e-9, rtol=1e-5)
     torch.testing.assert_close(loss, expected_loss)
     inner.shown.clear()
     evaluated(Microbatches(inner, microbatch_size, Budget(0, inner.shown)), cutouts, cutouts)
-    assert max(inner.shown) == min(most or 11, 11)  # remembered: not looked at anew
+    assert max(inner.shown) == largest  # remembered: not looked at anew
 
 
 def test_an_estimate_that_is_too_large_is_halved():
@@ -127,3 +129,19 @@ def test_an_estimate_that_is_too_large_is_halved():
     microbatch_size = MicrobatchSize()
     evaluated(Microbatches(inner, microbatch_size, Budget(550, inner.shown)), cutouts, cutouts)
     assert microbatch_size.limit == 2  # of 9 estimated, 4 and 2
+
+
+@pytest.mark.parametrize(
+    ("count", "limit", "expected"),
+    [
+        (16, None, [0, 16]),
+        (16, 16, [0, 16]),
+        (16, 5, [0, 4, 8, 12, 16]),  # not 5, 5, 5 and 1
+        (17, 5, [0, 4, 8, 12, 17]),
+        (7, 1, [0, 1, 2, 3, 4, 5, 6, 7]),
+    ],
+)
+def test_microbatches_are_of_equal_size_or_differ_by_one(
+    count: int, limit: int | None, expected: list[int]
+) -> None:
+    assert bounds(count, limit) == expected

@@ -9,11 +9,12 @@ from urllib.error import URLError
 
 import pytest
 import torch
+from torch import Tensor
 from torchvision.models import optical_flow
 
 from dreamvid.errors import ConfigError, DreamvidError, GuideError
 from dreamvid.motion import create_flow
-from dreamvid.motion.flow import tof_flow
+from dreamvid.motion.flow import OpticalFlow, load_raft, raft, tof_flow
 from dreamvid.motion.measure import BackwardFlow
 from tests.motion.scenes import RAFT_SMALL, need, translated
 
@@ -41,6 +42,77 @@ def test_each_flow_has_memory_of_its_own() -> None:
     estimate = create_flow("raft-small", "cpu", need(RAFT_SMALL))
     for flow in estimate(*translated(128, 136, dx=1, dy=0)):
         assert flow.untyped_storage().nbytes() == flow.nbytes
+
+
+@pytest.mark.parametrize("name", ["dis", "farneback", "raft-small"])
+def test_motion_of_large_frames_is_estimated_at_a_smaller_size(name: str) -> None:
+    weights = need(RAFT_SMALL) if name == "raft-small" else None
+    estimate = create_flow(name, "cpu", weights, max_side=200)
+    for flow, shift in zip(
+        estimate(*translated(272, 400, dx=6, dy=-4)), ([6.0, -4.0], [-6.0, 4.0]), strict=True
+    ):
+        assert flow.shape == (2, 272, 400)
+        median = flow[:, 16:-16, 16:-16].flatten(1).median(1).values
+        torch.testing.assert_close(median, torch.tensor(shift), atol=0.6, rtol=0)
+
+
+def sizes_seen(max_side: int | None, height: int, width: int) -> tuple[list[int], Tensor]:
+    """The size that a backend sees, and the flow of two pixels there, scaled to the frames'."""
+    seen: list[list[int]] = []
+
+    def two(currents: Tensor, previous: Tensor) -> list[Tensor]:
+        seen.append(list(currents.shape[2:]))
+        return [torch.full((2, *each.shape[1:]), 2.0) for each in currents]
+
+    frame = torch.zeros(3, height, width)
+    backward, _ = OpticalFlow(two, 128, max_side)(frame, frame)
+    return seen[0], backward
+
+
+def test_the_flow_of_shrunk_frames_is_scaled_on_each_axis() -> None:
+    size, backward = sizes_seen(640, 1081, 1920)
+    assert size == [360, 640]
+    assert backward.shape == (2, 1081, 1920)
+    torch.testing.assert_close(backward[0], torch.full((1081, 1920), 6.0))
+    torch.testing.assert_close(backward[1], torch.full((1081, 1920), 2 * 1081 / 360))
+
+
+@pytest.mark.parametrize(
+    ("max_side", "frame", "size"),
+    [
+        (640, (360, 640), [360, 640]),  # frames within the limit are left alone
+        (640, (640, 360), [640, 360]),
+        (None, (1080, 1920), [1080, 1920]),
+        (640, (256, 2560), [128, 1280]),  # no side falls below the backend's smallest
+        (640, (100, 2560), [200, 5120]),
+    ],
+)
+def test_the_size_at_which_motion_is_estimated(
+    max_side: int | None, frame: tuple[int, int], size: list[int]
+) -> None:
+    assert sizes_seen(max_side, *frame)[0] == size
+
+
+def test_frames_within_the_limit_give_the_same_bits() -> None:
+    frames = translated(136, 200, dx=3, dy=-2)
+    for one, other in zip(
+        create_flow("dis", "cpu", max_side=200)(*frames),
+        create_flow("dis", "cpu")(*frames),
+        strict=True,
+    ):
+        assert torch.equal(one, other)
+
+
+def test_half_precision_changes_rafts_flow_by_a_fraction_of_a_pixel() -> None:
+    network = load_raft("raft-small", need(RAFT_SMALL))
+    current, previous = (each[None] for each in translated(136, 200, dx=3, dy=-2))
+    exact, rounded = (
+        raft(network, torch.device("cpu"), dtype, current, previous)[0]
+        for dtype in (torch.float32, torch.bfloat16)  # with fewer digits than float16
+    )
+    assert rounded.dtype == torch.float32
+    assert not torch.equal(exact, rounded)
+    assert (exact - rounded).norm(dim=0).median() < 0.1
 
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:
