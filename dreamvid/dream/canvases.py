@@ -30,6 +30,8 @@ COLOURS = ((0.26, 0.09, 0.02), (0.27, 0.0, -0.05), (0.27, -0.09, 0.03))
 """Square root of the covariance of red, green and blue in photographs (Lucid, 2018)."""
 SHRINKS = 4
 """Times that a difference is scaled towards the strength; more change it by less than 1e-3."""
+CELLS = 12
+"""Cells along the shorter side over which trust is averaged."""
 ROOM = 1.25
 """Side of a spectrum's grid over that of the image: waves are periodic, opposite borders are not
 neighbours."""
@@ -58,7 +60,7 @@ class WholeLayer(Layer):
         self._task = task
         correlation = task.config.colour_correlation
         self._colours = colour_mix(correlation).to(source) if correlation else None
-        self._step_mask = None if trust is None or not hold else (1 - hold * trust).to(source)
+        self._step_mask = None if trust is None or not hold else smooth(1 - hold * trust).to(source)
         self._scene = Scene(
             image=task.start,
             source=source,
@@ -195,6 +197,17 @@ def wave_scale(size: tuple[int, int], decay: float) -> Tensor:
     across = torch.fft.rfftfreq(width, dtype=torch.float64)
     scale = torch.hypot(down, across).clamp(min=1 / max(size)) ** -decay
     return scale / (2 * scale.square().mean()).sqrt()
+
+
+def smooth(mask: Tensor) -> Tensor:
+    """`mask` (1, H, W) averaged over CELLS of the shorter side, and interpolated between them.
+
+    Waves are seldom smaller than a cell. Where pixels take far more of a step than those around
+    them, as small islands without trust and strips of new ground do, their rims would be seen.
+    """
+    size = mask.shape[1:]
+    cells = [max(1, round(CELLS * side / min(size))) for side in size]
+    return resize(resize(mask, cells), size)
 
 
 def roomy(side: int) -> int:
