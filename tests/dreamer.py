@@ -219,7 +219,7 @@ class Dreamer:
 
     def wait(self) -> int:
         """Its exit status; negative for a signal's number."""
-        self._process.join(60)
+        self._process.join(300)
         assert self._process.exitcode is not None
         return self._process.exitcode
 
