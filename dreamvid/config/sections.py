@@ -294,7 +294,7 @@ class MotionConfig(FirstFrameConfig, FlowConfig):
     title = "Motion"
 
     flow_size: int = Field(
-        640,
+        960,
         ge=128,
         le=100_000,
         description="Longest side in pixels at which motion is estimated; that of larger frames "

@@ -60,7 +60,7 @@ class WholeLayer(Layer):
         self._task = task
         correlation = task.config.colour_correlation
         self._colours = colour_mix(correlation).to(source) if correlation else None
-        self._step_mask = None if trust is None or not hold else smooth(1 - hold * trust).to(source)
+        self._step_mask = None if trust is None or not hold else step_mask(trust, hold).to(source)
         self._scene = Scene(
             image=task.start,
             source=source,
@@ -199,15 +199,18 @@ def wave_scale(size: tuple[int, int], decay: float) -> Tensor:
     return scale / (2 * scale.square().mean()).sqrt()
 
 
-def smooth(mask: Tensor) -> Tensor:
-    """`mask` (1, H, W) averaged over CELLS of the shorter side, and interpolated between them.
+def step_mask(trust: Tensor, hold: float) -> Tensor:
+    """The share of a step that pixels take, (1, H, W), from their `trust`, alike.
 
-    Waves are seldom smaller than a cell. Where pixels take far more of a step than those around
-    them, as small islands without trust and strips of new ground do, their rims would be seen.
+    `1 − hold` where all is trusted, 1 where nothing is, smooth between. Trust is averaged over
+    CELLS of the shorter side: small islands without trust and strips of new ground would be seen
+    by their rims if they took far more of a wave than the pixels around them. The share without
+    trust is squared, so that what is trusted beside them moves little.
     """
-    size = mask.shape[1:]
+    size = trust.shape[1:]
     cells = [max(1, round(CELLS * side / min(size))) for side in size]
-    return resize(resize(mask, cells), size)
+    unknown = resize(resize(1 - trust, cells), size)
+    return 1 - hold + hold * unknown.square()
 
 
 def roomy(side: int) -> int:
