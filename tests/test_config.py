@@ -70,7 +70,6 @@ CHANGED = {
     "steps": 7,
     "lr": 1e-05,
     "augment": False,
-    "optimizer": "momentum",
     "seed": 2**63 - 1,
     "flow_weights": "x.pth",
     "carry": "frame",
@@ -172,7 +171,7 @@ WEIGHT = "TEXT or TEXT::WEIGHT, the weight above 0"
         ("seed", "-1", f"a whole number from 0 to {2**63 - 1}"),
         ("carry", "both", "frame, delta, none"),
         ("flow", "DIS", "dis, farneback, raft-small, raft-large"),
-        ("optimizer", "sgd", "adam, momentum"),
+        ("canvas", "fourier", "octaves, pyramid, spectrum"),
         ("cut_threshold", "0", "a number above 0 up to 255"),
         ("size", "0x5", SIZE),
         ("size", "15", SIZE),
@@ -346,30 +345,30 @@ bpm                None       None       -          -      -          -
 attack             1/50       1/50       -          -      -          -
 release            3/10       3/10       -          -      -          -
 steps              6          4          100        -      6          6
-canvas             octaves    octaves    octaves    -      octaves    octaves
-spectrum_decay     1.0        1.0        1.0        -      1.0        1.0
+canvas             spectrum   spectrum   spectrum   -      spectrum   spectrum
+spectrum_decay     1.25       1.25       1.25       -      1.25       1.25
 colour_correlation 0.0        0.0        0.0        -      0.0        0.0
 octaves            4          4          4          -      4          4
 octave_scale       1.6        1.6        1.6        -      1.6        1.6
 strength           0.18       0.18       0.3        -      0.18       0.18
-lr                 0.03       0.03       0.03       -      0.03       0.03
-optimizer          adam       adam       adam       -      adam       adam
+lr                 0.04       0.04       0.04       -      0.04       0.04
 cutouts            16         16         16         -      16         16
 global_share       0.25       0.25       0.25       -      0.25       0.25
 middle_share       0.25       0.25       0.25       -      0.25       0.25
 local_share        0.5        0.5        0.5        -      0.5        0.5
 local_size         0.5        0.2        0.5        -      0.5        0.5
+cutout_noise       0.1        0.1        0.1        -      0.1        0.1
 augment            True       True       True       -      True       True
 normalize_gradient True       True       True       -      True       True
 tv                 8.0        8.0        8.0        -      8.0        8.0
 tv_of              difference difference difference -      difference difference
 steady             0.0        0.0        0.0        -      0.0        0.0
-hold               0.9        0.6        0.0        -      0.9        0.0
+hold               0.95       0.6        0.0        -      0.95        0.0
 colour_drift       30.0       30.0       30.0       -      30.0       30.0
 seed               0          0          0          -      0          0
 flow               dis        -          -          dis    dis        -
 flow_weights       None       -          -          None   None       -
-flow_size          640        -          -          -      640        -
+flow_size          960        -          -          -      960        -
 cuts               True       -          -          True   True       -
 cut_threshold      27.0       -          -          27.0   27.0       -
 first_steps        40         60         -          -      40         -

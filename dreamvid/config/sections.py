@@ -193,7 +193,7 @@ class DreamConfig(Section):
         description="Largest RMS difference of a frame from its source; full range is 1.",
     )
     lr: Annotated[float, Varies()] = Field(
-        0.05, gt=0, le=1, description="Learning rate at the start; it falls along a cosine."
+        0.04, gt=0, le=1, description="Learning rate at the start; it falls along a cosine."
     )
     cutouts: int = Field(
         16, ge=1, le=1024, description="Number of cutouts that the guide sees in each step."
@@ -326,7 +326,7 @@ class MotionConfig(FirstFrameConfig, FlowConfig):
 class SequenceConfig(MotionConfig, DreamConfig):
     """Options of the loop over time."""
 
-    defaults: ClassVar[Mapping[str, Any]] = {"hold": 0.9}
+    defaults: ClassVar[Mapping[str, Any]] = {"hold": 0.95}
 
 
 class SoundConfig(Section):
