@@ -353,9 +353,9 @@ octave_scale       1.6        1.6        1.6        -      1.6        1.6
 strength           0.18       0.18       0.3        -      0.18       0.18
 lr                 0.04       0.04       0.04       -      0.04       0.04
 cutouts            16         16         16         -      16         16
-global_share       0.25       0.25       0.25       -      0.25       0.25
+global_share       0.5        0.5        0.5        -      0.5        0.5
 middle_share       0.25       0.25       0.25       -      0.25       0.25
-local_share        0.5        0.5        0.5        -      0.5        0.5
+local_share        0.25       0.25       0.25       -      0.25       0.25
 local_size         0.5        0.2        0.5        -      0.5        0.5
 cutout_noise       0.1        0.1        0.1        -      0.1        0.1
 augment            True       True       True       -      True       True

@@ -199,13 +199,13 @@ class DreamConfig(Section):
         16, ge=1, le=1024, description="Number of cutouts that the guide sees in each step."
     )
     global_share: Annotated[float, Varies()] = Field(
-        0.25, ge=0, le=1, description="Share of cutouts that show the whole frame."
+        0.5, ge=0, le=1, description="Share of cutouts that show the whole frame."
     )
     middle_share: Annotated[float, Varies()] = Field(
         0.25, ge=0, le=1, description="Share of cutouts that show the frame's middle."
     )
     local_share: Annotated[float, Varies()] = Field(
-        0.5, ge=0, le=1, description="Share of cutouts that show a small part."
+        0.25, ge=0, le=1, description="Share of cutouts that show a small part."
     )
     local_size: float = Field(
         0.5,
