@@ -346,7 +346,7 @@ attack             1/50       1/50       -          -      -          -
 release            3/10       3/10       -          -      -          -
 steps              6          4          100        -      6          6
 canvas             spectrum   spectrum   spectrum   -      spectrum   spectrum
-spectrum_decay     1.25       1.25       1.25       -      1.25       1.25
+spectrum_decay     1.25       1.0        1.25       -      1.25       1.25
 colour_correlation 0.0        0.0        0.0        -      0.0        0.0
 octaves            4          4          4          -      4          4
 octave_scale       1.6        1.6        1.6        -      1.6        1.6

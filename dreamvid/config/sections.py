@@ -546,6 +546,7 @@ class ZoomConfig(FilmConfig, EncodeConfig, CameraConfig, ScheduledConfig, Target
         "first_steps": 60,
         "hold": 0.6,
         "local_size": 0.2,
+        "spectrum_decay": 1.0,
     }
     descriptions: ClassVar[Mapping[str, str]] = {
         "steps": "Gradient steps a frame, without --loop.",

@@ -99,6 +99,8 @@ def _prepare(
     is_blank = isinstance(source, str | PathLike) and blank_name(name) is not None
     is_file = isinstance(source, str | PathLike) and not is_blank
     out = STANDARD if film is None else result_at(film)
+    if is_file:
+        check_input(Path(name))  # no folder, which is a film elsewhere
     job = Job(
         source=Source.find(Path(name)) if is_file else None,
         source_name=name,
@@ -114,8 +116,6 @@ def _prepare(
 def _check(job: Job, out: Path | None, has_objectives: bool) -> None:
     """Raise a DreamvidError for wrong files or options, before anything heavy is loaded."""
     path = None if job.source is None else job.source.path
-    if path is not None:
-        check_input(path)
     replaces = job.overwrite or job.resume
     if out is not None:
         check_output(out, path, replaces, IMAGE_SUFFIXES)
