@@ -148,7 +148,7 @@ def message(
 
 
 COUNT = "a whole number from 0 to 100000"
-TIME = "seconds or h:mm:ss"
+TIME = "seconds up to 1e9, or h:mm:ss"
 SIZE = "WIDTHxHEIGHT, WIDTH or source; 16 to 16384 a side"
 RATE = "frames a second from 0.001 to 1000, as 25, 23.976 or 24000/1001"
 WEIGHT = "TEXT or TEXT::WEIGHT, the weight above 0"

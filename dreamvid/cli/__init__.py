@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 
 __all__ = ["main"]
 
@@ -13,6 +14,8 @@ def main() -> None:
     from dreamvid.device import torch_environment
 
     os.environ.update(torch_environment())
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names that are not UTF-8
     from dreamvid.cli.app import run
 
     run(sys.argv[1:])

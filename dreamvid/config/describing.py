@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from dreamvid.config.sections import Section
 from dreamvid.config.values import Allowed, Flag, kebab
+from dreamvid.errors import ConfigError, shown
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,10 @@ def _bounds(marks: list[Any]) -> str:
 
 
 def to_toml(config: Section) -> str:
-    """The options as TOML with a comment each, readable by `build_config`."""
+    """The options as TOML with a comment each, readable by `build_config`.
+
+    Raises ConfigError for the name of a file that is no Unicode, which TOML cannot hold.
+    """
     values = config.model_dump(mode="json", by_alias=True)
     lines: list[str] = []
     heading = None
@@ -112,6 +116,13 @@ def to_toml(config: Section) -> str:
             lines += ["", f"## {heading}"]
         value = values[option.name]
         entry = f"# {option.name} =" if value is None else f"{option.name} = {_toml_value(value)}"
+        try:
+            entry.encode()
+        except UnicodeEncodeError:
+            raise ConfigError(
+                f"--{option.name}: '{shown(value)}' is no Unicode, and TOML is; allowed: a name "
+                "that is"
+            ) from None
         lines += [f"# {option.help} Allowed: {option.allowed}.", entry]
     return "\n".join(lines[1:]) + "\n"
 
@@ -129,5 +140,6 @@ def one_line(model: type[Section], error: ValidationError, prefix: str = "--") -
     names = {option.name: option for option in options(model)}
     option = names.get(str(first["loc"][0]))
     if option is None:
-        return f"unknown option '{first['loc'][0]}'; allowed: {', '.join(sorted(names))}"
-    return f"{prefix}{option.name}: '{first['input']}' is not allowed; allowed: {option.allowed}"
+        return f"unknown option '{shown(first['loc'][0])}'; allowed: {', '.join(sorted(names))}"
+    value = shown(first["input"])
+    return f"{prefix}{option.name}: '{value}' is not allowed; allowed: {option.allowed}"

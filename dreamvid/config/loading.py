@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,8 +13,12 @@ from pydantic import ValidationError
 from dreamvid.config.describing import one_line, options
 from dreamvid.config.sections import MODELS, Section
 from dreamvid.config.values import kebab, list_assignments
-from dreamvid.errors import ConfigError
+from dreamvid.errors import ConfigError, shown
 
+LARGEST_FILE = 2**20
+"""Largest number of bytes of a configuration file."""
+_DEEP_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){50}""")
+"""A key of so many parts; tomllib's time and memory grow with the square of their number."""
 Config = TypeVar("Config", bound=Section)
 
 
@@ -67,20 +72,39 @@ def read_toml(file: Path) -> dict[str, Any]:
 
     Raises ConfigError if the file cannot be read, or a key is no option of any command.
     """
+    text = _read_text(file)
     try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"configuration '{file}': {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"configuration '{file}' is not TOML: {error}") from None
+        if _DEEP_KEY.search(text):
+            raise RecursionError
+        values = tomllib.loads(text)
+    except RecursionError:
+        raise ConfigError(f"configuration '{file}' is nested too deeply; allowed: flat") from None
+    except ValueError as error:  # also of an integer with thousands of digits
+        raise ConfigError(f"configuration '{file}' is not TOML: {shown(error)}") from None
     known = {option.name for model in MODELS for option in options(model)}
     for key in values:
         if key not in known:
             raise ConfigError(
-                f"configuration '{file}': unknown option '{key}'; "
+                f"configuration '{file}': unknown option '{shown(key)}'; "
                 f"allowed: {', '.join(sorted(known))}"
             )
     return values
+
+
+def _read_text(file: Path) -> str:
+    """The text of a configuration file. Raises ConfigError if it is unreadable or too large."""
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(LARGEST_FILE + 1)
+        if len(content) <= LARGEST_FILE:
+            return content.decode().replace("\r\n", "\n")
+    except OSError as error:
+        raise ConfigError(f"configuration '{file}': {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(f"configuration '{file}' is not TOML: {error}") from None
+    raise ConfigError(
+        f"configuration '{file}' has more than {LARGEST_FILE} bytes; allowed: up to so many"
+    )
 
 
 def _layer(model: type[Section], file: Path) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from dreamvid.config.values import (
     Varies,
     Weighted,
     WeightedFile,
+    Words,
     check_share,
     kebab,
     split_assignment,
@@ -85,7 +86,7 @@ class PromptConfig(Section):
     image_prompt: list[WeightedFile] = Field(
         [], description="Picture file whose meaning attracts. Repeatable."
     )
-    from_: list[str] = Field(
+    from_: list[Words] = Field(
         [], description="Start of a direction between two texts; goes with --to. Repeatable."
     )
     to: list[Weighted] = Field([], description="End of that direction. Repeatable.")

@@ -6,10 +6,13 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
+
+from dreamvid.errors import shown
 
 WEIGHT_SEPARATOR = "::"
 DEVICES = "auto, cpu, cuda, cuda:N or mps"
@@ -17,6 +20,11 @@ POSITION_WORDS = "2.5, 1:02.5, 48f (frames), 16b (beats) or 4bar"
 SLOWEST_RATE, FASTEST_RATE = Fraction(1, 1000), 1000
 SMALLEST_SIDE, LARGEST_SIDE = 16, 16384
 """Pixels of a frame's side."""
+LONGEST_S = 10**9
+"""Largest number of seconds, about 31 years; files count in ticks of 64 bits."""
+# The numbers of digits are limited, because Python's integers are not.
+_DECIMAL = r"\d{1,30}(?:\.\d{1,30})?"
+_RATIO = r"\d{1,200}/0*[1-9]\d{0,199}"
 
 
 @dataclass(frozen=True)
@@ -44,12 +52,28 @@ def kebab(name: str) -> str:
 
 
 def parse_seconds(value: object) -> Fraction:
-    """Seconds from a number, `"2.5s"`, `"m:ss"` or `"h:mm:ss.fff"`; exact. Raises ValueError."""
-    if isinstance(value, Fraction) and value >= 0:
-        return value
-    if re.fullmatch(r"\d+/0*[1-9]\d*", str(value)):  # as `_shortest` writes it
-        return Fraction(str(value))
-    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)s?", str(value).strip())
+    """Seconds from a number, `"2.5s"`, `"m:ss"` or `"h:mm:ss.fff"`; exact, up to LONGEST_S.
+
+    Raises ValueError.
+    """
+    seconds = value if isinstance(value, Fraction) else _read_seconds(_plain(value))
+    if not 0 <= seconds <= LONGEST_S:
+        raise ValueError("out of range")
+    return seconds
+
+
+def _plain(value: object) -> str:
+    """A value as typed: a float of a file without an exponent, which Python writes for 1e-5."""
+    if isinstance(value, float) and math.isfinite(value):
+        return format(Decimal(str(value)), "f")
+    return str(value).strip()
+
+
+def _read_seconds(text: str) -> Fraction:
+    if re.fullmatch(_RATIO, text):  # as `_shortest` writes it
+        return Fraction(text)
+    pattern = rf"(?:(?:(\d{{1,30}}):)?(\d{{1,30}}):)?({_DECIMAL})s?"
+    match = re.fullmatch(pattern, text)
     if match is None:
         raise ValueError("not a time")
     hours, minutes, seconds = (Fraction(part or 0) for part in match.groups())
@@ -66,18 +90,19 @@ def parse_duration(value: object) -> Fraction:
 
 def parse_rate(value: object) -> Fraction:
     """Frames a second from a number, `"23.976"` or `"24000/1001"`; exact. Raises ValueError."""
-    try:
-        rate = Fraction(str(value).strip())
-    except (ValueError, ZeroDivisionError):
-        raise ValueError("not a rate") from None
+    text = str(value).strip()
+    if re.fullmatch(rf"{_DECIMAL}|{_RATIO}", text) is None:
+        raise ValueError("not a rate")
+    rate = Fraction(text)
     if not SLOWEST_RATE <= rate <= FASTEST_RATE:
         raise ValueError("out of range")
     return rate
 
 
 def _shortest(value: Fraction) -> float | str:
-    """A number that parses back to the same Fraction, or its `p/q`."""
-    return float(value) if Fraction(str(float(value))) == value else str(value)
+    """A number without exponent that parses back to the same Fraction, or its `p/q`."""
+    number = str(float(value))
+    return float(value) if "e" not in number and Fraction(number) == value else str(value)
 
 
 @dataclass(frozen=True)
@@ -96,7 +121,7 @@ def parse_position(value: object) -> Position:
 
     Raises ValueError.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(f|b|bar)", str(value).strip())
+    match = re.fullmatch(rf"({_DECIMAL})(f|b|bar)", str(value).strip())
     if match is None:
         return Position(parse_seconds(value), "seconds")
     return Position(Fraction(match[1]), _UNITS[match[2]])
@@ -104,7 +129,7 @@ def parse_position(value: object) -> Position:
 
 def _check_position(value: object) -> str:
     parse_position(value)
-    return str(value).strip()
+    return _plain(value)
 
 
 def parse_pair(value: object) -> tuple[float, float]:
@@ -112,10 +137,20 @@ def parse_pair(value: object) -> tuple[float, float]:
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)) or len(parts) != 2:
         raise ValueError("not a pair")
-    x, y = (float(part) for part in parts)
+    try:
+        x, y = (float(part) for part in parts)
+    except (TypeError, OverflowError):  # from a file
+        raise ValueError("not numbers") from None
     if not (math.isfinite(x) and math.isfinite(y)):
         raise ValueError("not numbers")
     return x, y
+
+
+def _print_pair(pair: tuple[float, float]) -> str:
+    """The pair as `parse_pair` reads it back, `0.5,1` instead of `0.5,1.0`."""
+    return ",".join(
+        short if float(short := f"{number:.15g}") == number else repr(number) for number in pair
+    )
 
 
 def check_share(pair: tuple[float, float]) -> tuple[float, float]:
@@ -148,6 +183,12 @@ def _check_weighted(text: str) -> str:
     return text
 
 
+def check_unicode(text: str) -> str:
+    """Return `text` unless it holds bytes that are no characters. Raises ValueError."""
+    text.encode()
+    return text
+
+
 def split_scene(text: str) -> tuple[str, str]:
     """Split `"a storm::0.5 + bass"` into its text and the expression of its weight ("1").
 
@@ -166,7 +207,7 @@ def _parse_scene(value: object) -> tuple[str, str]:
     pair = value.split(maxsplit=1) if isinstance(value, str) else value
     if not isinstance(pair, (list, tuple)) or len(pair) != 2:
         raise ValueError("not a time and a text")
-    time, text = (str(part).strip() for part in pair)
+    time, text = (check_unicode(_plain(part)) for part in pair)
     parse_position(time)
     split_scene(text)
     return time, text
@@ -186,8 +227,13 @@ def split_assignment(text: str) -> tuple[str, str]:
 def list_assignments(value: Any) -> list[str]:
     """`NAME=EXPRESSION` each, from a file's table or list under `set`; unchecked."""
     if isinstance(value, Mapping):
-        return [f"{name}={expression}" for name, expression in value.items()]
-    return list(value) if isinstance(value, list) else [str(value)]
+        return [f"{name}={_text(expression)}" for name, expression in value.items()]
+    return [_text(text) for text in value] if isinstance(value, list) else [_text(value)]
+
+
+def _text(value: object) -> str:
+    """A text itself; another value, which a file may hold, as a message shows it."""
+    return value if isinstance(value, str) else shown(value)
 
 
 def _parse_assignments(value: object) -> list[str]:
@@ -198,25 +244,26 @@ def _parse_assignments(value: object) -> list[str]:
 
 def check_device_name(name: str) -> str:
     """Return `name` if a device can have it, present or not. Raises ValueError."""
-    if re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name) is None:
+    if re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,4})?", name) is None:
         raise ValueError("not a device")
     return name
 
 
 def _check_size(value: object) -> str:
     text = str(value).strip().lower()
-    match = re.fullmatch(r"source|(\d+)(?:x(\d+))?", text)
+    match = re.fullmatch(r"source|(\d{1,9})(?:x(\d{1,9}))?", text)
     sides = [int(side) for side in match.groups() if side] if match else [0]
     if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in sides):
         raise ValueError("not a size")
     return text
 
 
+_TIME = "seconds up to 1e9, or h:mm:ss"
 _EXACT = PlainSerializer(_shortest, return_type=float | str)
 
-Seconds = Annotated[Fraction, BeforeValidator(parse_seconds), _EXACT, Allowed("seconds or h:mm:ss")]
+Seconds = Annotated[Fraction, BeforeValidator(parse_seconds), _EXACT, Allowed(_TIME)]
 Duration = Annotated[
-    Fraction, BeforeValidator(parse_duration), _EXACT, Allowed("seconds or h:mm:ss above 0")
+    Fraction, BeforeValidator(parse_duration), _EXACT, Allowed(f"{_TIME}, above 0")
 ]
 Rate = Annotated[
     Fraction,
@@ -227,6 +274,7 @@ Rate = Annotated[
 Place = Annotated[str, BeforeValidator(_check_position), Allowed(f"seconds, as {POSITION_WORDS}")]
 Weighted = Annotated[
     str,
+    AfterValidator(check_unicode),
     AfterValidator(_check_weighted),
     Allowed("TEXT or TEXT::WEIGHT, the weight above 0"),
 ]
@@ -246,6 +294,7 @@ Assignments = Annotated[
     BeforeValidator(_parse_assignments),
     Allowed("NAME=EXPRESSION, as strength=0.1+0.3*bass"),
 ]
+Words = Annotated[str, AfterValidator(check_unicode), Allowed("a text")]
 Device = Annotated[str, AfterValidator(check_device_name), Allowed(DEVICES)]
 Size = Annotated[
     str,
@@ -255,5 +304,5 @@ Size = Annotated[
 Pair = Annotated[
     tuple[float, float],
     BeforeValidator(parse_pair),
-    PlainSerializer(lambda pair: f"{pair[0]:.15g},{pair[1]:.15g}", return_type=str),
+    PlainSerializer(_print_pair, return_type=str),
 ]

@@ -10,7 +10,9 @@ import ast
 import hashlib
 import math
 import operator
+import re
 import struct
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,10 +20,12 @@ from typing import Any, ClassVar
 
 import simpleeval
 
-from dreamvid.errors import ConfigError
+from dreamvid.errors import ConfigError, shown
 
 LONGEST = 10_000
 """Largest number of characters of an expression."""
+LONGEST_NUMBER = 300
+"""Largest number of characters of a number that is read without Python's parser."""
 SHOWN = 36
 """Number of characters that an error message shows on each side of a mistake."""
 CONSTANTS = {"pi": math.pi, "tau": math.tau, "e": math.e}
@@ -202,21 +206,20 @@ class Expression:
         unknown: Mapping[str, str] | None = None,
     ) -> None:
         self.text = text = text.part(0, len(str(text)))
+        self.number = _plain_number(text)
+        """The value of a text that is a plain number; None for any other text."""
+        self.names: set[str] = set()
+        self._operators = NUMEXPR_OPERATORS if numexpr else OPERATORS
+        self._functions: dict[str, Callable[..., float]] = {}
+        if self.number is not None:  # long rows of key frames hold little else
+            self._tree: ast.expr = ast.Constant(self.number)
+            return
         tree = _parse(text)
         _check(tree, text, {*names, *CONSTANTS}, unknown or {})
         self._tree = tree.body
         self.names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        self._operators = NUMEXPR_OPERATORS if numexpr else OPERATORS
-        self._functions = {name: function.call for name, function in FUNCTIONS.items()}
+        self._functions |= {name: function.call for name, function in FUNCTIONS.items()}
         self._functions["noise"] = partial(noise, seed=seed)
-
-    @property
-    def number(self) -> float | None:
-        """The value of a text that is a plain number; None for any other text."""
-        try:
-            return float(str(self.text))
-        except ValueError:
-            return None
 
     def __call__(self, variables: Mapping[str, float]) -> float:
         """The value for these variables. Raises ConfigError unless it exists and is finite."""
@@ -267,6 +270,22 @@ class _Evaluation(simpleeval.SimpleEval):  # type: ignore[misc]
         return self._HANDLERS[type(node)](self, node)
 
 
+def _plain_number(text: Text) -> float | None:
+    """The value of a plain number. Raises ConfigError where that is too large for a float."""
+    word = str(text)
+    if len(word) > LONGEST_NUMBER:
+        return None
+    if re.fullmatch(r"[+-]?[\d_]*\.?[\d_]*(e[+-]?\d+)?", word, re.ASCII | re.IGNORECASE) is None:
+        return None
+    try:
+        number = float(word)
+    except ValueError:
+        return None
+    if not math.isfinite(number):
+        raise text.error(f"the value is {number}, which is no number")
+    return number
+
+
 def _parse(text: Text) -> ast.Expression:
     source = str(text).replace("\n", " ")
     if not source.strip():
@@ -274,13 +293,16 @@ def _parse(text: Text) -> ast.Expression:
     if len(source) > LONGEST:
         raise text.error(f"{len(source)} characters are too many; allowed: up to {LONGEST}")
     try:
-        return ast.parse(source, mode="eval")
+        with warnings.catch_warnings(action="ignore"):  # Python's, about its own style
+            return ast.parse(source, mode="eval")
     except SyntaxError as error:
         reason = error.msg.split(" (")[0].split(". ")[0].strip()
         at = min((error.offset or len(source)) - 1, len(source) - 1)  # Python reports the end as 0
         raise text.error(f"this cannot be read: {reason}", at) from None
-    except (MemoryError, RecursionError, ValueError):
+    except (MemoryError, RecursionError):
         raise text.error("this is nested too deeply") from None
+    except ValueError:
+        raise text.error("this holds characters that are no text; allowed: Unicode") from None
 
 
 def _check(tree: ast.Expression, text: Text, names: set[str], unknown: Mapping[str, str]) -> None:
@@ -296,7 +318,7 @@ def _check(tree: ast.Expression, text: Text, names: set[str], unknown: Mapping[s
                 raise text.error(reason, at)
         elif isinstance(node, ast.Constant):
             if isinstance(node.value, bool) or not isinstance(node.value, int | float):
-                raise text.error(f"{node.value!r} is not allowed; allowed: numbers", at)
+                raise text.error(f"{shown(repr(node.value))} is not allowed; allowed: numbers", at)
         elif not isinstance(node, (*_NODES, *OPERATORS, ast.And, ast.Or, ast.Load)):
             what = _WORDS.get(type(node), "this")
             if isinstance(node, ast.operator | ast.unaryop | ast.cmpop):
@@ -317,7 +339,7 @@ def _check_call(node: ast.Call, text: Text, at: int) -> None:
 
 
 def _unknown(what: str, name: str, known: Collection[str]) -> str:
-    return f"unknown {what} '{name}'; allowed: {', '.join(sorted(known))}"
+    return f"unknown {what} '{shown(name)}'; allowed: {', '.join(sorted(known))}"
 
 
 def _place(node: ast.AST, text: Text) -> int:

@@ -14,15 +14,17 @@ and the line is straight in seconds, not in frames, where any key's place is not
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 from dreamvid.config import Position, parse_position
 from dreamvid.control.clock import Clock
 from dreamvid.control.expressions import Expression, Text
+from dreamvid.errors import shown
 
 Variables = Callable[[float, float], Mapping[str, float]]
 """(seconds, index of the frame, perhaps fractional) → all variables except Deforum's own."""
@@ -91,7 +93,10 @@ class Keyframes:
             return value.number
         begin, end = self._places[index : index + 2]
         target = self._at_key(index + 1, variables)
-        return value.number + (now - begin) / (end - begin) * (target - value.number)
+        between = value.number + (now - begin) / (end - begin) * (target - value.number)
+        if not math.isfinite(between):
+            raise value.text.error("the value is too large on the way to the next key")
+        return between
 
     def _value(self, value: Expression, time: float, frame: float, variables: Variables) -> float:
         return value({**variables(time, frame), **self._own, "t": frame})
@@ -115,11 +120,12 @@ class Keyframes:
 
     def _place(self, text: Text, unknown: Mapping[str, str]) -> Position:
         word = str(text).strip("\"'() ")
-        if re.fullmatch(r"\d+", word):
+        if re.fullmatch(r"\d{1,30}", word):
             return Position(Fraction(word), "frames")
         if re.fullmatch(r"\d+(\.\d+)?(s|f|b|bar)", word):
-            return parse_position(word)
+            return _position(text, word)
         if re.fullmatch(r"\d*\.\d*", word):
+            word = shown(word)
             raise text.error(f"'{word}' is not a frame; allowed: a whole number, or {word}s")
         place = Expression(text, self._own, unknown=unknown)(self._own)
         if place < 0:
@@ -129,7 +135,14 @@ class Keyframes:
 
 def is_keyframes(text: Text) -> bool:
     """Whether `text` holds key frames: no expression has a colon outside parentheses."""
-    return len(_split(text, ":")) > 1
+    return next(_separators(str(text), ":"), None) is not None
+
+
+def _position(text: Text, word: str) -> Position:
+    try:
+        return parse_position(word)
+    except ValueError:
+        raise text.error(f"'{shown(word)}' is not a time; allowed: up to 1e9 s") from None
 
 
 def _halves(entry: Text) -> tuple[Text, Text]:
@@ -160,13 +173,20 @@ def _closing(text: str) -> int | None:
 
 def _split(text: Text, separator: str) -> list[Text]:
     """The parts between separators outside parentheses, without an empty part at the end."""
-    parts, depth, begin = [], 0, 0
+    parts, begin = [], 0
     whole = str(text)
-    for place, character in enumerate(whole):
-        depth += (character in _OPENING) - (character in _CLOSING)
-        if character == separator and depth == 0:
-            parts.append(text.part(begin, place))
-            begin = place + 1
+    for place in _separators(whole, separator):
+        parts.append(text.part(begin, place))
+        begin = place + 1
     if whole[begin:].strip() or not parts:
         parts.append(text.part(begin, len(whole)))
     return parts
+
+
+def _separators(text: str, separator: str) -> Iterator[int]:
+    """Indices of the separators outside parentheses."""
+    depth = 0
+    for place, character in enumerate(text):
+        depth += (character in _OPENING) - (character in _CLOSING)
+        if character == separator and depth == 0:
+            yield place

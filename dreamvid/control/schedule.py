@@ -21,12 +21,14 @@ from dreamvid.control.clock import BEATS_PER_BAR, Clock
 from dreamvid.control.expressions import Expression, Text
 from dreamvid.control.keyframes import Keyframes, Variables, is_keyframes
 from dreamvid.control.prompts import mix_at
-from dreamvid.errors import ConfigError
+from dreamvid.errors import ConfigError, shown
 from dreamvid.types import Mix, PromptWeights
 
 FEATURES = ("rms", "bass", "mid", "high", "onset", "centroid")
 """Features of a sound that expressions may use; each also exists with the suffix `_smooth`."""
 FEATURE_NAMES = (*FEATURES, *(f"{name}_smooth" for name in FEATURES))
+LONGEST = 50_000
+"""Largest number of characters of a row of key frames."""
 WEIGHTED = {
     "prompt": "prompt",
     "negative": "negative",
@@ -78,7 +80,7 @@ class Schedule(Generic[Scheduled]):
         """Numbers of the prompts over time, from 0, sorted by time."""
         self._transition = self._seconds(config.transition) if config.at else 0.0
         self._scenes = [
-            self._curve(Text(f"--at {time} {text}", split_scene(text)[1]))
+            self._curve(Text(f"--at {time} {shown(text)}", split_scene(text)[1]))
             for time, text in config.at
         ]
         self._constant = PromptWeights(
@@ -142,7 +144,7 @@ class Schedule(Generic[Scheduled]):
 
     def _may_vary(self, name: str) -> bool:
         """True if --set may vary `name`. Raises ConfigError otherwise."""
-        numbered = re.fullmatch(r"([a-z-]+?)(\d+)", name)
+        numbered = re.fullmatch(r"([a-z-]+?)(\d{1,9})", name)
         if name in self._fields:
             return True
         if numbered is not None and numbered[1] in WEIGHTED:
@@ -157,11 +159,14 @@ class Schedule(Generic[Scheduled]):
             )
         numbers = ", ".join(f"{option}1" for option in WEIGHTED)
         raise ConfigError(
-            f"--set {name}: this does not vary; allowed: {', '.join(sorted(self._fields))}, "
+            f"--set {shown(name)}: this does not vary; allowed: {', '.join(sorted(self._fields))}, "
             f"and weights: {numbers} …"
         )
 
     def _curve(self, text: Text) -> Curve:
+        length = len(str(text))
+        if length > LONGEST:
+            raise text.error(f"{length} characters are too many; allowed: up to {LONGEST}")
         names, unknown = self._known(), self._unknown()
         seed = self._config.seed
         if is_keyframes(text):

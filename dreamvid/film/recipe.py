@@ -30,7 +30,9 @@ def metadata(config: VideoConfig | ImageConfig | ZoomConfig, source: str) -> dic
         "source": source,
         "options": config.model_dump(mode="json", by_alias=True),
     }
-    return {METADATA_KEY: json.dumps(made, ensure_ascii=False)}
+    text = json.dumps(made, ensure_ascii=False)
+    # A name that is not UTF-8 holds surrogates, which FFmpeg takes only as JSON's escapes.
+    return {METADATA_KEY: text.encode("utf-8", "backslashreplace").decode()}
 
 
 def describe_run(job: Job, device: torch.device, picture: Path | None = None) -> Run:

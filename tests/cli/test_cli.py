@@ -364,7 +364,7 @@ USAGE = [
     (["--carry", "all"], "--carry: 'all' is not allowed; allowed: frame, delta, none"),
     (["--size", "1x1"], "--size: '1x1' is not allowed; allowed: WIDTHxHEIGHT, WIDTH or source"),
     (["--size", "big"], "--size: 'big' is not allowed; allowed: WIDTHxHEIGHT, WIDTH or source"),
-    (["--start", "noon"], "--start: 'noon' is not allowed; allowed: seconds or h:mm:ss"),
+    (["--start", "noon"], "--start: 'noon' is not allowed; allowed: seconds up to 1e9, or h:mm:ss"),
     (["--start", "2", "--end", "1"], "--end 1 is not after --start 2; allowed: any later time"),
     (["--fps", "0"], "--fps: '0' is not allowed; allowed: frames a second from 0.001 to 1000"),
     (["-p", "x::heavy"], "--prompt: 'x::heavy' is not allowed; allowed: TEXT or TEXT::WEIGHT"),
@@ -822,8 +822,14 @@ def test_a_shutter_blurs_a_zoom_and_pictures_are_written(dreamvid, picture, tmp_
 ZOOM_USAGE = [
     (["--zoom", "0"], "--zoom: '0' is not allowed; allowed: a number above 0 up to 100"),
     (["--zoom", "-1.5"], "--zoom: '-1.5' is not allowed; allowed: a number above 0"),
-    (["--seconds", "-2"], "--seconds: '-2' is not allowed; allowed: seconds or h:mm:ss above 0"),
-    (["--seconds", "0"], "--seconds: '0' is not allowed; allowed: seconds or h:mm:ss above 0"),
+    (
+        ["--seconds", "-2"],
+        "--seconds: '-2' is not allowed; allowed: seconds up to 1e9, or h:mm:ss, above 0",
+    ),
+    (
+        ["--seconds", "0"],
+        "--seconds: '0' is not allowed; allowed: seconds up to 1e9, or h:mm:ss, above 0",
+    ),
     (["--centre", "1.2,0.5"], "--centre: '1.2,0.5' is not allowed; allowed: two shares from 0"),
     (["--centre", "0.5"], "--centre: '0.5' is not allowed; allowed: two shares from 0 to 1"),
     (["--pan", "left"], "--pan: 'left' is not allowed; allowed: two numbers as X,Y"),
