@@ -43,7 +43,8 @@ STRENGTH = 0.18
 ROWS: dict[str, dict[str, Any]] = {
     "all defences": {},
     "no masked TV": {"tv": 0.0},
-    "no octaves": {"octaves": 1},
+    "octaves instead of a spectrum": {"canvas": "octaves"},
+    "one octave instead of a spectrum": {"canvas": "octaves", "octaves": 1},
     "global cutouts only": {"middle_share": 0.0, "local_share": 0.0},
     "no global cutouts": {"global_share": 0.0},
     "no augmentation": {"augment": False},

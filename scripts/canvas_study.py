@@ -74,6 +74,7 @@ CANVASES: dict[str, dict[str, Any]] = {
     "spectrum, noise 0.04": {"cutout_noise": 0.04},
     "spectrum, noise 0.2": {"cutout_noise": 0.2},
 }
+TIMED_SIZE, TIMED_STEPS = (360, 640), 8
 UNTOUCHED = 0.25
 """Share of the pixels, those that the dream changed least, at which sharpness is measured."""
 
@@ -134,7 +135,7 @@ def main() -> None:
     extent = QUICK if given.quick else WHOLE
     given.out.mkdir(parents=True, exist_ok=True)
     sources = list(frames(given.clips, extent.size))[: extent.frames]
-    extra = extra_milliseconds(sources[0], extent)
+    times = step_milliseconds(sources[0], given.canvases)
     table: dict[tuple[str, str], Figures] = {}
     for name, guide in guides(given.ordinary, given.plain, given.guides):
         rows = [torch.cat([source for source in sources for _ in extent.prompts], 2)]
@@ -143,7 +144,7 @@ def main() -> None:
             dreams, figures = study(guide, sources, extent, CANVASES[canvas], kept)
             rows.append(torch.cat(dreams, 2))
             table[name, canvas] = average(figures)
-            (given.out / "canvases.md").write_text(markdown(table, extra), encoding="utf-8")
+            (given.out / "canvases.md").write_text(markdown(table, times), encoding="utf-8")
             write_image(given.out / f"{name}.png", torch.cat(rows, 1), overwrite=True)
             print(name, canvas, table[name, canvas], flush=True)
     plot(table, given.out / "canvases.png")
@@ -339,24 +340,20 @@ def colourfulness(image: Tensor) -> float:
     return float(spread + 0.3 * middle)
 
 
-class Brightness:
-    """An objective that costs next to nothing, so that a canvas's own time is seen."""
+def step_milliseconds(source: Tensor, canvases: Sequence[str]) -> dict[str, float]:
+    """Milliseconds of a step of each canvas with `mini`, the best of three, taken in turn.
 
-    size, compares = 16, False
-
-    def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
-        return 1 - cutouts.mean()
-
-
-def extra_milliseconds(source: Tensor, extent: Extent) -> dict[str, float]:
-    """Milliseconds a step of each canvas without a guide, on one thread, the best of three."""
+    Times are the processor's, on one thread, with the default number of cutouts.
+    """
     threads, best = torch.get_num_threads(), dict[str, float]()
     torch.set_num_threads(1)
-    for _, (name, options) in product(range(3), CANVASES.items()):
-        config = extent.config("brightness", **options).model_copy(update={"cutouts": 1})
-        begun = time.perf_counter()
-        descend(source, [Brightness()], config)
-        seconds = (time.perf_counter() - begun) / extent.steps
+    objective = by_clip(load_clip("mini", CPU))("a castle")
+    image = resize(source, TIMED_SIZE)
+    for _, name in product(range(3), canvases):
+        options = {"prompt": ["a castle"], "steps": TIMED_STEPS, **CANVASES[name]}
+        begun = time.process_time()
+        descend(image, [objective], ImageConfig.model_validate(options))
+        seconds = (time.process_time() - begun) / TIMED_STEPS
         best[name] = min(best.get(name, seconds), seconds)
     torch.set_num_threads(threads)
     return {name: 1000 * seconds for name, seconds in best.items()}
@@ -368,14 +365,14 @@ def average(figures: Sequence[Figures]) -> Figures:
     return Figures(**{name: mean(getattr(each, name) for each in figures) for name in names})
 
 
-def markdown(table: dict[tuple[str, str], Figures], extra: dict[str, float]) -> str:
+def markdown(table: dict[tuple[str, str], Figures], times: dict[str, float]) -> str:
     """The table, in Markdown."""
     columns = [field.name.replace("_", ", ") for field in fields(Figures)]
-    lines = [f"| guide | canvas | {' | '.join(columns)} | ms a step |"]
+    lines = [f"| guide | canvas | {' | '.join(columns)} | ms a step, 640×360 |"]
     lines.append("|---" * (len(columns) + 3) + "|")
     for (guide, canvas), figures in table.items():
         cells = [f"{value:.3f}" for value in asdict(figures).values()]
-        lines.append(f"| {guide} | {canvas} | {' | '.join(cells)} | {extra[canvas]:.1f} |")
+        lines.append(f"| {guide} | {canvas} | {' | '.join(cells)} | {times[canvas]:.0f} |")
     return "\n".join(lines) + "\n"
 
 
