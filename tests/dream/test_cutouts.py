@@ -22,6 +22,7 @@ from dreamvid.dream.cutouts import (
     draw_cutouts,
     draw_windows,
     resample,
+    seen_size,
     share_out,
     triangle_filters,
 )
@@ -261,3 +262,21 @@ def test_off_the_cpu_no_value_is_ever_asked_for():
     assert shown.shape == (4, 3, 8, 8)
     (gradient,) = torch.autograd.grad(shown.sum(), image)
     assert gradient.shape == image.shape
+
+
+@pytest.mark.parametrize(
+    ("options", "frame", "guides", "expected"),
+    [
+        # The smallest local window has half of the shorter side: 180 pixels for 64 of the guide.
+        ({}, (360, 640), {64}, (128, 228)),
+        ({}, (1080, 1920), {64}, (128, 228)),
+        ({}, (1080, 1920), {64, 224}, (448, 796)),
+        ({"local_size": 0.25}, (1080, 1920), {224}, (896, 1593)),
+        ({}, (360, 640), {224}, (360, 640)),  # a guide that sees all of it
+        ({}, (96, 128), {16}, (96, 128)),  # never below 128 pixels, nor above the frame
+        ({"local_share": 0, "middle_share": 0}, (360, 640), {224}, (128, 228)),
+        ({}, (360, 640), set(), (360, 640)),
+    ],
+)
+def test_a_frame_is_dreamed_at_the_size_that_its_guides_see(options, frame, guides, expected):
+    assert seen_size(DreamConfig.model_validate(options), frame, guides) == expected

@@ -13,7 +13,7 @@ from dreamvid.dream.canvas import constrain
 from dreamvid.dream.descent import Step, descend, frame_generator
 from dreamvid.dream.norms import unit_rms
 from dreamvid.dream.objective import Objective
-from dreamvid.dream.octaves import split_steps
+from dreamvid.dream.octaves import resize, split_steps
 from dreamvid.dream.optimizer import cosine, create_optimizer, rate
 from dreamvid.dream.terms import masked_total_variation
 from dreamvid.errors import GradientError
@@ -375,3 +375,43 @@ def test_tiny_frames_are_dreamed_too(size):
     result = dream(source, steps=2)
     assert result.shape == source.shape
     assert distance_to_red(result) < distance_to_red(source)
+
+
+class TestLargerThanTheGuideSees:
+    """A frame of 160×200 under a guide of 16 pixels is dreamed at 128×160."""
+
+    source = 0.2 + 0.6 * torch.rand(3, 160, 200, generator=torch.Generator().manual_seed(5))
+
+    def test_the_source_keeps_its_detail(self):
+        added = dream(self.source, steps=4) - self.source
+        assert added.shape == self.source.shape
+        assert rms(added) > 0.02
+        fine = added - resize(resize(added, (40, 50)), (160, 200))
+        assert rms(fine) < 0.1 * rms(added)
+
+    def test_strength_and_range_hold_at_full_size(self):
+        seen: list[Tensor] = []
+        result = dream(
+            self.source,
+            steps=4,
+            strength=0.05,
+            lr=0.3,
+            on_step=lambda step: seen.append(step.image),
+        )
+        assert torch.equal(seen[-1], result)
+        for image in seen:
+            assert image.shape == self.source.shape
+            assert rms(image - self.source) <= 0.05 * (1 + 1e-5)
+            assert 0 <= image.min() <= image.max() <= 1
+
+    def test_without_steps_the_result_is_the_warm_start_bit_for_bit(self):
+        start = self.source.flip(2)
+        assert torch.equal(dream(self.source, start=start, steps=0), start)
+
+    def test_trusted_pixels_take_a_share_of_a_step(self):
+        trust = torch.ones(1, 160, 200)
+        held, free = (
+            dream(self.source, steps=1, lr=0.02, octaves=1, hold=hold, trust=trust) - self.source
+            for hold in (0.75, 0.0)
+        )
+        torch.testing.assert_close(held, 0.25 * free, atol=2e-3, rtol=0)

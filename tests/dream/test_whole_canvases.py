@@ -23,6 +23,7 @@ from dreamvid.dream.canvases import (
     pyramid,
     roomy,
     spectrum,
+    step_mask,
     wave_scale,
 )
 from dreamvid.dream.descent import descend
@@ -173,6 +174,19 @@ def test_colours_are_correlated_as_in_photographs():
     red, red_green = 0.26**2 + 0.09**2 + 0.02**2, 0.26 * 0.27 - 0.02 * 0.05  # of Lucid's rows
     assert (covariance[0, 1] / covariance[0, 0]).item() == pytest.approx(red_green / red)
     torch.testing.assert_close(mix, mix.T)
+
+
+def test_a_step_is_shared_out_by_trust_without_rims():
+    trust = torch.ones(1, 120, 240)
+    torch.testing.assert_close(step_mask(trust, 0.9), torch.full_like(trust, 0.1))
+    torch.testing.assert_close(step_mask(torch.zeros_like(trust), 0.9), torch.ones_like(trust))
+    trust[..., :120] = 0  # half of the frame is new
+    trust[..., 60:62, 200:202] = 0  # an island
+    share = step_mask(trust, 0.9)
+    torch.testing.assert_close(share[..., :100], torch.ones(1, 120, 100))
+    assert share[..., 140:].max() < 0.11
+    # Over a cell of 10 pixels; the square is steepest where the share is 1.
+    assert share.diff(dim=2).abs().max() < 0.9 * (1 - 0.9**2)
 
 
 def test_the_options_name_a_canvas():
