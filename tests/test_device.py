@@ -32,10 +32,11 @@ def test_names_that_devices_have(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "gpu", "CUDA", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "mps\n"]
+    "name", ["", "gpu", "CUDA", "cuda:", "cuda:x", "cuda:-1", f"cuda:{10**19}", "cpu:0", "mps\n"]
 )
 def test_a_name_that_no_device_has_is_told_with_those_allowed(name):
-    expected = f"--device: '{name}' is not allowed; allowed: auto, cpu, cuda, cuda:N or mps"
+    told = name.replace("\n", " ")  # in one line
+    expected = f"--device: '{told}' is not allowed; allowed: auto, cpu, cuda, cuda:N or mps"
     with pytest.raises(ConfigError) as raised:
         choose_device(name)
     assert str(raised.value) == expected
@@ -63,7 +64,6 @@ def test_a_device_that_is_there_is_taken(machine):
         (0, False, "cuda:0", "auto, cpu"),
         (2, False, "cuda:2", "auto, cpu, cuda:0, cuda:1"),
         (0, True, "cuda", "auto, cpu, mps"),
-        (2, False, "cuda:99999999999999999999", "auto, cpu, cuda:0, cuda:1"),
         (0, False, "mps", "auto, cpu"),
         (1, False, "mps", "auto, cpu, cuda:0"),
     ],

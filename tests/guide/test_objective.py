@@ -150,7 +150,9 @@ def dreamed(
     clip: Clip, images: Sequence[Tensor] = (), source: Tensor = SOURCE, **given: list[str]
 ) -> Tensor:
     """Two dozen steps from `source`."""
-    config = DreamConfig(steps=24, cutouts=8, octaves=2, tv=1, strength=0.25, lr=0.05)
+    shares = {"global_share": 0.25, "local_share": 0.5, "cutout_noise": 0.04}
+    plain = {"canvas": "octaves", "octaves": 2, "steps": 24, "cutouts": 8}
+    config = DreamConfig.model_validate(plain | shares | {"tv": 1, "strength": 0.25, "lr": 0.05})
     objective = create_objective(clip, prompts(**given), images)
     return descend(source, [objective], config, generator=frame_generator(0, 0))
 

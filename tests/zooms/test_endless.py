@@ -148,7 +148,9 @@ def test_each_frame_asks_what_holds_at_its_time():
 
 def test_options_change_from_frame_to_frame():
     """Strength in the third frame alone."""
-    still = DreamConfig(steps=2, cutouts=2, octaves=1, lr=0.1, strength=0, hold=0)
+    shares = {"global_share": 0.25, "local_share": 0.5, "cutout_noise": 0.04}
+    plain = {"canvas": "octaves", "octaves": 1, "steps": 2, "cutouts": 2, "hold": 0}
+    still = DreamConfig.model_validate(plain | shares | {"lr": 0.1, "strength": 0})
     strong = still.model_copy(update={"strength": 0.3})
     times = [Fraction(index, 24) for index in range(4)]
     zoomed = dream_zoom(

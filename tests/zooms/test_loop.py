@@ -174,7 +174,9 @@ def test_terms_are_asked_of_the_texture():
 
 def test_total_variation_smooths_what_was_dreamed_across_the_join():
     begun = planted()
-    config = CONFIG.model_copy(update={"canvas": "octaves", "octaves": 1, "augment": False})
+    plain = {"canvas": "octaves", "octaves": 1, "augment": False, "lr": 0.03}
+    shares = {"global_share": 0.25, "local_share": 0.5}
+    config = CONFIG.model_copy(update=plain | shares)
     rough, smooth = (
         dream_loop(
             begun,
