@@ -27,6 +27,7 @@ def run(monkeypatch: pytest.MonkeyPatch, folder: Path) -> int:
     return int(exit_.value.code or 0)
 
 
+@pytest.mark.slow
 def test_all_that_can_run_on_a_cpu_does(monkeypatch, tmp_path, capsys):
     Recorded.captures = 0
     assert run(monkeypatch, tmp_path) == 0

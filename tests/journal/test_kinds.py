@@ -124,6 +124,7 @@ def killed(folder: Path, arguments: list[object], fault: Fault) -> bool:
     return status != 0
 
 
+@pytest.mark.slow
 def test_killed_before_each_write_to_the_disk_it_goes_on_to_the_same_result(scene, out, tmp_path):
     """Each run comes one or two writes further than the one before, up to the end."""
     arguments, writes, kills = [*scene.arguments(out), "--resume"], 0, 0
@@ -136,6 +137,7 @@ def test_killed_before_each_write_to_the_disk_it_goes_on_to_the_same_result(scen
     same(scene, out, told)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 6])
 def test_killed_within_a_step_it_is_resumed_by_the_command(scene, out, tmp_path, step):
     assert killed(tmp_path, scene.arguments(out), Fault("kill", step))
