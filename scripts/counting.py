@@ -6,7 +6,6 @@ another device raises an error here: on a GPU it would wait for the device.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,6 +26,7 @@ from dreamvid.config import DreamConfig
 from dreamvid.dream.cutouts import Banded
 from dreamvid.dream.descent import GradientCheck, descend
 from dreamvid.guide.folding import fold_batch_norms
+from dreamvid.guide.loading import quiet_libraries
 from dreamvid.guide.names import parse_guide
 from dreamvid.guide.objective import ClipObjective, Targets
 from dreamvid.guide.tower import ImageTower
@@ -246,9 +246,8 @@ class InBfloat16(nn.Module):
 
 def guide_on_meta(name: str) -> ClipObjective:
     """The objective of one prompt and one negative, by a guide without weights."""
-    logging.disable(logging.WARNING)  # that weights are random
     model_name = parse_guide(name).model if name == "mini" else name
-    with torch.device("meta"):
+    with quiet_libraries(), torch.device("meta"):  # they warn that weights are random
         model = open_clip.create_model(model_name, device="meta", load_weights=False)
     visual = InBfloat16(fold_batch_norms(model.visual))
     tower = ImageTower(visual, model.visual.preprocess_cfg).to(META)
