@@ -127,6 +127,7 @@ class Clip:
             reporter.progress(self.stage, self.info.frame_count)
             for dreamed in dreamed_frames:
                 yield self._finished(dreamed)
+        reporter.note_strikes()
 
     def _skip_past(self, carry: Carry) -> None:
         """Move the reader past the last key frame, whose picture it must have."""
