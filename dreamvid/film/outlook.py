@@ -164,7 +164,7 @@ def _check(source: Path, config: VideoConfig, plot: Path | None, overwrite: bool
 
     found = Source.find(source, config)
     if found.kind == "pipe":
-        raise ConfigError("plan looks ahead, which standard input does not allow; allowed: a file")
+        raise ConfigError("plan looks ahead, which a pipe does not allow; allowed: a file")
     if plot is not None:
         check_output(plot, source, overwrite, PLOT_SUFFIXES)
     check_prompts(config)

@@ -10,10 +10,13 @@ import sys
 import time
 from fractions import Fraction
 from pathlib import Path
+from threading import Thread
 
 import pytest
+import torch
 
 from dreamvid.media import VideoReader, probe
+from dreamvid.media.source import Source
 from tests.media.clips import Clip, make, packets_of, steady
 
 QUICK = ["-p", "a red rose", "-q", "--steps", "1", "--first-steps", "1", "--cutouts", "2"]
@@ -57,6 +60,44 @@ def test_vorbis_goes_through_matroska_on_standard_output(tmp_path):
     (tmp_path / "out.mkv").write_bytes(result.stdout)
     assert packets_of(tmp_path / "out.mkv", "audio") == packets_of(source, "audio")
     assert len(packets_of(tmp_path / "out.mkv")) == 6
+
+
+def test_a_named_pipe_is_a_pipe_and_waiting_for_it_is_told(clip, tmp_path, monkeypatch):
+    monkeypatch.setattr("dreamvid.media.files.PATIENCE_S", 0.01)
+    named = tmp_path / "named"
+    os.mkfifo(named)
+    writer = Thread(target=lambda: named.write_bytes(clip.read_bytes()))
+    told: list[str] = []
+
+    def on_warning(text: str) -> None:
+        told.append(text)
+        writer.start()
+
+    source = Source.find(named)
+    assert (source.kind, source.is_stored) == ("pipe", False)
+    with source.open(on_warning) as reader, VideoReader(clip) as expected:
+        assert source.open_sound(reader, on_warning) is not None
+        for one, other in zip(reader, expected, strict=True):
+            assert one.time == other.time
+            assert torch.equal(one.image, other.image)
+    writer.join()
+    waiting = "waiting for a program that writes to it"
+    assert told == [f"nothing comes from '{named}' yet: {waiting}"]
+
+
+def test_waiting_for_a_named_pipe_ends_with_a_signal(tmp_path):
+    named = tmp_path / "named"
+    os.mkfifo(named)
+    arguments = ["info", str(named)]
+    command = [sys.executable, "-c", "from dreamvid.cli import main; main()", *arguments]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment) as process:
+        assert process.stderr is not None
+        assert b"nothing comes from" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        told = process.stderr.read()
+    assert process.returncode == 130
+    assert b"Traceback" not in told
 
 
 def test_info_of_a_pipe(clip):

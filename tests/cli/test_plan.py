@@ -111,7 +111,7 @@ def test_an_existing_plot_is_kept_unless_it_may_go(dreamvid, silent, tmp_path):
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        (["-"], "plan looks ahead, which standard input does not allow; allowed: a file"),
+        (["-"], "plan looks ahead, which a pipe does not allow; allowed: a file"),
         (["none.mp4"], "'none.mp4' does not exist"),
     ],
 )
