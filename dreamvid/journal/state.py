@@ -21,6 +21,8 @@ from dreamvid.media.probing import VideoInfo
 
 FORMAT = 4
 """Version of the file format; files of another version are refused."""
+COLOUR_TAGS = 256
+"""FFmpeg's numbers of colour tags are below this."""
 JOINING = "joining"
 """Stem of the file in which the result is made from its segments."""
 ANEW = "allowed: the same command with --overwrite, which begins anew"
@@ -169,6 +171,8 @@ def _info_from_json(facts: Mapping[str, Any]) -> VideoInfo:
     info = checked(VideoInfo, {**facts, "chapters": chapters})
     if min(info.width, info.height) < 1:
         raise ValueError(f"has a picture of {info.width}x{info.height}")
+    if not all(0 <= tag < COLOUR_TAGS for tag in asdict(info.colour).values()):
+        raise ValueError(f"has {info.colour}")
     return info
 
 

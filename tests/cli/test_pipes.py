@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from fractions import Fraction
 from pathlib import Path
 from threading import Thread
@@ -17,8 +16,11 @@ import torch
 
 from dreamvid.media import VideoReader, probe
 from dreamvid.media.source import Source
+from tests.dreamer import wait_until
 from tests.media.clips import Clip, make, packets_of, steady
 
+HEAD = 3000
+"""Bytes of the result that cannot hold its first frame yet."""
 QUICK = ["-p", "a red rose", "-q", "--steps", "1", "--first-steps", "1", "--cutouts", "2"]
 
 
@@ -130,7 +132,7 @@ def test_what_cannot_be_read_from_a_pipe_is_told_in_one_line(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_what_has_gone_into_the_pipe_is_a_film(clip, tmp_path, number):
     command = [sys.executable, "-c", "from dreamvid.cli import main; main()", "video", str(clip)]
-    slow = ["-", "-p", "a red rose", "--first-steps", "1", "--steps", "60", "--seed", "3"]
+    slow = ["-", "-p", "a red rose", "--first-steps", "1", "--steps", "20", "--seed", "3"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     out = tmp_path / "out.nut"
     with (
@@ -140,9 +142,7 @@ def test_stopped_what_has_gone_into_the_pipe_is_a_film(clip, tmp_path, number):
         ) as process,
     ):
         assert process.stderr is not None
-        while b"dreaming on" not in process.stderr.readline():
-            pass
-        time.sleep(2)
+        wait_until(lambda: out.stat().st_size > HEAD)
         process.send_signal(number)
         told = process.stderr.read()
     assert process.returncode == 128 + number
