@@ -142,7 +142,7 @@ class Source:
 def _check_format(path: Path, input_format: str) -> None:
     if not is_pipe(path) and input_format not in DEVICES:
         raise ConfigError(
-            f"--input-format {input_format} is no device's, and '{path}' is no pipe; "
+            f"--input-format '{input_format}' is no device's, and '{path}' is no pipe; "
             f"allowed: {', '.join(DEVICES)}, or any format with - or a named pipe as IN"
         )
     find_format(input_format, "--input-format")

@@ -26,7 +26,7 @@ from tests.media.clips import Clip, make, picture, steady
 from tests.mutants import altered, damaged
 
 LIMIT = 10
-"""Seconds a journal may take."""
+"""Seconds of processor time that a journal may take."""
 SIZE = ["--size", "32x24", *LOSSLESS, "-q"]
 ZOOM = [*("-p", "red", "--cutouts", "1", "--steps", "1", "--first-steps", "1"), "--seconds", "0.3"]
 LOOP = [*ZOOM, "--loop", "--loop-steps", "6", "--zoom", "60"]
@@ -136,14 +136,14 @@ def endure(stopped: Path, seed: int, folder: Path, capfd: pytest.CaptureFixture[
     for arguments in (["peek", str(out)], ["resume", str(out), "-q"]):
         if dice.random() < 0.5:
             arguments.append("--force" if arguments[0] == "resume" else "--overwrite")
-        began = time.monotonic()
+        began = time.process_time()
         status = status_of(arguments)
         told = capfd.readouterr().err
         case = f"seed {seed}, {done}, {arguments[0]}: {told}"
-        assert status in (0, 1), case
+        assert status in (0, 1, 2), case
         assert "Traceback" not in told, case
         assert "this is a bug" not in told, case
-        assert time.monotonic() - began < LIMIT, case
+        assert time.process_time() - began < LIMIT, case
         if status:
             assert told.startswith("dreamvid: "), case
             assert told.count("\n") <= 2, case
