@@ -337,6 +337,7 @@ device             auto       auto       auto       auto   -          -
 guide              ['mini']   ['mini']   ['mini']   -      -          -
 precision          auto       auto       auto       -      -          -
 at                 []         []         -          -      -          -
+lyrics             None       None       -          -      -          -
 transition         2s         2s         -          -      -          -
 set_               []         []         -          -      -          -
 music              None       None       -          -      -          -

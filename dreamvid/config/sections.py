@@ -141,6 +141,9 @@ class TimeConfig(PromptConfig):
         [],
         description="Text that the picture shall mean from a time on, to the next. Repeatable.",
     )
+    lyrics: str | None = Field(
+        None, description="File of such texts: .srt, .vtt or .lrc; each stays until the next."
+    )
     transition: Place = Field(
         "2s",
         description="Duration of the change from one --at to the next; half of it lies before "
@@ -153,7 +156,7 @@ class TimeConfig(PromptConfig):
     )
 
     def require_prompt(self) -> None:
-        if not self.at:
+        if not self.at and self.lyrics is None:
             super().require_prompt()
 
 
