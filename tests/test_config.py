@@ -390,8 +390,9 @@ size               source     source     source     source -          -
 rate               25         -          -          -      -          -
 seconds            None       8          -          -      -          -
 input_format       None       -          -          -      -          -
-mask               None       -          -          -      -          -
-mask_invert        False      -          -          -      -          -
+mask               None       -          None         -      -          -
+mask_invert        False      -          False      -      -          -
+mask_steers        True       -          True       -      -          -
 deliver            dreamed    -          -          -      -          -
 codec              None       None       -          -      -          -
 crf                None       None       -          -      -          -

@@ -412,17 +412,17 @@ class ReadConfig(SizeConfig, SpanConfig):
     )
 
 
-class DeliveryConfig(Section):
+class MaskConfig(Section):
     title = "Delivery"
 
     mask: str | None = Field(
         None, description="Picture or video file: white is dreamed, grey in part, black stays."
     )
     mask_invert: bool = Field(False, description="Dream where the mask is black instead.")
-    deliver: Literal["dreamed", "source"] = Field(
-        "dreamed",
-        description="Size of the result: as dreamed, or the source's, onto which the dream's "
-        "difference is scaled up.",
+    mask_steers: bool = Field(
+        True,
+        description="Draw cutouts where the mask is white, and measure strength there; without, it "
+        "only hides the rest.",
     )
 
     @model_validator(mode="after")
@@ -430,6 +430,16 @@ class DeliveryConfig(Section):
         if self.mask_invert and self.mask is None:
             raise ValueError("--mask-invert is given without --mask; allowed with --mask FILE")
         return self
+
+
+class DeliveryConfig(MaskConfig):
+    title = "Delivery"
+
+    deliver: Literal["dreamed", "source"] = Field(
+        "dreamed",
+        description="Size of the result: as dreamed, or the source's, onto which the dream's "
+        "difference is scaled up.",
+    )
 
 
 class CameraConfig(Section):
@@ -494,7 +504,7 @@ class VideoConfig(
     """All options of `dreamvid video`."""
 
 
-class ImageConfig(MetadataConfig, SizeConfig, DreamConfig, TargetConfig):
+class ImageConfig(MetadataConfig, MaskConfig, SizeConfig, DreamConfig, TargetConfig):
     """All options of `dreamvid image`."""
 
     title = "Image"
@@ -503,6 +513,7 @@ class ImageConfig(MetadataConfig, SizeConfig, DreamConfig, TargetConfig):
         "steps": "Gradient steps, over all octaves.",
         "strength": "Largest RMS difference of the picture from IN; full range is 1.",
         "size": "Size in pixels to dream at; needed for grey and noise.",
+        "mask": "Picture file: white is dreamed, grey in part, black stays.",
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from dreamvid.config import VideoConfig
@@ -20,6 +21,7 @@ from dreamvid.film.settings import (
     load_objectives,
     mean_similarities,
     scheduled_settings,
+    with_masks,
     with_microbatches,
 )
 from dreamvid.film.view import CameraView
@@ -59,8 +61,8 @@ def open_clip(job: VideoJob, reporter: Reporter) -> Iterator[Clip]:
         schedule, _ = schedule_of(config, job.source, reader, reporter.tell)
         device = choose_device(config.device)
         view = CameraView.of(config, reader, schedule)
-        delivery = Delivery(_dreamed_size(config, reader), view.mask(mask) if mask else None)
-        yield Clip(job, reader, sound, schedule, view, delivery, device, reporter)
+        delivery = Delivery(_dreamed_size(config, reader))
+        yield Clip(job, reader, sound, mask, schedule, view, delivery, device, reporter)
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Clip:
     job: VideoJob
     reader: FrameReader
     sound: SoundSource | None
+    mask: MaskReader | None
     schedule: Schedule[VideoConfig]
     view: CameraView
     delivery: Delivery
@@ -113,6 +116,8 @@ class Clip:
         )
         objectives = load_objectives(config, self.device, reporter, parts.objectives)
         planned = scheduled_settings(self.schedule, objectives, parts.canvas, parts.terms)
+        if self.mask is not None:
+            planned = with_masks(planned, partial(self.view.mask, self.mask), config.mask_steers)
         dreamed_frames = dream_frames(
             self.delivery.prepare(self._read(result)),
             with_microbatches(planned, reporter.note_microbatch),
@@ -149,7 +154,8 @@ class Clip:
         objectives = cast("Sequence[Microbatches]", dreamed.settings.objectives)
         before, after = mean_similarities(objectives, [dreamed.source, dreamed.frame.image])
         self.reporter.tally.note_outcome(dreamed)
-        delivered = self.view.exposed(self.delivery.finish(dreamed.frame, dreamed.source))
+        finished = self.delivery.finish(dreamed.frame, dreamed.source, dreamed.settings.mask)
+        delivered = self.view.exposed(finished)
         return FilmFrame(delivered, dreamed.source, before, after, dreamed.carry)
 
 

@@ -121,6 +121,9 @@ def _check(job: Job, out: Path | None, has_objectives: bool) -> None:
         check_output(out, path, replaces, IMAGE_SUFFIXES)
     if job.out != STANDARD:
         check_result(job.out, job.source, replaces)
+    assert isinstance(job.config, ImageConfig)
+    if job.config.mask is not None:
+        check_input(Path(job.config.mask))
     if not has_objectives:
         check_prompts(job.config)
 
@@ -140,9 +143,10 @@ def _make(
     assert isinstance(config, ImageConfig)
     device = choose_device(config.device)
     start = _start(source, config).to(device)
+    mask = _read_mask(config, start)
     loaded = load_objectives(config, device, reporter, parts.objectives)
-    with _filming(job, start, device, out) as film:
-        dream = _dream(start, loaded, config, reporter, film.record, parts)
+    with _filming(job, start, mask, device, out) as film:
+        dream = _dream(start, mask, loaded, config, reporter, film.record, parts)
         reporter.count(*mean_similarities(loaded, [start, dream]))
         if out is not None:
             film.write_picture(out, dream)
@@ -154,6 +158,7 @@ def _make(
 
 def _dream(
     start: Tensor,
+    mask: Tensor | None,
     objectives: Sequence[FilmObjective],
     config: ImageConfig,
     reporter: Reporter,
@@ -162,6 +167,7 @@ def _dream(
 ) -> Tensor:
     """The dream of `start` (3, H, W); `record` and the reporter get each step."""
     from dreamvid.dream.descent import descend
+    from dreamvid.film.delivery import show
     from dreamvid.guide.microbatch import Microbatches, MicrobatchSize
 
     def on_step(step: Step) -> None:
@@ -172,7 +178,27 @@ def _dream(
 
     reporter.progress("dreaming", config.steps)
     whole = [Microbatches(each, MicrobatchSize(reporter.note_microbatch)) for each in objectives]
-    return descend(start, whole, config, canvas=parts.canvas, terms=parts.terms, on_step=on_step)
+    dream = descend(
+        start,
+        whole,
+        config,
+        canvas=parts.canvas,
+        terms=parts.terms,
+        on_step=on_step,
+        region=mask if config.mask_steers else None,
+    )
+    return show(dream, start, mask)
+
+
+def _read_mask(config: ImageConfig, start: Tensor) -> Tensor | None:
+    """The mask (1, H, W) of the picture `start`. Raises MediaError."""
+    from dreamvid.media.still import read_image
+
+    if config.mask is None:
+        return None
+    picture = read_image(Path(config.mask), size=f"{start.shape[2]}x{start.shape[1]}")
+    mask = picture.mean(0, keepdim=True).to(start)
+    return 1 - mask if config.mask_invert else mask
 
 
 def _start(source: str | PathLike[str] | Tensor, config: ImageConfig) -> Tensor:
@@ -205,9 +231,15 @@ class _StepFilm:
     A film that is resumed skips the steps that it shows: they are made again, from the beginning.
     """
 
-    def __init__(self, job: Job, start: Tensor, result: Journal | DirectResult | None) -> None:
-        """Begin with the picture `start`, (3, H, W)."""
-        self._job, self._start, self._result = job, start, result
+    def __init__(
+        self,
+        job: Job,
+        start: Tensor,
+        mask: Tensor | None,
+        result: Journal | DirectResult | None,
+    ) -> None:
+        """Begin with the picture `start`, (3, H, W), dreamed where `mask` (1, H, W) is white."""
+        self._job, self._start, self._mask, self._result = job, start, mask, result
         self._frames = 0 if result is None else result.frames
 
     @property
@@ -217,10 +249,12 @@ class _StepFilm:
 
     def record(self, step: Step) -> None:
         """Write a step's picture, after the start. Raises MediaError."""
+        from dreamvid.film.delivery import show
+
         if self._result is None:
             return
         self._write(0, lambda: self._start)
-        self._write(step.index + 1, lambda: step.image)
+        self._write(step.index + 1, lambda: show(step.image, self._start, self._mask))
 
     def write_picture(self, out: Path, dream: Tensor) -> None:
         """Write the picture, if it is not there already from a run that was killed after it.
@@ -255,11 +289,11 @@ class _StepFilm:
 
 @contextmanager
 def _filming(
-    job: Job, start: Tensor, device: torch.device, out: Path | None
+    job: Job, start: Tensor, mask: Tensor | None, device: torch.device, out: Path | None
 ) -> Iterator[_StepFilm]:
     """The film of `job`, open; `out` is the picture beside it."""
     if job.out == STANDARD:
-        yield _StepFilm(job, start, None)
+        yield _StepFilm(job, start, mask, None)
         return
 
     from dreamvid.film.result import open_result
@@ -268,4 +302,4 @@ def _filming(
     height, width = start.shape[1:]
     info = VideoInfo(width=width, height=height, rate=FILM_RATE, time_base=1 / FILM_RATE)
     with open_result(job, info, device, picture=out) as result:
-        yield _StepFilm(job, start, result)
+        yield _StepFilm(job, start, mask, result)

@@ -17,6 +17,7 @@ from dreamvid.config import SequenceConfig
 from dreamvid.dream.canvas import Canvas, constrain
 from dreamvid.dream.descent import OnStep, descend, frame_generator
 from dreamvid.dream.objective import Objective
+from dreamvid.dream.region import mean_within
 from dreamvid.dream.step_graph import StepGraphs
 from dreamvid.dream.terms import Term
 from dreamvid.errors import GradientError
@@ -66,6 +67,10 @@ class FrameSettings:
     """None for the one that `config` names."""
     terms: Sequence[Term] | None = None
     """Terms of the loss; None for those to which `config` gives a weight."""
+    mask: Tensor | None = None
+    """(1, H, W) in [0, 1], of the delivered size: the share of the dream that is shown."""
+    region: Tensor | None = None
+    """The mask at the dreamed size, where it steers the dream."""
 
 
 SettingsAt = Callable[[Frame, int], FrameSettings]
@@ -241,7 +246,8 @@ def _dream_span(
             delta = blend(
                 flow_fields.back[number - 1], flow_fields.ahead[number - 1], before, after, share
             )
-            image = constrain(each.image + delta, each.image, each.settings.config.strength)
+            strength, region = each.settings.config.strength, each.settings.region
+            image = constrain(each.image + delta, each.image, strength, region=region)
             yield _result(each, image, replace(carry, given=number))
     yield _result(key, dream, _remember(key, dream, carry), span.begins_shot, outcome)
 
@@ -257,20 +263,21 @@ class _Start:
 
 
 def _begin(key: _Asked, carry: Carry | None, flow_fields: FlowFields | None) -> _Start:
-    config = key.settings.config
+    config, region = key.settings.config, key.settings.region
     if carry is None:
         return _Start(key.image, None, None, config.first_steps)
     if flow_fields is None:
         return _Start(key.image, None, carry.mean_colour, config.steps)
-    image, trust = warm_start(key.image, carry, flow_fields.back[-1], config)
-    return _Start(image, trust, carry.mean_colour, _step_budget(config, trust))
+    image, trust = warm_start(key.image, carry, flow_fields.back[-1], config, region)
+    return _Start(image, trust, carry.mean_colour, _step_budget(config, trust, region))
 
 
-def _step_budget(config: SequenceConfig, trust: Tensor | None) -> int:
-    """Steps of a key frame that follows another: more where less of it is trusted."""
+def _step_budget(config: SequenceConfig, trust: Tensor | None, region: Tensor | None) -> int:
+    """Steps of a key frame that follows another: more where less of its region is trusted."""
     if trust is None or not config.steps:
         return config.steps
-    return config.steps + round(config.catch_up * config.first_steps * float(1 - trust.mean()))
+    unknown = float(1 - mean_within(trust, region))
+    return config.steps + round(config.catch_up * config.first_steps * unknown)
 
 
 def _remember(key: _Asked, dream: Tensor, carry: Carry | None) -> Carry:
@@ -315,6 +322,7 @@ def _dream_or_keep(
                 terms=settings.terms,
                 on_step=on_step,
                 graphs=graphs,
+                region=settings.region,
             )
         except GradientError:
             continue
@@ -323,7 +331,11 @@ def _dream_or_keep(
 
 
 def warm_start(
-    source: Tensor, carry: Carry, back: FlowField, config: SequenceConfig
+    source: Tensor,
+    carry: Carry,
+    back: FlowField,
+    config: SequenceConfig,
+    region: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """The start of the dream of `source`, (3, H, W), and its trust, (1, H, W) or None.
 
@@ -336,7 +348,7 @@ def warm_start(
       areas continue the change around them;
     - `none` starts at the source, without trust.
 
-    W obeys `config.strength`.
+    W obeys `config.strength`, within `region`.
     """
     if config.carry == "none":
         return source, None
@@ -345,4 +357,4 @@ def warm_start(
     else:
         added = fill_in(back.warp(carry.dream - carry.source), back.trust)
         start = source + config.decay * added
-    return constrain(start, source, config.strength), back.trust
+    return constrain(start, source, config.strength, region=region), back.trust
