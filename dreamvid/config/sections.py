@@ -24,6 +24,7 @@ from dreamvid.config.values import (
     Scene,
     Seconds,
     Size,
+    SymmetryName,
     Varies,
     Weighted,
     WeightedFile,
@@ -248,6 +249,11 @@ class DreamConfig(Section):
         ge=0,
         le=1000,
         description="Weight of the penalty on drift of the dream's mean colour within a shot.",
+    )
+    symmetry: SymmetryName = Field(
+        "none",
+        description="Make the picture symmetric: its left half mirrored, a quarter mirrored twice "
+        "(quad), sectors of a circle, or four equal tiles.",
     )
     seed: int = Field(0, ge=0, le=2**63 - 1, description="Seed of all random numbers.")
 

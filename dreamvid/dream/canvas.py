@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol, Self, TypeVar
 
 import torch
@@ -42,11 +43,15 @@ class Task:
 
     def resized(self, size: tuple[int, int]) -> Task:
         """The same task at `size` (height, width)."""
-        source = resize(self.source, size)
-        start = source if self.start is self.source else resize(self.start, size)
         trust = None if self.trust is None else resize(self.trust, size)
-        region = None if self.region is None else resize(self.region, size)
-        return replace(self, source=source, start=start, trust=trust, region=region)
+        return replace(self.mapped(partial(resize, size=size)), trust=trust)
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Task:
+        """The same task with its pictures, and the mask of what is shown, changed alike."""
+        source = change(self.source)
+        start = source if self.start is self.source else change(self.start)
+        region = None if self.region is None else change(self.region)
+        return replace(self, source=source, start=start, region=region)
 
 
 class Layer(Protocol):

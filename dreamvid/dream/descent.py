@@ -21,6 +21,7 @@ from dreamvid.dream.octaves import enlarge
 from dreamvid.dream.optimizer import create_optimizer, rate, restore, step_down
 from dreamvid.dream.region import Box, support
 from dreamvid.dream.step_graph import CapturedStep, StepGraphs
+from dreamvid.dream.symmetry import Symmetry, folded
 from dreamvid.dream.terms import Term, add_gradients, terms_of
 from dreamvid.errors import GradientError
 
@@ -69,6 +70,7 @@ def descend(
     on_step: OnStep | None = None,
     graphs: StepGraphs | None = None,
     region: Tensor | None = None,
+    symmetry: Symmetry | None = None,
 ) -> Tensor:
     """Change `source` to match the objectives.
 
@@ -83,6 +85,9 @@ def descend(
     `region` (1, H, W) in [0, 1] is a mask of what is shown: the source stays where it is black,
     cutouts are drawn around the rest, and the RMS distance is measured there.
 
+    `symmetry` is that of the image, after every step too; None for the one that the config names.
+    The source is made symmetric first.
+
     An image larger than the guides can see (`seen_size`) is dreamed at the smaller size, and what
     was dreamed is enlarged and added to the warm start, so that the source keeps its detail.
 
@@ -92,15 +97,19 @@ def descend(
     generator = frame_generator(config.seed, 0) if generator is None else generator
     start = source if start is None else start
     steps = config.steps if steps is None else steps
+    canvas = canvas_of(config) if canvas is None else canvas
+    symmetry = symmetry or Symmetry.of(config.symmetry)
     task = Task(source, start, steps, config, trust, mean_colour, region)
-    parts = objectives, generator, canvas_of(config) if canvas is None else canvas, terms, graphs
-    if region is None:
+    if symmetry is not None:
+        task, canvas = task.mapped(symmetry.fold), folded(canvas, symmetry)
+    parts = objectives, generator, canvas, terms, graphs, symmetry
+    if task.region is None:
         return _descend(task, *parts, on_step)
-    box = Box.around(region)
+    box = Box.around(task.region) if symmetry is None else Box.of(task.region)
     if box is None:
         return source
-    part = _within(task, region, box)
-    return box.put(_descend(part, *parts, on_step and partial(_tell, on_step, box, source)), source)
+    told = on_step and partial(_tell, on_step, box, task.source)
+    return box.put(_descend(_within(task, task.region, box), *parts, told), task.source)
 
 
 def _within(task: Task, region: Tensor, box: Box) -> Task:
@@ -127,6 +136,7 @@ def _descend(
     canvas: Canvas,
     terms: Sequence[Term] | None,
     graphs: StepGraphs | None,
+    symmetry: Symmetry | None,
     on_step: OnStep | None,
 ) -> Tensor:
     """The dream of a task; `descend` says what the arguments are."""
@@ -149,6 +159,8 @@ def _descend(
         return take_step(layer, guidance, own_terms, config, optimizer, 0)
 
     task = whole.resized(seen_size(config, size, guide_sizes))
+    if symmetry is not None and task.source is not whole.source:
+        task = task.mapped(symmetry.fold)
     layers = canvas(task)
     own_terms = terms_of(config)
     terms = own_terms if terms is None else terms
@@ -157,18 +169,23 @@ def _descend(
     taken = optimize(layers, guidance, terms, config, check, capture=capture)
     for index, (layer, losses, _) in enumerate(taken):
         if on_step is not None:
-            look = partial(_result, layer, layer.parameters.clone(), task, whole)
+            look = partial(_result, layer, layer.parameters.clone(), task, whole, symmetry)
             on_step(Step(index, steps, layer.level, layer.levels, losses.sum(), look))
-    return whole.start if layer is None else _result(layer, layer.parameters, task, whole)
+    if layer is None:
+        return whole.start
+    return _result(layer, layer.parameters, task, whole, symmetry)
 
 
-def _result(layer: Layer, parameters: Tensor, task: Task, whole: Task) -> Tensor:
+def _result(
+    layer: Layer, parameters: Tensor, task: Task, whole: Task, symmetry: Symmetry | None
+) -> Tensor:
     """The image (3, H, W) of the `whole` task; `layer` is of `task`, the same at another size."""
     image = layer.result(parameters)
     if task.source is whole.source:
         return image
-    added = enlarge(image - task.start, whole.source.shape[1:])
-    return constrain(whole.start + added, whole.source, whole.config.strength, None, whole.region)
+    fold = symmetry.fold if symmetry is not None else lambda image: image
+    image = fold(whole.start + enlarge(image - task.start, whole.source.shape[1:]))
+    return fold(constrain(image, whole.source, whole.config.strength, None, whole.region))
 
 
 Guidance = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]

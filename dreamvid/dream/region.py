@@ -39,6 +39,11 @@ class Box:
     right: int
 
     @classmethod
+    def of(cls, image: Tensor) -> Box:
+        """The box that is all of an image (C, H, W)."""
+        return cls(0, 0, image.shape[1], image.shape[2])
+
+    @classmethod
     def around(cls, region: Tensor) -> Box | None:
         """The box around a region (1, H, W), with a margin; None where it is black."""
         marked = region[0] > FAINT

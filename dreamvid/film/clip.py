@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from dreamvid.config import VideoConfig
 from dreamvid.device import choose_device
 from dreamvid.dream.step_graph import step_graphs
+from dreamvid.dream.symmetry import Symmetry
 from dreamvid.film.delivery import Delivery
 from dreamvid.film.listening import schedule_of
 from dreamvid.film.pipeline import FilmFrame
@@ -61,7 +62,7 @@ def open_clip(job: VideoJob, reporter: Reporter) -> Iterator[Clip]:
         schedule, _ = schedule_of(config, job.source, reader, reporter.tell)
         device = choose_device(config.device)
         view = CameraView.of(config, reader, schedule)
-        delivery = Delivery(_dreamed_size(config, reader))
+        delivery = Delivery(_dreamed_size(config, reader), Symmetry.of(config.symmetry))
         yield Clip(job, reader, sound, mask, schedule, view, delivery, device, reporter)
 
 
@@ -138,7 +139,7 @@ class Clip:
 
         def shows(image: Tensor) -> bool:
             seen = self.view.image(image.to(self.device), carry.time)
-            return self.job.force or bool((self.delivery.shrink(seen) == carry.source).all())
+            return self.job.force or bool((self.delivery.prepared(seen) == carry.source).all())
 
         self.reader.skip_past(carry.time, shows)
 
@@ -155,7 +156,8 @@ class Clip:
         before, after = mean_similarities(objectives, [dreamed.source, dreamed.frame.image])
         self.reporter.tally.note_outcome(dreamed)
         finished = self.delivery.finish(dreamed.frame, dreamed.source, dreamed.settings.mask)
-        delivered = self.view.exposed(finished)
+        exposed = self.view.exposed(finished)
+        delivered = exposed.with_image(self.delivery.folded(exposed.image))
         return FilmFrame(delivered, dreamed.source, before, after, dreamed.carry)
 
 

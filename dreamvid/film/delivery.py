@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from torch import Tensor
 
 from dreamvid.dream.octaves import resize
+from dreamvid.dream.symmetry import Symmetry
 from dreamvid.types import Frame
 
 
@@ -16,22 +17,31 @@ class Delivery:
 
     `size` is (height, width) to dream at; None leaves frames as they are. The result is
     `full + mask · up(dream − small)`: exactly the source's pixels where the mask is 0. Holds as
-    many frames as are inside the loop.
+    many frames as are inside the loop. With a `symmetry`, `full`, `small` and the result have it.
     """
 
-    def __init__(self, size: tuple[int, int] | None = None) -> None:
-        self._size = size
+    def __init__(
+        self, size: tuple[int, int] | None = None, symmetry: Symmetry | None = None
+    ) -> None:
+        self._size, self._symmetry = size, symmetry
         self._inside: deque[Frame] = deque()
 
     def prepare(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Yield the frames to dream, in order."""
         for frame in frames:
-            self._inside.append(frame)
-            yield frame.with_image(self.shrink(frame.image))
+            full = self._arranged(frame.image)
+            self._inside.append(frame.with_image(full))
+            yield frame.with_image(self._small(full))
 
-    def shrink(self, image: Tensor) -> Tensor:
-        """A source's image (3, H, W) at the size to dream at."""
-        return image if self._size is None else resize(image, self._size)
+    def prepared(self, image: Tensor) -> Tensor:
+        """What is dreamed on, for a source's image (3, H, W)."""
+        return self._small(self._arranged(image))
+
+    def _arranged(self, image: Tensor) -> Tensor:
+        return image if self._symmetry is None else self._symmetry.arrange(image)
+
+    def _small(self, image: Tensor) -> Tensor:
+        return image if self._size is None else self.folded(resize(image, self._size))
 
     def finish(self, dream: Frame, source: Tensor, mask: Tensor | None = None) -> Frame:
         """The result for a frame; `source` (3, H, W) is what was dreamed on.
@@ -42,9 +52,13 @@ class Delivery:
         """
         full = next(frame for frame in self._taken() if frame.time == dream.time).image
         if full is source and mask is None:
-            return dream
+            return dream.with_image(self.folded(dream.image))
         difference = resize(dream.image - source, full.shape[1:])
-        return dream.with_image(_masked(full, difference, mask))
+        return dream.with_image(self.folded(_masked(full, difference, mask)))
+
+    def folded(self, image: Tensor) -> Tensor:
+        """An image (3, H, W) that has the symmetry again, where there is one."""
+        return image if self._symmetry is None else self._symmetry.fold(image)
 
     def _taken(self) -> Iterator[Frame]:
         while self._inside:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -137,13 +138,17 @@ def _make(
 ) -> Summary | Tensor:
     """Dream the picture, write it and its film, and tell of them."""
     from dreamvid.device import choose_device
+    from dreamvid.dream.symmetry import Symmetry
     from dreamvid.film.settings import load_objectives, mean_similarities
 
     config = job.config
     assert isinstance(config, ImageConfig)
     device = choose_device(config.device)
     start = _start(source, config).to(device)
+    symmetry = Symmetry.of(config.symmetry)
     mask = _read_mask(config, start)
+    if symmetry is not None:
+        start, mask = symmetry.arrange(start), None if mask is None else symmetry.fold(mask)
     loaded = load_objectives(config, device, reporter, parts.objectives)
     with _filming(job, start, mask, device, out) as film:
         dream = _dream(start, mask, loaded, config, reporter, film.record, parts)
@@ -167,7 +172,6 @@ def _dream(
 ) -> Tensor:
     """The dream of `start` (3, H, W); `record` and the reporter get each step."""
     from dreamvid.dream.descent import descend
-    from dreamvid.film.delivery import show
     from dreamvid.guide.microbatch import Microbatches, MicrobatchSize
 
     def on_step(step: Step) -> None:
@@ -187,7 +191,16 @@ def _dream(
         on_step=on_step,
         region=mask if config.mask_steers else None,
     )
-    return show(dream, start, mask)
+    return _shown(dream, start, mask, config)
+
+
+def _shown(dream: Tensor, start: Tensor, mask: Tensor | None, config: ImageConfig) -> Tensor:
+    """The dream (3, H, W) of `start` where the mask lets it be seen."""
+    from dreamvid.dream.symmetry import Symmetry
+    from dreamvid.film.delivery import show
+
+    symmetry, image = Symmetry.of(config.symmetry), show(dream, start, mask)
+    return image if symmetry is None or mask is None else symmetry.fold(image)
 
 
 def _read_mask(config: ImageConfig, start: Tensor) -> Tensor | None:
@@ -249,12 +262,13 @@ class _StepFilm:
 
     def record(self, step: Step) -> None:
         """Write a step's picture, after the start. Raises MediaError."""
-        from dreamvid.film.delivery import show
-
         if self._result is None:
             return
         self._write(0, lambda: self._start)
-        self._write(step.index + 1, lambda: show(step.image, self._start, self._mask))
+        config = self._job.config
+        assert isinstance(config, ImageConfig)
+        shown = partial(_shown, start=self._start, mask=self._mask, config=config)
+        self._write(step.index + 1, lambda: shown(step.image))
 
     def write_picture(self, out: Path, dream: Tensor) -> None:
         """Write the picture, if it is not there already from a run that was killed after it.

@@ -20,7 +20,7 @@ def test_without_size_and_mask_the_dream_itself():
     delivery = Delivery()
     (source,) = delivery.prepare([frame(0.5, 0)])
     dream = source.with_image(source.image + 0.1)
-    assert delivery.finish(dream, source.image) is dream
+    assert delivery.finish(dream, source.image).image is dream.image
 
 
 def test_outside_the_mask_the_source_exactly():
