@@ -537,6 +537,19 @@ class EvalConfig(SizeConfig, SpanConfig, FlowConfig, DeviceConfig, PromptConfig)
     )
 
 
+class ScoreConfig(SpanConfig, TargetConfig):
+    """All options of `dreamvid score`."""
+
+    title = "Score"
+
+    words: int = Field(
+        0, ge=0, le=100, description="Number of words to name that are nearest to each picture."
+    )
+    less: str | None = Field(
+        None, description="Picture file; words are then nearest to what others have more of."
+    )
+
+
 class FilmConfig(FirstFrameConfig, StartConfig, SizeConfig):
     """Options of a film that a camera makes of one picture.
 
@@ -615,7 +628,7 @@ class ZoomConfig(FilmConfig, EncodeConfig, CameraConfig, ScheduledConfig, Target
                 )
 
 
-MODELS = (VideoConfig, ImageConfig, ZoomConfig, EvalConfig)
+MODELS = (VideoConfig, ImageConfig, ZoomConfig, EvalConfig, ScoreConfig)
 """Models of the commands that take a configuration file."""
 
 
