@@ -19,6 +19,7 @@ from dreamvid.cli.peek import peek
 from dreamvid.cli.plan import plan
 from dreamvid.cli.presets import presets
 from dreamvid.cli.resume import resume
+from dreamvid.cli.score import score
 from dreamvid.cli.video import video
 from dreamvid.cli.zoom import zoom
 from dreamvid.errors import ConfigError
@@ -48,6 +49,7 @@ for name, command in {
     "plan": plan,
     "image": image,
     "eval": evaluate,
+    "score": score,
     "guides": guides,
     "presets": presets,
     "info": info,

@@ -6,11 +6,13 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from dreamvid.config import VideoConfig
 from dreamvid.device import choose_device
 from dreamvid.dream.step_graph import step_graphs
+from dreamvid.dream.symmetry import Symmetry
 from dreamvid.film.delivery import Delivery
 from dreamvid.film.listening import schedule_of
 from dreamvid.film.pipeline import FilmFrame
@@ -20,6 +22,7 @@ from dreamvid.film.settings import (
     load_objectives,
     mean_similarities,
     scheduled_settings,
+    with_masks,
     with_microbatches,
 )
 from dreamvid.film.view import CameraView
@@ -59,8 +62,8 @@ def open_clip(job: VideoJob, reporter: Reporter) -> Iterator[Clip]:
         schedule, _ = schedule_of(config, job.source, reader, reporter.tell)
         device = choose_device(config.device)
         view = CameraView.of(config, reader, schedule)
-        delivery = Delivery(_dreamed_size(config, reader), view.mask(mask) if mask else None)
-        yield Clip(job, reader, sound, schedule, view, delivery, device, reporter)
+        delivery = Delivery(_dreamed_size(config, reader), Symmetry.of(config.symmetry))
+        yield Clip(job, reader, sound, mask, schedule, view, delivery, device, reporter)
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class Clip:
     job: VideoJob
     reader: FrameReader
     sound: SoundSource | None
+    mask: MaskReader | None
     schedule: Schedule[VideoConfig]
     view: CameraView
     delivery: Delivery
@@ -113,6 +117,8 @@ class Clip:
         )
         objectives = load_objectives(config, self.device, reporter, parts.objectives)
         planned = scheduled_settings(self.schedule, objectives, parts.canvas, parts.terms)
+        if self.mask is not None:
+            planned = with_masks(planned, partial(self.view.mask, self.mask), config.mask_steers)
         dreamed_frames = dream_frames(
             self.delivery.prepare(self._read(result)),
             with_microbatches(planned, reporter.note_microbatch),
@@ -134,7 +140,7 @@ class Clip:
 
         def shows(image: Tensor) -> bool:
             seen = self.view.image(image.to(self.device), carry.time)
-            return self.job.force or bool((self.delivery.shrink(seen) == carry.source).all())
+            return self.job.force or bool((self.delivery.prepared(seen) == carry.source).all())
 
         self.reader.skip_past(carry.time, shows)
 
@@ -150,7 +156,9 @@ class Clip:
         objectives = cast("Sequence[Microbatches]", dreamed.settings.objectives)
         before, after = mean_similarities(objectives, [dreamed.source, dreamed.frame.image])
         self.reporter.tally.note_outcome(dreamed)
-        delivered = self.view.exposed(self.delivery.finish(dreamed.frame, dreamed.source))
+        finished = self.delivery.finish(dreamed.frame, dreamed.source, dreamed.settings.mask)
+        exposed = self.view.exposed(finished)
+        delivered = exposed.with_image(self.delivery.folded(exposed.image))
         return FilmFrame(delivered, dreamed.source, before, after, dreamed.carry)
 
 

@@ -18,6 +18,7 @@ from dreamvid.dream.canvas import Canvas, constrain
 from dreamvid.dream.descent import OnStep, descend, frame_generator
 from dreamvid.dream.norms import rms
 from dreamvid.dream.objective import Objective
+from dreamvid.dream.region import mean_within
 from dreamvid.dream.step_graph import StepGraphs
 from dreamvid.dream.terms import Term
 from dreamvid.errors import GradientError
@@ -70,6 +71,10 @@ class FrameSettings:
     """None for the one that `config` names."""
     terms: Sequence[Term] | None = None
     """Terms of the loss; None for those to which `config` gives a weight."""
+    mask: Tensor | None = None
+    """(1, H, W) in [0, 1], of the delivered size: the share of the dream that is shown."""
+    region: Tensor | None = None
+    """The mask at the dreamed size, where it steers the dream."""
 
 
 SettingsAt = Callable[[Frame, int], FrameSettings]
@@ -255,10 +260,13 @@ def _dream_span(
             delta = blend(
                 flow_fields.back[number - 1], flow_fields.ahead[number - 1], before, after, share
             )
-            image = constrain(each.image + delta, each.image, each.strength)
+            region = each.settings.region
+            image = constrain(each.image + delta, each.image, each.strength, region=region)
             yield _result(each, image, replace(carry, given=number))
     is_strike = carry is not None and rise_of(key.strength, carry.strength) >= STRIKE
-    reached = float(rms(dream - key.image)) / key.strength if is_strike else None
+    reached = (
+        float(rms(dream - key.image, key.settings.region)) / key.strength if is_strike else None
+    )
     remembered = _remember(key, dream, carry)
     yield _result(key, dream, remembered, span.begins_shot, outcome, reached)
 
@@ -276,15 +284,15 @@ class _Start:
 
 
 def _begin(key: _Asked, carry: Carry | None, flow_fields: FlowFields | None) -> _Start:
-    config = key.settings.config
+    config, region = key.settings.config, key.settings.region
     if carry is None:
         return _Start(key.image, None, None, config.first_steps)
     rise = rise_of(key.strength, carry.strength)
     image, trust, unknown = key.image, None, 0.0
     if flow_fields is not None:
-        image, trust = warm_start(key.image, carry, flow_fields.back[-1], config)
+        image, trust = warm_start(key.image, carry, flow_fields.back[-1], config, region)
     if trust is not None:
-        unknown = float(1 - trust.mean())
+        unknown = float(1 - mean_within(trust, region))
         trust = trust * (1 - rise)  # nothing holds back what is new
     steps = step_budget(config, rise=rise, unknown=unknown)
     return _Start(image, trust, carry.mean_colour, steps, rise)
@@ -337,6 +345,7 @@ def _dream_or_keep(
                 terms=settings.terms,
                 on_step=on_step,
                 graphs=graphs,
+                region=settings.region,
             )
         except GradientError:
             continue
@@ -345,7 +354,11 @@ def _dream_or_keep(
 
 
 def warm_start(
-    source: Tensor, carry: Carry, back: FlowField, config: SequenceConfig
+    source: Tensor,
+    carry: Carry,
+    back: FlowField,
+    config: SequenceConfig,
+    region: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """The start of the dream of `source`, (3, H, W), and its trust, (1, H, W) or None.
 
@@ -358,7 +371,7 @@ def warm_start(
       areas continue the change around them;
     - `none` starts at the source, without trust.
 
-    W obeys `config.strength`.
+    W obeys `config.strength`, within `region`.
     """
     if config.carry == "none":
         return source, None
@@ -367,4 +380,4 @@ def warm_start(
     else:
         added = fill_in(back.warp(carry.dream - carry.source), back.trust)
         start = source + config.decay * added
-    return constrain(start, source, config.strength), back.trust
+    return constrain(start, source, config.strength, region=region), back.trust

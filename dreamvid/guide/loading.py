@@ -21,7 +21,7 @@ from dreamvid.guide.folding import fold_batch_norms
 from dreamvid.guide.hub import HubUnreachableError, hub_files, require_hub
 from dreamvid.guide.names import GuideName, parse_guide
 from dreamvid.guide.tower import ImageTower, see_whole
-from dreamvid.guide.words import Words
+from dreamvid.guide.vocabulary import Vocabulary
 
 CONFIG_FILE = "open_clip_config.json"
 WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
@@ -38,7 +38,7 @@ class Clip:
     model: nn.Module
     tokenizer: Any
     tower: ImageTower
-    words: Words | None = None
+    vocabulary: Vocabulary | None = None
     """What is known of the words that it learned; None for nothing."""
 
     @torch.no_grad()
@@ -55,8 +55,8 @@ class Clip:
 
     def knows(self, text: str) -> bool:
         """Whether it has learned a word of `text`, as far as that is known."""
-        embedding: Any = self.model.token_embedding if self.words else None
-        return self.words is None or self.words.knows(text, self.tokenizer, embedding)
+        embedding: Any = self.model.token_embedding if self.vocabulary else None
+        return self.vocabulary is None or self.vocabulary.knows(text, self.tokenizer, embedding)
 
     @torch.no_grad()
     def embed_images(self, images: Sequence[Tensor]) -> Tensor:
@@ -78,7 +78,7 @@ def load_clip(text: str, device: torch.device, precision: str = "float32") -> Cl
     with quiet_libraries():
         try:
             model, tokenizer = _load(name, device, open_clip)
-            words = _words_of(name)
+            vocabulary = _vocabulary_of(name)
         except ImportError as error:
             raise GuideError(
                 f"guide '{text}' needs a package that is not installed: pip install {error.name}"
@@ -89,7 +89,7 @@ def load_clip(text: str, device: torch.device, precision: str = "float32") -> Cl
     tower = ImageTower(fold_batch_norms(model.visual), model.visual.preprocess_cfg, dtype).to(
         device
     )
-    return Clip(text, model, tokenizer, tower, words)
+    return Clip(text, model, tokenizer, tower, vocabulary)
 
 
 def _load(name: GuideName, device: torch.device, open_clip: Any) -> tuple[Any, Any]:
@@ -114,10 +114,10 @@ def _load(name: GuideName, device: torch.device, open_clip: Any) -> tuple[Any, A
     return model, open_clip.get_tokenizer(local.model)
 
 
-def _words_of(name: GuideName) -> Words | None:
+def _vocabulary_of(name: GuideName) -> Vocabulary | None:
     """What the folder of a guide tells of its words."""
     folder = name.model.removeprefix("local-dir:")
-    return None if folder == name.model else Words.of(Path(folder) / CONFIG_FILE)
+    return None if folder == name.model else Vocabulary.of(Path(folder) / CONFIG_FILE)
 
 
 def _with_files(name: GuideName, open_clip: Any) -> GuideName:

@@ -242,10 +242,10 @@ def create_objectives(
         for text in _texts(config):
             if not clip.reads_all(text):
                 on_warning(f"guide '{guide}' has no room for the end of '{text}'")
-            if clip.words is not None and not clip.knows(text):
+            if clip.vocabulary is not None and not clip.knows(text):
                 on_warning(
                     f"guide '{guide}' has learned no word of '{text}'; it knows "
-                    f"{clip.words.language} words for things that one can see"
+                    f"{clip.vocabulary.language} words for things that one can see"
                 )
         objectives.append(create_objective(clip, config, images))
         del clip  # before the next one is loaded: the memory may not hold two

@@ -9,14 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import TypeAdapter
-
-from dreamvid.config import ImageConfig, ReadConfig, VideoConfig, WriteConfig, ZoomConfig
+from dreamvid.config import (
+    ImageConfig,
+    ReadConfig,
+    VideoConfig,
+    WriteConfig,
+    ZoomConfig,
+    checked,
+)
 from dreamvid.media.files import media_errors
-
-Kind = TypeVar("Kind")
 
 SOURCE = "the source"
 """Name of the source among a run's inputs."""
@@ -159,14 +162,6 @@ class Run:
         names = ("inputs", "environment", "folder", "picture")
         config = _CONFIGS[facts["command"]](**facts["config"])
         return checked(cls, {name: facts[name] for name in names} | {"config": config})
-
-
-def checked(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
-    """The dataclass of type `kind` with these values, which may be those of somebody else's file.
-
-    Raises ValueError for values of another type.
-    """
-    return TypeAdapter(kind).validate_python(values)
 
 
 def write_config(config: RunConfig) -> WriteConfig:

@@ -15,8 +15,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from dreamvid.config import checked
 from dreamvid.errors import JournalError
-from dreamvid.journal.run import Run, checked
+from dreamvid.journal.run import Run
 from dreamvid.media.probing import VideoInfo
 
 FORMAT = 4

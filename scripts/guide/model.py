@@ -93,6 +93,6 @@ def save(state: dict[str, Tensor], vision: str, text_width: int, folder: Path) -
             **{"interpolation": "bilinear", "resize_mode": "squash"},
         },
         # Rows that training never moved keep their norm, about 0.75; learned ones are above.
-        "words_cfg": {"language": "English", "learned_norm": 1.0},
+        "vocabulary_cfg": {"language": "English", "learned_norm": 1.0},
     }
     (folder / "open_clip_config.json").write_text(json.dumps(facts, indent=2) + "\n")

@@ -66,7 +66,7 @@ def test_a_text_of_which_it_has_learned_no_word_is_told_of(mini, text, is_known)
 
 
 def test_of_other_guides_it_is_not_known_which_words_they_have_learned(judge):
-    assert replace(judge, words=None).knows("клубника")
+    assert replace(judge, vocabulary=None).knows("клубника")
 
 
 @pytest.mark.parametrize("name", ["mini", "judge"])

@@ -84,6 +84,12 @@ def test_under_a_mask_the_delivered_frame_is_kept_and_the_dreamed_one_carried(cl
     refused(Dreamer(tmp_path, "resume", out), f"--mask '{mask}' is not what it was; allowed")
 
 
+@pytest.mark.parametrize("name", ["tile", "kaleidoscope:6"])
+def test_a_symmetric_film_goes_on(clip, tmp_path, name):
+    options = [*LOSSLESS, "--symmetry", name, "--size", "32x24", "--zoom", "1.5"]
+    resumed_like_straight(clip, tmp_path / "out.mkv", *options)
+
+
 def test_files_that_options_name_are_found_from_another_folder(clip, tmp_path):
     write_image(tmp_path / "mask.png", picture(3))
     out = tmp_path / "out.mkv"

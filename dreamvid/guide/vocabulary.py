@@ -18,17 +18,17 @@ FILLERS = frozenset(f"{_ENGLISH} {_OTHERS}".split())
 
 
 @dataclass(frozen=True)
-class Words:
-    """What a guide's `words_cfg` tells of the words that it was trained on."""
+class Vocabulary:
+    """What a guide's `vocabulary_cfg` tells of the words that it was trained on."""
 
     language: str
     learned_norm: float
     """The least norm of a token's embedding that training has moved."""
 
     @classmethod
-    def of(cls, config_file: Path) -> Words | None:
+    def of(cls, config_file: Path) -> Vocabulary | None:
         """The facts in a guide's config file; None where it has none."""
-        facts = json.loads(config_file.read_text(encoding="utf-8")).get("words_cfg")
+        facts = json.loads(config_file.read_text(encoding="utf-8")).get("vocabulary_cfg")
         return None if facts is None else cls(facts["language"], facts["learned_norm"])
 
     def knows(self, text: str, tokenizer: Any, embedding: nn.Embedding) -> bool:
