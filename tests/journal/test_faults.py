@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,8 @@ import torch
 
 import dreamvid
 import dreamvid.journal.writing
-from dreamvid.errors import DreamvidError
+from dreamvid.errors import DreamvidError, JournalError
+from dreamvid.events import Event, FrameDone, Listener
 from dreamvid.film.report import Summary
 from dreamvid.journal import folder_of, is_done
 from dreamvid.media import VideoReader, read_image
@@ -45,14 +49,14 @@ class Scene:
     digest: str | None
     images: torch.Tensor
 
-    def dream(self, out: Path, **options: Any) -> Summary:
+    def dream(self, out: Path, listener: Listener = lambda event: None, **options: Any) -> Summary:
         objectives = [TowardsColour((1.0, 0.0, 0.0))]
         codec = {} if self.name.endswith("mkv") else {"codec": "auto"}
         return dreamvid.dream_video(
             self.source,
             out,
             objectives=objectives,
-            listener=lambda event: None,
+            listener=listener,
             **OPTIONS | codec | options,
         )
 
@@ -135,3 +139,61 @@ def test_some_calls_fail(scene, tmp_path, from_then_on):
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EACCES], ids=os.strerror)
 def test_every_call_fails(scene, tmp_path, from_then_on, number):
     assert each_once(scene, tmp_path, 1, from_then_on, number) > 50
+
+
+# The world changes meanwhile
+
+
+def stop_after(frames: int, then: Callable[[], object] = lambda: None) -> Listener:
+    """A listener that stops a run after so many frames, and does something else first."""
+
+    def listen(event: Event) -> None:
+        if isinstance(event, FrameDone) and event.index == frames - 1:
+            then()
+            raise DreamvidError("stopped")
+
+    return listen
+
+
+def test_a_source_that_changes_while_it_is_read_is_told(scene, tmp_path):
+    source, out = tmp_path / "in.mp4", tmp_path / scene.name
+    shutil.copy(scene.source, source)
+    changing = replace(scene, source=source)
+
+    def change(event: Event) -> None:
+        if isinstance(event, FrameDone) and event.index == 0:
+            source.write_bytes(scene.source.read_bytes() + b"more")
+
+    with pytest.raises(JournalError, match=r"in\.mp4' has changed or gone while it was dreamed"):
+        changing.dream(out, listener=change)
+    assert not out.exists()
+    shutil.copy(scene.source, source)
+    with pytest.raises(JournalError, match=r"the source '.*' is not what it was; allowed"):
+        changing.dream(out, resume=True)
+    scene.check(out, changing.dream(out, resume=True, force=True))
+
+
+def test_a_clock_that_is_set_back_loses_nothing(scene, tmp_path, monkeypatch):
+    out = tmp_path / scene.name
+    with pytest.raises(DreamvidError, match="stopped"):
+        scene.dream(out, listener=stop_after(2))
+    for number, name in enumerate(("state.0", "state.1")):
+        if (path := folder_of(out) / name).exists():
+            os.utime(path, (1e9 * (2 - number), 1e9 * (2 - number)))  # the older one seems newer
+    with monkeypatch.context() as patches:
+        patches.setattr(time, "time", lambda: 0.0)
+        scene.check(out, scene.dream(out, resume=True))
+
+
+@pytest.mark.parametrize(("first", "second"), [(0o077, 0o022), (0o002, 0o077)])
+def test_a_result_has_the_mode_of_the_run_that_ends_it(scene, tmp_path, first, second):
+    out, usual = tmp_path / scene.name, os.umask(first)
+    try:
+        with pytest.raises(DreamvidError, match="stopped"):
+            scene.dream(out, listener=stop_after(1))
+        os.umask(second)
+        scene.check(out, scene.dream(out, resume=True))
+    finally:
+        os.umask(usual)
+    modes = {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {0o666 & ~second}
