@@ -19,6 +19,7 @@ from dreamvid.cli.peek import peek
 from dreamvid.cli.plan import plan
 from dreamvid.cli.presets import presets
 from dreamvid.cli.resume import resume
+from dreamvid.cli.shots import shots
 from dreamvid.cli.video import video
 from dreamvid.cli.zoom import zoom
 from dreamvid.errors import ConfigError
@@ -46,6 +47,7 @@ for name, command in {
     "resume": resume,
     "peek": peek,
     "plan": plan,
+    "shots": shots,
     "image": image,
     "eval": evaluate,
     "guides": guides,

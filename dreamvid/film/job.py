@@ -13,12 +13,14 @@ from dreamvid.config import ImageConfig, ReadConfig, VideoConfig, ZoomConfig
 from dreamvid.errors import ConfigError
 from dreamvid.film.checks import check_music, check_prompts
 from dreamvid.film.report import Reporter, Summary, Tally
+from dreamvid.media.files import STANDARD
 from dreamvid.media.source import Source, can_resume, check_result, result_at
 
 if TYPE_CHECKING:
     from dreamvid.dream.canvas import Canvas
     from dreamvid.dream.objective import Objective
     from dreamvid.dream.terms import Term
+    from dreamvid.film.clip import Clip
     from dreamvid.film.pipeline import Film
     from dreamvid.types import FlowEstimator
 
@@ -96,10 +98,7 @@ class VideoJob(FilmJob):
 
         Raises ConfigError, MediaError or GuideError.
         """
-        found = Source.find(source, config)
-        mask = None
-        if config.mask is not None:
-            mask = Source.find(Path(config.mask), ReadConfig(rate=config.rate))
+        found, mask = Source.find(source, config), _find_mask(config)
         check_result(out, found, overwrite or resume)
         check_music(out, config)
         parts = parts or Parts()
@@ -120,10 +119,35 @@ class VideoJob(FilmJob):
         job.check_resume()
         return job
 
-    def open(self, reporter: Reporter) -> AbstractContextManager[Film]:
+    @classmethod
+    def without_result(cls, source: Path, config: VideoConfig) -> VideoJob:
+        """A job to look at: its clip can be opened, and nothing is written.
+
+        Raises as `prepare`, and ConfigError for standard input, which can be read only once.
+        """
+        found, mask = Source.find(source, config), _find_mask(config)
+        if not found.is_stored:
+            raise ConfigError(f"'{source}' cannot be read twice; allowed: a file, or pictures")
+        check_prompts(config)
+        return cls(
+            source=found,
+            source_name=str(source),
+            out=STANDARD,
+            config=config,
+            can_resume=False,
+            mask=mask,
+        )
+
+    def open(self, reporter: Reporter) -> AbstractContextManager[Clip]:
         from dreamvid.film.clip import open_clip
 
         return open_clip(self, reporter)
+
+
+def _find_mask(config: VideoConfig) -> Source | None:
+    if config.mask is None:
+        return None
+    return Source.find(Path(config.mask), ReadConfig(rate=config.rate))
 
 
 def complete(job: FilmJob, reporter: Reporter) -> Summary:
