@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import chdir, nullcontext
+from contextlib import AbstractContextManager, chdir, nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -12,6 +12,7 @@ from dreamvid.config import VideoConfig, ZoomConfig
 from dreamvid.errors import MediaError
 from dreamvid.events import Listener
 from dreamvid.film.image import dream_image
+from dreamvid.film.job import VideoJob
 from dreamvid.film.report import Reporter, Summary
 from dreamvid.film.video import dream_video
 from dreamvid.notebook import usual_listener
@@ -31,19 +32,64 @@ def resume(
     nothing to resume, and what the function that began it raises.
     """
     from dreamvid.film.job import settle
-    from dreamvid.journal import nothing_finished, read_checkpoint, read_state
+    from dreamvid.journal import nothing_finished, read_checkpoint, read_shot_list, read_state
     from dreamvid.media.source import result_at
 
     path = result_at(Path(out)).absolute()
     settled = settle(result_at(Path(out)), Reporter(listener or usual_listener()))
     if settled is not None:
         return settled
-    state = read_state(path) or read_checkpoint(path)
-    if state is None:
+    begun = read_shot_list(path) or read_state(path) or read_checkpoint(path)
+    if begun is None:
         raise nothing_finished(result_at(Path(out)))
-    begun_in = Path(state.run.folder)
-    with chdir(begun_in) if begun_in.is_dir() else nullcontext():  # options name files from there
-        return _go_on(state.run, path, force, listener)
+    with _where_begun(begun.run):
+        return _go_on(begun.run, path, force, listener)
+
+
+def join(
+    out: str | PathLike[str],
+    *,
+    overwrite: bool = False,
+    force: bool = False,
+    listener: Listener | None = None,
+) -> Summary:
+    """Put together the film `out`, whose shots were dreamed one by one.
+
+    Its sound, texts, chapters and metadata are those of a film that was made in one piece. `force`
+    joins although the source, options or versions have changed. Raises JournalError, which names
+    what is missing, MediaError where the file cannot be written.
+    """
+    from dreamvid.film.job import settle
+    from dreamvid.film.shots import join_shots
+    from dreamvid.journal import nothing_finished, read_shot_list
+    from dreamvid.media.source import result_at
+
+    reporter = Reporter(listener or usual_listener())
+    path = result_at(Path(out)).absolute()
+    settled = settle(result_at(Path(out)), reporter)
+    if settled is not None:
+        return settled
+    shot_list = read_shot_list(path)
+    if shot_list is None:
+        raise nothing_finished(result_at(Path(out)))
+    config = shot_list.run.config
+    assert isinstance(config, VideoConfig)  # no other film has shots
+    with _where_begun(shot_list.run):
+        job = VideoJob.prepare(
+            Path(shot_list.run.source.path),
+            path,
+            config,
+            overwrite=overwrite or shot_list.overwrite,
+            resume=force,
+            force=force,
+        )
+        return join_shots(job, reporter)
+
+
+def _where_begun(run: Run) -> AbstractContextManager[None]:
+    """Work where the run was begun, since its options may name files from there."""
+    folder = Path(run.folder)
+    return chdir(folder) if folder.is_dir() else nullcontext()
 
 
 def _go_on(run: Run, out: Path, force: bool, listener: Listener | None) -> Summary:

@@ -14,6 +14,7 @@ from dreamvid.cli.help import SHORT_HELPS, ShortHelpCommand
 from dreamvid.cli.hints import check_texts, find_hint, split_short
 from dreamvid.cli.image import image
 from dreamvid.cli.info import info
+from dreamvid.cli.join import join
 from dreamvid.cli.options import fail, join_pairs
 from dreamvid.cli.peek import peek
 from dreamvid.cli.plan import plan
@@ -46,6 +47,7 @@ for name, command in {
     "zoom": zoom,
     "resume": resume,
     "peek": peek,
+    "join": join,
     "plan": plan,
     "shots": shots,
     "image": image,

@@ -71,8 +71,9 @@ class Display:
             print(json.dumps(summary.to_json(), ensure_ascii=False))
             return
         plural = "" if summary.frames == 1 else "s"
+        name = f"{summary.output}: " if summary.output else ""
         self.say(
-            f"{summary.output}: {summary.frames} frame{plural} in {summary.seconds:.0f} s, "
+            f"{name}{summary.frames} frame{plural} in {summary.seconds:.0f} s, "
             f"similarity {summary.similarity_before:.3f} -> {summary.similarity_after:.3f}"
         )
         for times, what in (

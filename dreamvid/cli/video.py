@@ -35,10 +35,19 @@ def video(
     overwrite: Overwrite = False,
     resume: Resume = False,
     force: Force = False,
+    shot: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="K",
+            help="Dream this shot alone, 3 or 3-7, as `dreamvid shots` numbers them, beside others "
+            "who dream the rest; `dreamvid join OUT` puts all together. Repeatable.",
+        ),
+    ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Dream a video clip; its times and sound stay."""
+    from dreamvid.film.shots import parse_shots
     from dreamvid.film.video import dream_video
 
     check_pipe(out, as_json)
@@ -50,5 +59,6 @@ def video(
             overwrite=overwrite,
             resume=resume,
             force=force,
+            shots=parse_shots(shot) if shot else None,
             listener=listener,
         )

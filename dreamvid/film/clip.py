@@ -55,10 +55,9 @@ AHEAD_PIXELS = 2**24
 def open_clip(job: VideoJob, reporter: Reporter) -> Iterator[Clip]:
     """The clip of `job`, open. Raises DreamvidError."""
     config = job.config
-    changes = {"size": "source"} if config.deliver == "source" else {}
     with (
-        job.source.open(reporter.warn, **changes) as reader,
-        _open_sound(job, reader, reporter) or nullcontext() as sound,
+        open_reader(job, reporter) as reader,
+        open_sound(job, reader, reporter) or nullcontext() as sound,
         _open_mask(job, reader, reporter) or nullcontext() as mask,
     ):
         schedule, _ = schedule_of(config, job.source, reader, reporter.tell)
@@ -230,7 +229,14 @@ def read_ahead(source: Source, config: VideoConfig, pixels: int) -> int:
     return int(source.is_stored and config.every * pixels <= AHEAD_PIXELS)
 
 
-def _open_sound(job: VideoJob, reader: FrameReader, reporter: Reporter) -> SoundSource | None:
+def open_reader(job: VideoJob, reporter: Reporter) -> FrameReader:
+    """A reader of the clip's frames at the delivered size. Raises MediaError."""
+    changes = {"size": "source"} if job.config.deliver == "source" else {}
+    return job.source.open(reporter.warn, **changes)
+
+
+def open_sound(job: VideoJob, reader: FrameReader, reporter: Reporter) -> SoundSource | None:
+    """The sound of the result: --music, or that of the clip; None where there is none."""
     music = open_music(job.config, reporter.warn)
     return music or job.source.open_sound(reader, reporter.warn)
 

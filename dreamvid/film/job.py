@@ -138,6 +138,13 @@ class VideoJob(FilmJob):
             mask=mask,
         )
 
+    @property
+    def is_in_shots(self) -> bool:
+        """Whether a part of the film is made, shot by shot. Raises JournalError."""
+        from dreamvid.journal import read_shot_list
+
+        return read_shot_list(self.out) is not None
+
     def open(self, reporter: Reporter) -> AbstractContextManager[Clip]:
         from dreamvid.film.clip import open_clip
 
@@ -155,6 +162,10 @@ def complete(job: FilmJob, reporter: Reporter) -> Summary:
     settled = settle(job.out, reporter) if job.resume else None
     if settled is not None:
         return settled
+    if job.resume and isinstance(job, VideoJob) and job.is_in_shots:
+        from dreamvid.film.shots import complete_shots
+
+        return complete_shots(job, reporter)
     from dreamvid.film.pipeline import run
 
     return run(job, reporter)

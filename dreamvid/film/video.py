@@ -29,6 +29,7 @@ def dream_video(
     overwrite: bool = False,
     resume: bool = False,
     force: bool = False,
+    shots: Sequence[int] | None = None,
     objectives: Sequence[Objective] | None = None,
     flow: FlowEstimator | None = None,
     canvas: Canvas | None = None,
@@ -44,6 +45,10 @@ def dream_video(
     `listener` gets all events; without one, a notebook shows a progress bar. `resume` resumes a
     run that was stopped, with `force` even where something has changed.
 
+    With `shots`, numbers from 1 as `find_shots` has them, these shots alone are dreamed into the
+    journal of `out`, and those of other processes are waited for; `join` puts all together. What
+    is there of them is gone on with.
+
     Raises ConfigError for options, MediaError for files, GuideError, DeviceError and
     JournalError; all are DreamvidError, and say in one line what is allowed.
     """
@@ -58,4 +63,8 @@ def dream_video(
         force=force,
         parts=parts,
     )
+    if shots is not None:
+        from dreamvid.film.shots import dream_shots
+
+        return dream_shots(job, shots, reporter)
     return complete(job, reporter)
