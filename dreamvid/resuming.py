@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dreamvid.config import VideoConfig, ZoomConfig
-from dreamvid.errors import MediaError
+from dreamvid.errors import ConfigError, MediaError
 from dreamvid.events import Listener
 from dreamvid.film.image import dream_image
 from dreamvid.film.job import VideoJob
@@ -20,19 +20,31 @@ from dreamvid.zooms.film import zoom
 
 if TYPE_CHECKING:
     from dreamvid.journal import Run
+    from dreamvid.workers import Workers
 
 
 def resume(
-    out: str | PathLike[str], *, force: bool = False, listener: Listener | None = None
+    out: str | PathLike[str],
+    *,
+    force: bool = False,
+    workers: Workers | None = None,
+    listener: Listener | None = None,
 ) -> Summary:
     """Resume the film `out` that was stopped or killed, losing no finished frame.
 
-    `force` resumes although the source, options or versions have changed. The process works in
+    `force` resumes although the source, options or versions have changed; `workers` share out what
+    is left of a film that is made shot by shot. The process works in
     the folder in which the run was begun until this returns. Raises JournalError where there is
     nothing to resume, and what the function that began it raises.
     """
     from dreamvid.film.job import settle
-    from dreamvid.journal import nothing_finished, read_checkpoint, read_shot_list, read_state
+    from dreamvid.journal import (
+        ShotList,
+        nothing_finished,
+        read_checkpoint,
+        read_shot_list,
+        read_state,
+    )
     from dreamvid.media.source import result_at
 
     path = result_at(Path(out)).absolute()
@@ -42,8 +54,13 @@ def resume(
     begun = read_shot_list(path) or read_state(path) or read_checkpoint(path)
     if begun is None:
         raise nothing_finished(result_at(Path(out)))
+    if workers is not None and not isinstance(begun, ShotList):
+        raise ConfigError(
+            f"--workers: '{out}' was begun in one piece; allowed: to resume it without, or "
+            "`dreamvid video` with --workers and --overwrite, which begins anew"
+        )
     with _where_begun(begun.run):
-        return _go_on(begun.run, path, force, listener)
+        return _go_on(begun.run, path, force, workers, listener)
 
 
 def join(
@@ -92,11 +109,21 @@ def _where_begun(run: Run) -> AbstractContextManager[None]:
     return chdir(folder) if folder.is_dir() else nullcontext()
 
 
-def _go_on(run: Run, out: Path, force: bool, listener: Listener | None) -> Summary:
+def _go_on(
+    run: Run, out: Path, force: bool, workers: Workers | None, listener: Listener | None
+) -> Summary:
     """Call the function that began the run."""
     source, config = run.source.path, run.config
     if isinstance(config, VideoConfig):
-        return dream_video(source, out, config=config, resume=True, force=force, listener=listener)
+        return dream_video(
+            source,
+            out,
+            config=config,
+            resume=True,
+            force=force,
+            workers=workers,
+            listener=listener,
+        )
     if isinstance(config, ZoomConfig):
         return zoom(source, out, config=config, resume=True, force=force, listener=listener)
     assert run.picture is not None  # the film of a picture that nobody keeps has no journal

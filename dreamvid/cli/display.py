@@ -24,6 +24,15 @@ Resume = Annotated[
 Force = Annotated[
     bool, typer.Option("--force", help="Go on although the source, options or version changed.")
 ]
+SharedOut = Annotated[
+    str | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        help="Share the work out to so many processes, or auto, by Ray: pip install "
+        "'dreamvid[farm]'.",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 
 _NAMED_TIMES = 10

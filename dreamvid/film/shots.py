@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from os import PathLike
@@ -124,23 +124,41 @@ def dream_shots(job: VideoJob, numbers: Sequence[int] | None, reporter: Reporter
     """
     check_shots(job)
     with job.open(reporter) as clip:
-        dreamer = _dream_all(clip, numbers)
-        reporter.say(dreamer.remaining())
-        reporter.total(dreamer.tallies.values(), dreamer.made)
-        return reporter.finish(None, **clip.facts, device=str(clip.device))
+        shot_list = begin(clip)
+        shots = chosen(shot_list, numbers)
+        made = _dream_all(clip, shot_list, shots)
+        return sum_up(job, shot_list, shots, made, reporter, device=str(clip.device), **clip.facts)
 
 
-def _dream_all(clip: Clip, numbers: Sequence[int] | None) -> ShotDreamer:
-    """Dream these shots, or all; returns when all of them are finished."""
-    shot_list = begin(clip)
-    left = chosen(shot_list, numbers)
-    dreamer = ShotDreamer(clip, shot_list, left)
+def sum_up(
+    job: VideoJob,
+    shot_list: ShotList,
+    shots: Sequence[Shot],
+    made: int,
+    reporter: Reporter,
+    **facts: Any,
+) -> Summary:
+    """Tell what is missing of the film; the summary of these shots, of which `made` frames here."""
+    from dreamvid.journal import shot_state
+
+    reporter.say(_remaining(job.out, shot_list))
+    states = [shot_state(job.out, shot) for shot in shots]
+    reporter.total((Tally.from_json(state.tally) for state in states if state is not None), made)
+    return reporter.finish(None, **facts)
+
+
+def _dream_all(clip: Clip, shot_list: ShotList, shots: Sequence[Shot]) -> int:
+    """Dream these shots; the number of frames made here, when all of them are finished."""
+    left = shots
+    dreamer = ShotDreamer(clip, shot_list)
+    together = Together(clip.reporter, left)
     while left:
-        taken = [shot for shot in left if not dreamer.dream(shot)]
+        taken = [shot for shot in left if not dreamer.dream(shot, together)]
         if len(taken) == len(left):
             dreamer.wait(taken)
+            together.tell()
         left = taken
-    return dreamer
+    return dreamer.made
 
 
 def check_shots(job: VideoJob) -> None:
@@ -190,37 +208,54 @@ def chosen(shot_list: ShotList, numbers: Sequence[int] | None) -> list[Shot]:
     return list(shots) if numbers is None else [shots[number - 1] for number in numbers]
 
 
-class ShotDreamer:
-    """Dreams shots of one film, one after the other, and tells how far all are together."""
+class Together:
+    """How far several shots are, as one progress."""
 
-    def __init__(self, clip: Clip, shot_list: ShotList, shots: Sequence[Shot]) -> None:
-        self._clip, self._list, self._shots = clip, shot_list, shots
-        self.tallies: dict[int, Tally] = {}
-        """Sums of the finished shots, by their number."""
-        self.made = 0
-        """Number of frames that were made here."""
+    def __init__(self, reporter: Reporter, shots: Sequence[Shot]) -> None:
+        self._reporter = reporter
+        self._done = dict.fromkeys((shot.number for shot in shots), 0)
+        self._total = sum(shot.frames for shot in shots)
+
+    def __call__(self, shot: Shot, done: int, note: str = "") -> None:
+        """Tell that so many frames of a shot are finished."""
+        self._done[shot.number] = done
+        self.tell(note)
+
+    def tell(self, note: str = "") -> None:
+        """Tell how far all are."""
+        self._reporter.progress("dreaming", self._total, sum(self._done.values()), note)
+
+
+OnFrames = Callable[[Shot, int, str], None]
+"""(shot, number of its finished frames, note), called after each frame."""
+
+
+class ShotDreamer:
+    """Dreams shots of one film, one after the other, with one guide."""
+
+    def __init__(self, clip: Clip, shot_list: ShotList) -> None:
+        self._clip, self._list = clip, shot_list
         self._unchecked_sound: SoundSource | None = clip.sound
         self._has_waited = False
+        self.made = 0
+        """Number of frames that were made here."""
 
-    def dream(self, shot: Shot) -> bool:
+    def dream(self, shot: Shot, on_frames: OnFrames) -> bool:
         """Dream what is missing of a shot; False where another process is at it.
 
         Raises DreamvidError.
         """
         from dreamvid.journal import ShotTakenError, is_finished, shot_state
 
-        state = shot_state(self._clip.job.out, shot)
-        if state is None or not is_finished(state, shot):
+        if not is_finished(shot_state(self._clip.job.out, shot), shot):
             try:
-                self.tallies[shot.number] = self._go_on(shot)
+                self._go_on(shot, on_frames)
             except ShotTakenError:
                 return False
-        else:
-            self.tallies[shot.number] = Tally.from_json(state.tally)
-        self._progress()
+        on_frames(shot, shot.frames, "")
         return True
 
-    def _go_on(self, shot: Shot) -> Tally:
+    def _go_on(self, shot: Shot, on_frames: OnFrames) -> None:
         from dreamvid.film.pipeline import write_frames
         from dreamvid.film.recipe import describe_run
         from dreamvid.journal import ShotJournal
@@ -241,20 +276,15 @@ class ShotDreamer:
             done = result.frames
             reporter.tally = Tally.from_json(result.state.tally if done else None)
             reporter.say(f"shot {shot.number}: {_from_where(done, shot.frames)}")
+
+            def on_frame(note: str) -> None:
+                on_frames(shot, reporter.tally.frames, note)
+
             if done < shot.frames:
                 frames = clip.frames(result, shot)
-                write_frames(frames, result, reporter, self._progress_within, shot.first)
+                write_frames(frames, result, reporter, on_frame, shot.first)
             result.finish(clip.is_cut_short)
             self.made += result.frames - done
-        return reporter.tally
-
-    def _progress_within(self, note: str) -> None:
-        self._progress(self._clip.reporter.tally.frames, note)
-
-    def _progress(self, more: int = 0, note: str = "") -> None:
-        done = sum(tally.frames for tally in self.tallies.values())
-        total = sum(shot.frames for shot in self._shots)
-        self._clip.reporter.progress(self._clip.stage, total, done + more, note)
 
     def wait(self, taken: Sequence[Shot]) -> None:
         """Wait for a moment, since all that is left is in the hands of other processes."""
@@ -265,19 +295,24 @@ class ShotDreamer:
             self._clip.reporter.say(f"waiting for other processes, which dream {numbers}")
         self._has_waited = True
         time.sleep(POLL_S)
-        self._progress()
 
-    def remaining(self) -> str:
-        """What is missing of the film, or what puts it together, in one line."""
-        from dreamvid.journal import is_finished, ranges, shot_state
 
-        out, shots = self._clip.job.out, self._list.shots
-        others = [shot for shot in shots if shot.number not in self.tallies]
-        missing = [shot.number for shot in others if not is_finished(shot_state(out, shot), shot)]
-        if missing:
-            return f"of {len(shots)} shots there remain {ranges(missing)}"
-        command = f"`dreamvid join {shlex.quote(str(out))}`"
-        return f"all {len(shots)} shots are finished; {command} puts them together"
+def _remaining(out: Path, shot_list: ShotList) -> str:
+    """What is missing of the film `out`, or what puts it together, in one line."""
+    from dreamvid.journal import ranges
+
+    missing = [shot.number for shot in unfinished(out, shot_list.shots)]
+    if missing:
+        return f"of {len(shot_list.shots)} shots there remain {ranges(missing)}"
+    command = f"`dreamvid join {shlex.quote(str(out))}`"
+    return f"all {len(shot_list.shots)} shots are finished; {command} puts them together"
+
+
+def unfinished(out: Path, shots: Sequence[Shot]) -> list[Shot]:
+    """Those of the shots of `out` that are not finished. Raises JournalError."""
+    from dreamvid.journal import is_finished, shot_state
+
+    return [shot for shot in shots if not is_finished(shot_state(out, shot), shot)]
 
 
 def _from_where(done: int, count: int) -> str:
@@ -288,7 +323,8 @@ def complete_shots(job: VideoJob, reporter: Reporter) -> Summary:
     """Dream all shots that are missing, and join them. Raises DreamvidError."""
     check_shots(job)
     with job.open(reporter) as clip:
-        made = _dream_all(clip, None).made
+        shot_list = begin(clip)
+        made = _dream_all(clip, shot_list, shot_list.shots)
     return join_shots(job, reporter, made)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dreamvid.dream.objective import Objective
     from dreamvid.dream.terms import Term
     from dreamvid.types import FlowEstimator
+    from dreamvid.workers import Workers
 
 
 def dream_video(
@@ -30,6 +31,7 @@ def dream_video(
     resume: bool = False,
     force: bool = False,
     shots: Sequence[int] | None = None,
+    workers: Workers | None = None,
     objectives: Sequence[Objective] | None = None,
     flow: FlowEstimator | None = None,
     canvas: Canvas | None = None,
@@ -47,7 +49,7 @@ def dream_video(
 
     With `shots`, numbers from 1 as `find_shots` has them, these shots alone are dreamed into the
     journal of `out`, and those of other processes are waited for; `join` puts all together. What
-    is there of them is gone on with.
+    is there of them is gone on with. With `workers`, a number or "auto", Ray shares the shots out.
 
     Raises ConfigError for options, MediaError for files, GuideError, DeviceError and
     JournalError; all are DreamvidError, and say in one line what is allowed.
@@ -63,6 +65,10 @@ def dream_video(
         force=force,
         parts=parts,
     )
+    if workers is not None:
+        from dreamvid.film.sharing import share_film
+
+        return share_film(job, workers, shots, reporter)
     if shots is not None:
         from dreamvid.film.shots import dream_shots
 
