@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -89,7 +89,7 @@ def share_out(
     check_ray()
     begin = time.monotonic()
     with _running_ray() as whose:
-        share = _Share.of(workers, len(tasks), on_gpu)
+        share = Share.of(_resources(), workers, len(tasks), on_gpu)
         pool = _Pool(work, tasks, share, threads)
         try:
             took = time.monotonic() - begin
@@ -133,6 +133,12 @@ def _running_ray() -> Iterator[str]:
         ray._private.worker._worker_logs_enabled = True
 
 
+def _resources() -> Mapping[str, float]:
+    import ray
+
+    return ray.cluster_resources()  # type: ignore[no-any-return]
+
+
 def _processors() -> int:
     """Number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -141,24 +147,23 @@ def _processors() -> int:
 
 
 @dataclass(frozen=True)
-class _Share:
+class Share:
     """How many workers there are, and what each has for itself."""
 
     workers: int
     processors: float
+    """Whole ones, or a part of one."""
     gpus: int
+    """0 or 1."""
 
     @classmethod
-    def of(cls, asked: Workers, tasks: int, on_gpu: bool) -> _Share:
-        """The shares of what Ray has, for no more workers than tasks."""
-        import ray
-
-        there = ray.cluster_resources()
+    def of(cls, there: Mapping[str, float], asked: Workers, tasks: int, on_gpu: bool) -> Share:
+        """The shares of what is `there`, CPUs and GPUs, for no more workers than tasks or GPUs."""
         processors, gpus = int(there.get("CPU", 1)), int(there.get("GPU", 0)) if on_gpu else 0
         number = (gpus or processors) if asked == "auto" else asked
         number = min(number, tasks, gpus or number)
         each = processors / number
-        return cls(number, int(each) if each >= 1 else each * 0.99, int(gpus > 0))
+        return cls(number, int(each) if each >= 1 else round(each * 0.99, 4), int(gpus > 0))
 
     def describe(self) -> str:
         """In one line."""
@@ -169,7 +174,7 @@ class _Share:
 class _Pool:
     """Workers that have been started, and their tasks."""
 
-    def __init__(self, work: Work, tasks: Sequence[Any], share: _Share, threads: int) -> None:
+    def __init__(self, work: Work, tasks: Sequence[Any], share: Share, threads: int) -> None:
         import ray
         from ray.util.queue import Queue
 
@@ -238,9 +243,7 @@ class _Worker:
     """An actor: does one task after the other, in a process of its own."""
 
     def __init__(self, threads: int) -> None:
-        import torch
-
-        torch.set_num_threads(threads)
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # which torch reads when it is loaded
         self._work: Work | None = None
 
     def do(

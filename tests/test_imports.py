@@ -35,11 +35,13 @@ MAY_IMPORT = {
     | {"workers"},
     "zooms": BASE
     | {"zooms", "film", "journal", "guide", "control", "dream", "motion", "media", "notebook"},
+    "batch": BASE | {"film", "zooms", "journal", "guide", "media", "notebook", "workers"},
     "resuming": BASE | {"film", "zooms", "journal", "media", "notebook", "workers"},
     "evaluation": BASE
     | {"evaluation", "film", "guide", "dream", "motion", "media", "plot", "notebook"},
     "cli": BASE
-    | {"cli", "film", "zooms", "resuming", "evaluation", "journal", "guide", "media", "workers"},
+    | {"cli", "film", "zooms", "resuming", "evaluation", "journal", "guide", "media"}
+    | {"batch", "workers"},
     # Within film, what dreams frames knows the seams and no library behind them.
     "film/sequence.py": BASE | {"film", "dream", "motion"},
     "film/inbetween.py": BASE | {"motion"},

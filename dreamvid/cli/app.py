@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
+from dreamvid.cli.batch import batch
 from dreamvid.cli.config import config
 from dreamvid.cli.eval import evaluate
 from dreamvid.cli.guides import guides
@@ -51,6 +52,7 @@ for name, command in {
     "plan": plan,
     "shots": shots,
     "image": image,
+    "batch": batch,
     "eval": evaluate,
     "guides": guides,
     "presets": presets,

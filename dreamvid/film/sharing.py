@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -106,7 +107,8 @@ def _share(
                 else:
                     together.tell()  # so that a listener can stop all
     except BaseException as error:
-        error.add_note(f"what is finished is safe, `dreamvid resume '{job.out}'` goes on")
+        command = f"`dreamvid resume {shlex.quote(str(job.out))}`"
+        error.add_note(f"what is finished is safe, {command} goes on")
         raise
     return made
 
