@@ -73,15 +73,7 @@ def read_toml(file: Path) -> dict[str, Any]:
 
     Raises ConfigError if the file cannot be read, or a key is no option of any command.
     """
-    text = _read_text(file)
-    try:
-        if _DEEP_KEY.search(text):
-            raise RecursionError
-        values = tomllib.loads(text)
-    except RecursionError:
-        raise ConfigError(f"configuration '{file}' is nested too deeply; allowed: flat") from None
-    except ValueError as error:  # also of an integer with thousands of digits
-        raise ConfigError(f"configuration '{file}' is not TOML: {shown(error)}") from None
+    values = parse_toml(file)
     known = {option.name for model in MODELS for option in options(model)}
     for key in values:
         if key not in known:
@@ -90,6 +82,19 @@ def read_toml(file: Path) -> dict[str, Any]:
                 f"allowed: {', '.join(sorted(known))}"
             )
     return values
+
+
+def parse_toml(file: Path) -> dict[str, Any]:
+    """All that is in a TOML file. Raises ConfigError if it cannot be read."""
+    text = _read_text(file)
+    try:
+        if _DEEP_KEY.search(text):
+            raise RecursionError
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ConfigError(f"configuration '{file}' is nested too deeply; allowed: flat") from None
+    except ValueError as error:  # also of an integer with thousands of digits
+        raise ConfigError(f"configuration '{file}' is not TOML: {shown(error)}") from None
 
 
 def _read_text(file: Path) -> str:

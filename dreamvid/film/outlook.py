@@ -19,11 +19,14 @@ from dreamvid.film.report import Reporter
 from dreamvid.notebook import usual_listener
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from dreamvid.control.analysis import Sound
     from dreamvid.control.schedule import Schedule, Setting
     from dreamvid.media.reader import FrameReader
     from dreamvid.media.source import Source
     from dreamvid.plot import Panel
+    from dreamvid.types import PromptWeights
 
 TIMED_STEPS = 3
 """Timed gradient steps per octave."""
@@ -191,13 +194,27 @@ def _time_steps(outlook: Outlook, reader: FrameReader, reporter: Reporter) -> Co
     import torch
 
     from dreamvid.device import choose_device
+
+    device = choose_device(outlook.config.device)
+    frame = next(iter(reader)).image.to(device)
+    each = time_step(outlook.config, frame, outlook.settings[0].prompts, reporter)
+    memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _peak_memory()
+    return Cost(each, each * outlook.steps, memory)
+
+
+def time_step(
+    config: VideoConfig, frame: Tensor, prompts: PromptWeights, reporter: Reporter
+) -> float:
+    """Seconds of a gradient step on a frame (3, H, W), on its device, from a few of them.
+
+    Raises GuideError, MediaError.
+    """
+    import torch
+
     from dreamvid.dream.descent import descend
     from dreamvid.film.settings import load_objectives
 
-    config = outlook.config
-    device = choose_device(config.device)
-    frame = next(iter(reader)).image.to(device)
-    prompts = outlook.settings[0].prompts
+    device = frame.device
     objectives = [each.at(prompts) for each in load_objectives(config, device, reporter)]
     seconds = []
     for steps in (config.octaves, TIMED_STEPS * config.octaves):  # as many in each octave
@@ -206,9 +223,7 @@ def _time_steps(outlook: Outlook, reader: FrameReader, reporter: Reporter) -> Co
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append((time.perf_counter() - started) / steps)
-    each = seconds[-1]  # the first warms up
-    memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _peak_memory()
-    return Cost(each, each * outlook.steps, memory)
+    return seconds[-1]  # the first warms up
 
 
 def _peak_memory() -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -65,6 +65,11 @@ class Tally:
     def strength_reached(self) -> float | None:
         """The mean share of the strength that is reached where it rises at once; None if never."""
         return round(self.reached / self.strikes, 4) if self.strikes else None
+
+    def __add__(self, other: Tally) -> Tally:
+        """The sums over both, those of `other` later."""
+        here, there = asdict(self), asdict(other)
+        return Tally(**{name: here[name] + there[name] for name in here})
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object of all sums, for `from_json`."""
@@ -242,9 +247,16 @@ class Reporter:
         self.tally.before += before
         self.tally.after += after
 
-    def frame_done(self, frame: Frame, source: Tensor, before: float, after: float) -> None:
-        """Report a frame that is counted and written."""
-        self.tell(FrameDone(self.tally.frames - 1, frame, source, before, after))
+    def frame_done(
+        self, index: int, frame: Frame, source: Tensor, before: float, after: float
+    ) -> None:
+        """Report the frame of this index, which is counted and written."""
+        self.tell(FrameDone(index, frame, source, before, after))
+
+    def total(self, tallies: Iterable[Tally], made: int) -> None:
+        """Let the summary be about these sums together, of which this run made `made` frames."""
+        self.tally = sum(tallies, Tally())
+        self._begun_at = self.tally.frames - made
 
     def finish(self, out: Path | None, **facts: Any) -> Summary:
         """Report that the result is complete, and return the summary of the run."""

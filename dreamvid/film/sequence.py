@@ -25,7 +25,7 @@ from dreamvid.errors import GradientError
 from dreamvid.film.budget import STRIKE, rise_of, step_budget
 from dreamvid.film.inbetween import FlowField, FlowFields, blend, chained, direct, fill_in
 from dreamvid.film.prefetch import Prefetch
-from dreamvid.types import CutDetector, FlowEstimator, Frame
+from dreamvid.types import CutDetector, FlowEstimator, Frame, Shot
 
 FLASH = 3
 """Most frames of a flash: where the earlier picture returns within so many, there is no cut."""
@@ -111,6 +111,7 @@ def dream_frames(
     flow: FlowEstimator,
     is_cut: CutDetector,
     carry: Carry | None = None,
+    first: int = 0,
     on_step: OnStep | None = None,
     ahead: int = 0,
     graphs: StepGraphs | None = None,
@@ -124,7 +125,7 @@ def dream_frames(
     Remembers one key, looks ahead to the next, and FLASH frames further at a possible cut.
 
     With `carry` the loop resumes: `frames` must begin after frame `carry.index`, and results that
-    were yielded before are not yielded again.
+    were yielded before are not yielded again. Without, the first of `frames` has index `first`.
 
     With `ahead`, so many key frames, and the frames before each, are read and their motion
     estimated while one is dreamed, in another thread, which then calls `frames`, `settings_at`,
@@ -132,9 +133,9 @@ def dream_frames(
 
     With `graphs`, steps are captured there and replayed.
     """
-    found = _with_flow_fields(
-        _spans(_asked(frames, settings_at, carry), is_cut, carry), carry, flow
-    )
+    first = first if carry is None else carry.index + 1
+    asked = _asked(frames, settings_at, first)
+    found = _with_flow_fields(_spans(asked, is_cut, carry), carry, flow)
     with Prefetch(found, ahead) if ahead else nullcontext(found) as spans:
         for span in spans:
             given = 0 if carry is None else carry.given
@@ -144,6 +145,39 @@ def dream_frames(
                     given -= 1
                 else:
                     yield result
+
+
+def find_shots(
+    frames: Iterable[Frame],
+    settings_at: SettingsAt,
+    is_cut: CutDetector,
+    mark_of: Callable[[Frame], int],
+) -> Iterator[Shot]:
+    """Yield the shots into which `dream_frames` cuts all `frames` of a film; dreams nothing.
+
+    `mark_of` gives the mark of the frame before a shot.
+    """
+    shot: Shot | None = None
+    before: Frame | None = None
+    strength: float | None = None
+    for span in _spans(_asked(frames, settings_at, 0), is_cut, None):
+        key = span.frames[-1]
+        end = key.frame.time + (key.frame.duration or 0)
+        if shot is None or before is None:
+            steps = key.settings.config.first_steps
+            shot = Shot(1, key.index, key.index, key.frame.time, end, steps)
+        elif span.begins_shot:
+            yield shot
+            place = shot.number + 1, key.index, key.index, key.frame.time, end
+            steps = key.settings.config.first_steps
+            shot = Shot(*place, steps, before.time, mark_of(before))
+        else:
+            rise = rise_of(key.strength, strength)
+            steps = shot.steps + step_budget(key.settings.config, rise=rise)
+            shot = replace(shot, last=key.index, end=end, steps=steps)
+        before, strength = key.frame, key.strength
+    if shot is not None:
+        yield shot
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,10 +197,7 @@ class _Asked:
         return self.settings.config.strength
 
 
-def _asked(
-    frames: Iterable[Frame], settings_at: SettingsAt, carry: Carry | None
-) -> Iterator[_Asked]:
-    first = 0 if carry is None else carry.index + 1
+def _asked(frames: Iterable[Frame], settings_at: SettingsAt, first: int) -> Iterator[_Asked]:
     for index, frame in enumerate(frames, first):
         yield _Asked(index, frame, settings_at(frame, index))
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dreamvid.dream.objective import Objective
     from dreamvid.dream.terms import Term
     from dreamvid.types import FlowEstimator
+    from dreamvid.workers import Workers
 
 
 def dream_video(
@@ -29,6 +30,8 @@ def dream_video(
     overwrite: bool = False,
     resume: bool = False,
     force: bool = False,
+    shots: Sequence[int] | None = None,
+    workers: Workers | None = None,
     objectives: Sequence[Objective] | None = None,
     flow: FlowEstimator | str | None = None,
     canvas: Canvas | str | None = None,
@@ -44,6 +47,10 @@ def dream_video(
     `flow` and `canvas` may be such a name too.
     `listener` gets all events; without one, a notebook shows a progress bar. `resume` resumes a
     run that was stopped, with `force` even where something has changed.
+
+    With `shots`, numbers from 1 as `find_shots` has them, these shots alone are dreamed into the
+    journal of `out`, and those of other processes are waited for; `join` puts all together. What
+    is there of them is gone on with. With `workers`, a number or "auto", Ray shares the shots out.
 
     Raises ConfigError for options, MediaError for files, GuideError, DeviceError and
     JournalError; all are DreamvidError, and say in one line what is allowed.
@@ -61,4 +68,12 @@ def dream_video(
         force=force,
         parts=parts,
     )
+    if workers is not None:
+        from dreamvid.film.sharing import share_film
+
+        return share_film(job, workers, shots, reporter)
+    if shots is not None:
+        from dreamvid.film.shots import dream_shots
+
+        return dream_shots(job, shots, reporter)
     return complete(job, reporter)

@@ -64,6 +64,21 @@ class Clip:
         return see_whole(self.tower, images) if images else self.embed_texts([])
 
 
+_kept: dict[tuple[str, torch.device, str], Clip] | None = None
+"""Guides that were loaded within `keeping_guides`; None outside of it."""
+
+
+@contextmanager
+def keeping_guides() -> Iterator[None]:
+    """Keep every guide that is loaded within the block, for when it is asked for again."""
+    global _kept
+    _kept = {}
+    try:
+        yield
+    finally:
+        _kept = None
+
+
 def load_clip(text: str, device: torch.device, precision: str = "float32") -> Clip:
     """Load the guide with this name, and download its weights where they are not cached.
 
@@ -71,6 +86,16 @@ def load_clip(text: str, device: torch.device, precision: str = "float32") -> Cl
 
     Raises GuideError, one line, where the guide does not exist or its weights are not available.
     """
+    if _kept is None:
+        return _load_both(text, device, precision)
+    key = text, device, precision
+    if key not in _kept:
+        _kept[key] = _load_both(text, device, precision)
+    return _kept[key]
+
+
+def _load_both(text: str, device: torch.device, precision: str) -> Clip:
+    """Load both towers."""
     name = parse_guide(text)
     import open_clip
 

@@ -19,6 +19,7 @@ from dreamvid.config import (
     ZoomConfig,
     checked,
 )
+from dreamvid.errors import JournalError
 from dreamvid.media.files import media_errors
 
 SOURCE = "the source"
@@ -143,6 +144,25 @@ class Run:
             {name: value for name, value in self.options.items() if name in names},
             begun.options,
         )
+
+    def goes_on(self, begun: Run, *, force: bool) -> bool:
+        """Whether this run differs from the one that was `begun`, as `force` allows.
+
+        Raises JournalError for differences that are not allowed.
+        """
+        fixed = self.fixed_differences(begun)
+        if fixed:
+            raise JournalError(
+                f"what cannot change midway has: {'; '.join(fixed)}; "
+                "allowed: the values it was begun with"
+            )
+        differences = self.differences(begun)
+        if differences and not force:
+            raise JournalError(
+                f"this is not the run that was begun: {'; '.join(differences)}; "
+                "allowed: what was, or --force"
+            )
+        return bool(differences)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object of the run, for `from_json`."""

@@ -101,6 +101,13 @@ class FrameReader(Closes):
             f"the source does not show at {float(time):.3f} s what it did; allowed: what it was"
         )
 
+    def restart(self) -> None:
+        """Continue at the first frame; not for pipes and devices."""
+        self._rewind()
+        self._seek_to = self._start
+        self._rest = self._selected()
+        self._first = next(self._rest, None)
+
     def _rewind(self) -> None:
         """Prepare to read from another time."""
 

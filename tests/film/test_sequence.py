@@ -24,6 +24,7 @@ from dreamvid.film.sequence import (
     SettingsAt,
     constant_settings,
     dream_frames,
+    find_shots,
     warm_start,
 )
 from dreamvid.types import Frame
@@ -394,6 +395,39 @@ def test_what_comes_back_at_once_is_a_flash_and_no_cut(every, flashes, shots):
     results = list(run(frames, options(every=every), is_cut=jumps))
     assert [result.frame.time for result in results] == [frame.time for frame in frames]
     assert {index for index, result in enumerate(results) if result.begins_shot} == shots
+
+
+def plan(every: int = 1) -> SettingsAt:
+    return constant_settings([TowardsColour(RED)], options(every=every, first_steps=3, steps=2))
+
+
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("flashes", [(2,), (2, 3, 4, 5), (6, 7), (0, 1), (0, 7)])
+def test_shots_are_found_as_they_are_dreamed_and_each_by_itself_gives_the_same(every, flashes):
+    frames = list(lit(clip(8), *flashes))
+    seams: dict[str, Any] = {"flow": FlowByIndex(), "is_cut": jumps}
+    steps: list[Step] = []
+    whole = list(dream_frames(frames, plan(every), **seams, on_step=steps.append))
+    shots = list(find_shots(frames, plan(every), jumps, lambda frame: int(frame.time * 30)))
+    begins = [index for index, result in enumerate(whole) if result.begins_shot]
+    assert [shot.first for shot in shots] == begins
+    assert [shot.last + 1 for shot in shots] == [*begins[1:], 8]
+    assert [shot.number for shot in shots] == list(range(1, len(begins) + 1))
+    assert sum(shot.steps for shot in shots) == len(steps)
+    for shot in shots:
+        first, last = frames[shot.first], frames[shot.last]
+        assert (shot.begin, shot.end) == (first.time, last.time + (last.duration or 0))
+        before = frames[shot.first - 1].time if shot.first else None
+        assert (shot.before, shot.mark) == (before, int((before or 0) * 30))
+        part = frames[shot.first : shot.last + 1]
+        alone = list(dream_frames(part, plan(every), **seams, first=shot.first))
+        for result, wanted in zip(alone, whole[shot.first : shot.last + 1], strict=True):
+            assert torch.equal(result.frame.image, wanted.frame.image)
+            assert result.begins_shot == wanted.begins_shot
+
+
+def test_no_frames_are_no_shots():
+    assert list(find_shots([], plan(), never, lambda frame: 0)) == []
 
 
 def test_after_a_flash_the_dream_goes_on_from_before_it():
