@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dreamvid.config import EvalConfig, ImageConfig, VideoConfig, ZoomConfig
+    from dreamvid.config import EvalConfig, ImageConfig, ScoreConfig, VideoConfig, ZoomConfig
     from dreamvid.control.clock import Clock
     from dreamvid.control.schedule import Schedule
     from dreamvid.device import choose_device
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dreamvid.errors import DreamvidError
     from dreamvid.evaluation.accumulator import Evaluation
     from dreamvid.evaluation.run import EvaluationResult, evaluate, evaluate_loop
+    from dreamvid.evaluation.score import Scores, score
     from dreamvid.events import (
         Event,
         Finished,
@@ -57,6 +58,7 @@ _HOMES = {
     "peek": "resuming",
     "plan": "film.outlook",
     "resume": "resuming",
+    "score": "evaluation.score",
     "zoom": "zooms.film",
     # What they take and give.
     "DreamvidError": "errors",
@@ -71,6 +73,8 @@ _HOMES = {
     "Message": "events",
     "Outlook": "film.outlook",
     "Progress": "events",
+    "ScoreConfig": "config",
+    "Scores": "evaluation.score",
     "Shot": "types",
     "StepDone": "events",
     "Summary": "film.report",
@@ -122,6 +126,8 @@ __all__ = [
     "Outlook",
     "Progress",
     "Schedule",
+    "ScoreConfig",
+    "Scores",
     "Shot",
     "StepDone",
     "Summary",
@@ -151,6 +157,7 @@ __all__ = [
     "read_image",
     "resume",
     "scheduled_settings",
+    "score",
     "write_image",
     "zoom",
 ]

@@ -9,14 +9,23 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from dreamvid.config import EvalConfig, ImageConfig, Option, VideoConfig, ZoomConfig, options
+from dreamvid.config import (
+    EvalConfig,
+    ImageConfig,
+    Option,
+    ScoreConfig,
+    VideoConfig,
+    ZoomConfig,
+    options,
+)
 
 PAGE = Path(__file__).parent.parent / "samples" / "options.md"
-COMMANDS: dict[str, type[VideoConfig | ZoomConfig | ImageConfig | EvalConfig]] = {
+COMMANDS: dict[str, type[VideoConfig | ZoomConfig | ImageConfig | EvalConfig | ScoreConfig]] = {
     "video": VideoConfig,
     "zoom": ZoomConfig,
     "image": ImageConfig,
     "eval": EvalConfig,
+    "score": ScoreConfig,
 }
 HEAD = """# Options
 

@@ -36,14 +36,15 @@ def descend(
     terms: Sequence[Term] | None = None,
     on_step: OnStep | None = None,
     graphs: StepGraphs | None = None,
+    region: Tensor | None = None,
 ) -> Tensor:
     """Descend like the fast version; `on_step` is never called, and no gradient is checked.
 
     Nor is anything captured in `graphs`.
 
-    Raises ValueError for another canvas than octaves, or terms of one's own.
+    Raises ValueError for another canvas than octaves, terms of one's own, or a region.
     """
-    if canvas is not None or config.canvas != "octaves" or terms is not None:
+    if canvas is not None or config.canvas != "octaves" or terms is not None or region is not None:
         raise ValueError("the plain version has octaves and the terms of the options alone")
     start = source if start is None else start
     steps = config.steps if steps is None else steps

@@ -337,6 +337,7 @@ device             auto       auto       auto       auto   -          -
 guide              ['mini']   ['mini']   ['mini']   -      -          -
 precision          auto       auto       auto       -      -          -
 at                 []         []         -          -      -          -
+lyrics             None       None       -          -      -          -
 transition         2s         2s         -          -      -          -
 set_               []         []         -          -      -          -
 music              None       None       -          -      -          -
@@ -365,6 +366,7 @@ tv_of              difference difference difference -      difference difference
 steady             0.0        0.0        0.0        -      0.0        0.0
 hold               0.95       0.6        0.0        -      0.95        0.0
 colour_drift       30.0       30.0       30.0       -      30.0       30.0
+symmetry           none       none       none       -      none       none
 seed               0          0          0          -      0          0
 flow               dis        -          -          dis    dis        -
 flow_weights       None       -          -          None   None       -
@@ -389,8 +391,9 @@ size               source     source     source     source -          -
 rate               25         -          -          -      -          -
 seconds            None       8          -          -      -          -
 input_format       None       -          -          -      -          -
-mask               None       -          -          -      -          -
-mask_invert        False      -          -          -      -          -
+mask               None       -          None         -      -          -
+mask_invert        False      -          False      -      -          -
+mask_steers        True       -          True       -      -          -
 deliver            dreamed    -          -          -      -          -
 codec              None       None       -          -      -          -
 crf                None       None       -          -      -          -

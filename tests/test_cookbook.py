@@ -109,6 +109,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _add_music(silent, ROOT / "samples" / "loop.m4a", folder / "clip.mp4")
     silent.unlink()
     _write_pictures(folder)
+    (folder / "song.lrc").write_text("[00:00.50]a calm sea\n[00:04.00]a storm\n", encoding="utf-8")
+    (folder / "song.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nice\n", encoding="utf-8")
     (folder / "samples").mkdir()
     shutil.copy(folder / "clip.mp4", folder / "samples" / "flight.mp4")
     for name in ("loop.m4a", "reef.toml"):

@@ -21,6 +21,7 @@ from dreamvid.cli.peek import peek
 from dreamvid.cli.plan import plan
 from dreamvid.cli.presets import presets
 from dreamvid.cli.resume import resume
+from dreamvid.cli.score import score
 from dreamvid.cli.shots import shots
 from dreamvid.cli.video import video
 from dreamvid.cli.zoom import zoom
@@ -54,6 +55,7 @@ for name, command in {
     "image": image,
     "batch": batch,
     "eval": evaluate,
+    "score": score,
     "guides": guides,
     "presets": presets,
     "info": info,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from dreamvid.config.describing import one_line, options
 from dreamvid.config.sections import MODELS, Section
@@ -20,6 +20,7 @@ LARGEST_FILE = 2**20
 _DEEP_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){50}""")
 """A key of so many parts; tomllib's time and memory grow with the square of their number."""
 Config = TypeVar("Config", bound=Section)
+Kind = TypeVar("Kind")
 
 
 def build_config(
@@ -134,3 +135,11 @@ def _assignments_over(layers: Sequence[Mapping[str, Any]]) -> list[str]:
         kept = [text for text in kept if text.partition("=")[0].strip() not in layer]
         kept += list_assignments(layer.get("set", []))
     return kept
+
+
+def checked(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
+    """The dataclass of type `kind` with these values, which may be those of somebody else's file.
+
+    Raises ValueError for values of another type.
+    """
+    return TypeAdapter(kind).validate_python(values)

@@ -24,6 +24,7 @@ from dreamvid.config.values import (
     Scene,
     Seconds,
     Size,
+    SymmetryName,
     Varies,
     Weighted,
     WeightedFile,
@@ -146,6 +147,9 @@ class TimeConfig(PromptConfig):
         [],
         description="Text that the picture shall mean from a time on, to the next. Repeatable.",
     )
+    lyrics: str | None = Field(
+        None, description="File of such texts: .srt, .vtt or .lrc; each stays until the next."
+    )
     transition: Place = Field(
         "2s",
         description="Duration of the change from one --at to the next; half of it lies before "
@@ -159,7 +163,7 @@ class TimeConfig(PromptConfig):
 
     @property
     def has_prompt(self) -> bool:
-        return bool(self.at) or super().has_prompt
+        return bool(self.at or self.lyrics) or super().has_prompt
 
 
 class DreamConfig(Section):
@@ -250,6 +254,11 @@ class DreamConfig(Section):
         ge=0,
         le=1000,
         description="Weight of the penalty on drift of the dream's mean colour within a shot.",
+    )
+    symmetry: SymmetryName = Field(
+        "none",
+        description="Make the picture symmetric: its left half mirrored, a quarter mirrored twice "
+        "(quad), sectors of a circle, or four equal tiles.",
     )
     seed: int = Field(0, ge=0, le=2**63 - 1, description="Seed of all random numbers.")
 
@@ -414,17 +423,17 @@ class ReadConfig(SizeConfig, SpanConfig):
     )
 
 
-class DeliveryConfig(Section):
+class MaskConfig(Section):
     title = "Delivery"
 
     mask: str | None = Field(
         None, description="Picture or video file: white is dreamed, grey in part, black stays."
     )
     mask_invert: bool = Field(False, description="Dream where the mask is black instead.")
-    deliver: Literal["dreamed", "source"] = Field(
-        "dreamed",
-        description="Size of the result: as dreamed, or the source's, onto which the dream's "
-        "difference is scaled up.",
+    mask_steers: bool = Field(
+        True,
+        description="Draw cutouts where the mask is white, and measure strength there; without, it "
+        "only hides the rest.",
     )
 
     @model_validator(mode="after")
@@ -432,6 +441,16 @@ class DeliveryConfig(Section):
         if self.mask_invert and self.mask is None:
             raise ValueError("--mask-invert is given without --mask; allowed with --mask FILE")
         return self
+
+
+class DeliveryConfig(MaskConfig):
+    title = "Delivery"
+
+    deliver: Literal["dreamed", "source"] = Field(
+        "dreamed",
+        description="Size of the result: as dreamed, or the source's, onto which the dream's "
+        "difference is scaled up.",
+    )
 
 
 class CameraConfig(Section):
@@ -496,7 +515,7 @@ class VideoConfig(
     """All options of `dreamvid video`."""
 
 
-class ImageConfig(MetadataConfig, SizeConfig, DreamConfig, TargetConfig):
+class ImageConfig(MetadataConfig, MaskConfig, SizeConfig, DreamConfig, TargetConfig):
     """All options of `dreamvid image`."""
 
     title = "Image"
@@ -505,6 +524,7 @@ class ImageConfig(MetadataConfig, SizeConfig, DreamConfig, TargetConfig):
         "steps": "Gradient steps, over all octaves.",
         "strength": "Largest RMS difference of the picture from IN; full range is 1.",
         "size": "Size in pixels to dream at; needed for grey and noise.",
+        "mask": "Picture file: white is dreamed, grey in part, black stays.",
     }
 
 
@@ -519,6 +539,19 @@ class EvalConfig(SizeConfig, SpanConfig, FlowConfig, DeviceConfig, PromptConfig)
     judge: str | None = Field(
         None,
         description="CLIP that scores the result, named like a guide; not one that dreamed it.",
+    )
+
+
+class ScoreConfig(SpanConfig, TargetConfig):
+    """All options of `dreamvid score`."""
+
+    title = "Score"
+
+    words: int = Field(
+        0, ge=0, le=100, description="Number of words to name that are nearest to each picture."
+    )
+    less: str | None = Field(
+        None, description="Picture file; words are then nearest to what others have more of."
     )
 
 
@@ -600,7 +633,7 @@ class ZoomConfig(FilmConfig, EncodeConfig, CameraConfig, ScheduledConfig, Target
                 )
 
 
-MODELS = (VideoConfig, ImageConfig, ZoomConfig, EvalConfig)
+MODELS = (VideoConfig, ImageConfig, ZoomConfig, EvalConfig, ScoreConfig)
 """Models of the commands that take a configuration file."""
 
 

@@ -20,6 +20,8 @@ POSITION_WORDS = "2.5, 1:02.5, 48f (frames), 16b (beats) or 4bar"
 SLOWEST_RATE, FASTEST_RATE = Fraction(1, 1000), 1000
 SMALLEST_SIDE, LARGEST_SIDE = 16, 16384
 """Pixels of a frame's side."""
+MOST_SECTORS = 64
+"""Sectors of a kaleidoscope."""
 LONGEST_S = 10**9
 """Largest number of seconds, about 31 years; files count in ticks of 64 bits."""
 # The numbers of digits are limited, because Python's integers are not.
@@ -258,6 +260,14 @@ def _check_size(value: object) -> str:
     return text
 
 
+def _check_symmetry(value: object) -> str:
+    text = str(value).strip().lower()
+    match = re.fullmatch(r"none|mirror|quad|tile|kaleidoscope:(\d{1,3})", text)
+    if match is None or (match[1] and not 2 <= int(match[1]) <= MOST_SECTORS):
+        raise ValueError("not a symmetry")
+    return text
+
+
 _TIME = "seconds up to 1e9, or h:mm:ss"
 _EXACT = PlainSerializer(_shortest, return_type=float | str)
 
@@ -300,6 +310,11 @@ Size = Annotated[
     str,
     BeforeValidator(_check_size),
     Allowed(f"WIDTHxHEIGHT, WIDTH or source; {SMALLEST_SIDE} to {LARGEST_SIDE} a side"),
+]
+SymmetryName = Annotated[
+    str,
+    BeforeValidator(_check_symmetry),
+    Allowed(f"none, mirror, quad, tile or kaleidoscope:N, N from 2 to {MOST_SECTORS}"),
 ]
 Pair = Annotated[
     tuple[float, float],

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol, Self, TypeVar
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from dreamvid.config import DreamConfig
 from dreamvid.dream.norms import rms
 from dreamvid.dream.octaves import octave_sizes, resize, split_steps
+from dreamvid.dream.region import support
 from dreamvid.dream.terms import Scene, detail_mask
 
 
@@ -36,13 +38,20 @@ class Task:
     """(1, H, W) in [0, 1]: reliability of the warm start."""
     mean_colour: Tensor | None = None
     """(3,): the mean of I − S that must not drift."""
+    region: Tensor | None = None
+    """(1, H, W) in [0, 1]: the share of the dream that is shown; None where all is."""
 
     def resized(self, size: tuple[int, int]) -> Task:
         """The same task at `size` (height, width)."""
-        source = resize(self.source, size)
-        start = source if self.start is self.source else resize(self.start, size)
         trust = None if self.trust is None else resize(self.trust, size)
-        return replace(self, source=source, start=start, trust=trust)
+        return replace(self.mapped(partial(resize, size=size)), trust=trust)
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Task:
+        """The same task with its pictures, and the mask of what is shown, changed alike."""
+        source = change(self.source)
+        start = source if self.start is self.source else change(self.start)
+        region = None if self.region is None else change(self.region)
+        return replace(self, source=source, start=start, region=region)
 
 
 class Layer(Protocol):
@@ -88,13 +97,22 @@ The sum of their steps is the number of steps of the task.
 """
 
 
-def constrain(image: Tensor, source: Tensor, strength: float, out: Tensor | None = None) -> Tensor:
+def constrain(
+    image: Tensor,
+    source: Tensor,
+    strength: float,
+    out: Tensor | None = None,
+    region: Tensor | None = None,
+) -> Tensor:
     """Clamp to [0, 1], then limit the RMS distance from `source` to `strength`.
 
-    The result is written to `out`, where given; `out` may be `image`.
+    With `region` (1, H, W), the distance is measured there, and is 0 outside. The result is
+    written to `out`, where given; `out` may be `image`.
     """
     difference = image.clamp(0, 1).sub_(source)
-    share = (strength / rms(difference).clamp(min=1e-12)).clamp(max=1)
+    if region is not None:
+        difference *= support(region)
+    share = (strength / rms(difference, region).clamp(min=1e-12)).clamp(max=1)
     return torch.addcmul(source, difference, share, out=out)
 
 
@@ -169,14 +187,15 @@ class OctaveLayer(PixelLayer):
             mask=detail_mask(source),
             trust=trust,
             mean_colour=task.mean_colour,
+            region=None if task.region is None else resize(task.region, octave.size),
         )
         pixels = self._base.clone(memory_format=torch.contiguous_format)
         super().__init__(octave, pixels, trust, task.config.hold)
 
     def work_key(self) -> Hashable:
         is_held, scene = self._step_mask is not None, self._scene
-        begins_shot = scene.trust is None, scene.mean_colour is None
-        return type(self), self._task.config.strength, is_held, begins_shot
+        parts = scene.trust is None, scene.mean_colour is None, scene.region is None
+        return type(self), self._task.config.strength, is_held, parts
 
     def buffers(self) -> Sequence[Tensor]:
         own = self.parameters, self._step_mask, self._settled
@@ -198,11 +217,13 @@ class OctaveLayer(PixelLayer):
 
     def result(self, parameters: Tensor) -> Tensor:
         added = resize(parameters - self._base, self._begun.shape[1:])
-        return constrain(self._begun + added, self._task.source, self._task.config.strength)
+        task = self._task
+        return constrain(self._begun + added, task.source, task.config.strength, None, task.region)
 
     def _constrain(self) -> None:
         strength = self._task.config.strength
-        constrain(self.parameters, self._scene.source, strength, out=self.parameters)
+        source, region = self._scene.source, self._scene.region
+        constrain(self.parameters, source, strength, self.parameters, region)
 
 
 def octaves(task: Task) -> Iterator[OctaveLayer]:

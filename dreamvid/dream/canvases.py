@@ -24,6 +24,7 @@ from dreamvid.config import DreamConfig
 from dreamvid.dream.canvas import Canvas, Layer, Task, constrain, octaves
 from dreamvid.dream.norms import rms
 from dreamvid.dream.octaves import octave_sizes, resize
+from dreamvid.dream.region import support
 from dreamvid.dream.terms import Scene, detail_mask
 
 COLOURS = ((0.26, 0.09, 0.02), (0.27, 0.0, -0.05), (0.27, -0.09, 0.03))
@@ -61,6 +62,9 @@ class WholeLayer(Layer):
         correlation = task.config.colour_correlation
         self._colours = colour_mix(correlation).to(source) if correlation else None
         self._step_mask = None if trust is None or not hold else step_mask(trust, hold).to(source)
+        if task.region is not None:
+            dreamed = support(task.region)
+            self._step_mask = dreamed if self._step_mask is None else self._step_mask * dreamed
         self._scene = Scene(
             image=task.start,
             source=source,
@@ -68,6 +72,7 @@ class WholeLayer(Layer):
             mask=detail_mask(source),
             trust=None if trust is None else trust.to(source),
             mean_colour=task.mean_colour,
+            region=task.region,
         )
 
     def picture(self, values: Tensor) -> Tensor:
@@ -85,7 +90,10 @@ class WholeLayer(Layer):
     def work_key(self) -> Hashable:
         config, scene = self._task.config, self._scene
         scales = config.octaves, config.octave_scale, config.spectrum_decay
-        parts = self._step_mask is not None, scene.trust is None, scene.mean_colour is None
+        parts = (
+            *(self._step_mask is not None, scene.trust is None, scene.mean_colour is None),
+            scene.region is None,
+        )
         return type(self), config.strength, config.colour_correlation, scales, parts
 
     def buffers(self) -> Sequence[Tensor]:
@@ -108,12 +116,14 @@ class WholeLayer(Layer):
         return self._scene.showing(image)
 
     def gradient(self, pixels: Tensor) -> Tensor:
-        """The gradient in the parameters, as if nothing were clamped or masked.
+        """The gradient in the parameters, as if nothing were clamped or held.
 
         So a pixel at its limit can come back, and a step is as large as without a mask, which then
         takes a share of it: through the mask, all of a step would gather in the few pixels that
         are not trusted, a strip of new ground at the border, and saturate them.
         """
+        if self._scene.region is not None:
+            pixels = pixels * support(self._scene.region)
         if self._colours is not None:
             pixels = torch.einsum("oc,ohw->chw", self._colours, pixels)
         return F.pad(self.adjoint(pixels), (0, 1))  # the share of the warm start has none
@@ -124,11 +134,13 @@ class WholeLayer(Layer):
         share = torch.ones_like(difference[0, 0, 0])
         for _ in range(SHRINKS):  # what is cut off at black and white does not shrink
             seen = (source + share * difference).clamp_(0, 1).sub_(source)
-            share = share * (strength / rms(seen).clamp(min=1e-12)).clamp(max=1)
+            distance = rms(seen, self._scene.region)
+            share = share * (strength / distance.clamp(min=1e-12)).clamp(max=1)
         self.parameters *= share
 
     def result(self, parameters: Tensor) -> Tensor:
-        return constrain(self._unclamped(parameters), self._task.source, self._task.config.strength)
+        image, task = self._unclamped(parameters), self._task
+        return constrain(image, task.source, task.config.strength, None, task.region)
 
     def _unclamped(self, parameters: Tensor) -> Tensor:
         """The image before it is clamped to [0, 1]; a new tensor."""

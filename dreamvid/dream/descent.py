@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -19,7 +19,9 @@ from dreamvid.dream.norms import rms
 from dreamvid.dream.objective import Objective, guide_gradient
 from dreamvid.dream.octaves import enlarge
 from dreamvid.dream.optimizer import create_optimizer, rate, restore, step_down
+from dreamvid.dream.region import Box, support
 from dreamvid.dream.step_graph import CapturedStep, StepGraphs
+from dreamvid.dream.symmetry import Symmetry, folded
 from dreamvid.dream.terms import Term, add_gradients, terms_of
 from dreamvid.errors import GradientError
 
@@ -67,6 +69,8 @@ def descend(
     terms: Sequence[Term] | None = None,
     on_step: OnStep | None = None,
     graphs: StepGraphs | None = None,
+    region: Tensor | None = None,
+    symmetry: Symmetry | None = None,
 ) -> Tensor:
     """Change `source` to match the objectives.
 
@@ -78,6 +82,12 @@ def descend(
     `terms` of one's own, nothing is captured. Without steps the result is W itself; otherwise its
     RMS distance from the source is at most `config.strength`.
 
+    `region` (1, H, W) in [0, 1] is a mask of what is shown: the source stays where it is black,
+    cutouts are drawn around the rest, and the RMS distance is measured there.
+
+    `symmetry` is that of the image, after every step too; None for the one that the config names.
+    The source is made symmetric first.
+
     An image larger than the guides can see (`seen_size`) is dreamed at the smaller size, and what
     was dreamed is enlarged and added to the warm start, so that the source keeps its detail.
 
@@ -87,6 +97,50 @@ def descend(
     generator = frame_generator(config.seed, 0) if generator is None else generator
     start = source if start is None else start
     steps = config.steps if steps is None else steps
+    canvas = canvas_of(config) if canvas is None else canvas
+    symmetry = symmetry or Symmetry.of(config.symmetry)
+    task = Task(source, start, steps, config, trust, mean_colour, region)
+    if symmetry is not None:
+        task, canvas = task.mapped(symmetry.fold), folded(canvas, symmetry)
+    parts = objectives, generator, canvas, terms, graphs, symmetry
+    if task.region is None:
+        return _descend(task, *parts, on_step)
+    box = Box.around(task.region) if symmetry is None else Box.of(task.region)
+    if box is None:
+        return source
+    told = on_step and partial(_tell, on_step, box, task.source)
+    return box.put(_descend(_within(task, task.region, box), *parts, told), task.source)
+
+
+def _within(task: Task, region: Tensor, box: Box) -> Task:
+    """The part of a task in the `box` around its region; outside of this the warm start is left."""
+    source, mean_colour = box.cut(task.source), task.mean_colour
+    start, within = source, box.cut(region)
+    if task.start is not task.source:
+        start = source + support(within) * (box.cut(task.start) - source)
+    if mean_colour is not None:
+        mean_colour = mean_colour * (region.numel() / within.numel())
+    trust = None if task.trust is None else box.cut(task.trust)
+    return Task(source, start, task.steps, task.config, trust, mean_colour, within)
+
+
+def _tell(on_step: OnStep, box: Box, source: Tensor, step: Step) -> None:
+    """Report a step in a part of the `source`, (3, H, W)."""
+    on_step(replace(step, look=lambda: box.put(step.image, source)))
+
+
+def _descend(
+    whole: Task,
+    objectives: Sequence[Objective],
+    generator: Generator,
+    canvas: Canvas,
+    terms: Sequence[Term] | None,
+    graphs: StepGraphs | None,
+    symmetry: Symmetry | None,
+    on_step: OnStep | None,
+) -> Tensor:
+    """The dream of a task; `descend` says what the arguments are."""
+    source, config, steps = whole.source, whole.config, whole.steps
     size, guide_sizes = (source.shape[1], source.shape[2]), {each.size for each in objectives}
     cutouts = draw_cutouts(config, steps, size, guide_sizes, generator).to(source.device)
 
@@ -104,9 +158,9 @@ def descend(
         guidance = _guidance(objectives, config, cutouts, 0)
         return take_step(layer, guidance, own_terms, config, optimizer, 0)
 
-    whole = Task(source, start, steps, config, trust, mean_colour)
     task = whole.resized(seen_size(config, size, guide_sizes))
-    canvas = canvas_of(config) if canvas is None else canvas
+    if symmetry is not None and task.source is not whole.source:
+        task = task.mapped(symmetry.fold)
     layers = canvas(task)
     own_terms = terms_of(config)
     terms = own_terms if terms is None else terms
@@ -115,18 +169,23 @@ def descend(
     taken = optimize(layers, guidance, terms, config, check, capture=capture)
     for index, (layer, losses, _) in enumerate(taken):
         if on_step is not None:
-            look = partial(_result, layer, layer.parameters.clone(), task, whole)
+            look = partial(_result, layer, layer.parameters.clone(), task, whole, symmetry)
             on_step(Step(index, steps, layer.level, layer.levels, losses.sum(), look))
-    return start if layer is None else _result(layer, layer.parameters, task, whole)
+    if layer is None:
+        return whole.start
+    return _result(layer, layer.parameters, task, whole, symmetry)
 
 
-def _result(layer: Layer, parameters: Tensor, task: Task, whole: Task) -> Tensor:
+def _result(
+    layer: Layer, parameters: Tensor, task: Task, whole: Task, symmetry: Symmetry | None
+) -> Tensor:
     """The image (3, H, W) of the `whole` task; `layer` is of `task`, the same at another size."""
     image = layer.result(parameters)
     if task.source is whole.source:
         return image
-    added = enlarge(image - task.start, whole.source.shape[1:])
-    return constrain(whole.start + added, whole.source, whole.config.strength)
+    fold = symmetry.fold if symmetry is not None else lambda image: image
+    image = fold(whole.start + enlarge(image - task.start, whole.source.shape[1:]))
+    return fold(constrain(image, whole.source, whole.config.strength, None, whole.region))
 
 
 Guidance = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]

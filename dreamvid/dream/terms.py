@@ -47,6 +47,8 @@ class Scene:
     one pixel on each side; None for an image that ends at its borders."""
     origin: Tensor | None = None
     """(3, h, w): the image before dreaming; None for the source."""
+    region: Tensor | None = None
+    """(1, h, w) in [0, 1]: the share of the dream that is shown; None where all is."""
     difference: Tensor | None = None
     """(3, h, w): `image − origin`, where the canvas already has it."""
 
@@ -70,7 +72,10 @@ class Scene:
         return replace(self, **dict(zip(names, buffers, strict=True)))
 
     def _fields(self) -> list[tuple[str, Tensor]]:
-        names = ("source", "start", "mask", "trust", "mean_colour", "mask_around", "origin")
+        names = (
+            *("source", "start", "mask", "trust", "mean_colour", "mask_around", "origin"),
+            "region",
+        )
         return [(name, getattr(self, name)) for name in names if getattr(self, name) is not None]
 
     def showing(self, image: Tensor, difference: Tensor | None = None) -> Scene:

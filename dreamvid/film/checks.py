@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,37 @@ from dreamvid.guide.names import parse_guide
 def config_of(model: type[Config], config: Config | None, given: Mapping[str, Any]) -> Config:
     """`config`, or the defaults, with the options `given` by field name on top.
 
-    A single text counts as a list of one. Raises ConfigError for an unknown option or a
-    value that is not allowed.
+    A single text counts as a list of one. The texts of --lyrics become those of --at. Raises
+    ConfigError for an unknown option or a value that is not allowed, MediaError for --lyrics.
     """
-    if config is not None and not given:
-        return config
-    return build_config(model, base=config, given=listed(model, given))
+    if config is None or given:
+        config = build_config(model, base=config, given=listed(model, given))
+    if isinstance(config, ScheduledConfig) and config.lyrics is not None:
+        return config.model_copy(update={"at": _scenes(config, config.lyrics), "lyrics": None})
+    return config
+
+
+def _scenes(config: ScheduledConfig, lyrics: str) -> list[tuple[str, str]]:
+    """The texts of --at and of the file `lyrics`, as --at takes them.
+
+    So a film is resumed, and its metadata are complete, without the file. Times count as in the
+    sound: from --music-start on in the music, else from --start on in the source.
+    """
+    from dreamvid.media.lyrics import read_lyrics
+
+    begin = config.music_start
+    if config.music is None and isinstance(config, VideoConfig):
+        begin = config.start or Fraction(0)
+    texts = sorted(read_lyrics(Path(lyrics)), key=lambda timed: timed[0])
+    later = [number for number, (time, _) in enumerate(texts) if time > begin]
+    first = max(0, (later[0] if later else len(texts)) - 1)  # the one that is heard at `begin`
+    read = [_scene(max(time - begin, Fraction(0)), text) for time, text in texts[first:]]
+    return [*config.at, *read]
+
+
+def _scene(time: Fraction, text: str) -> tuple[str, str]:
+    """A text as --at takes it; its own double colons separate no weight."""
+    return f"{float(time):.3f}", f"{text}::1" if "::" in text else text
 
 
 def check_prompts(config: VideoConfig | ImageConfig | ZoomConfig) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from dreamvid.config import VideoConfig
 from dreamvid.device import choose_device
 from dreamvid.dream.step_graph import step_graphs
+from dreamvid.dream.symmetry import Symmetry
 from dreamvid.film.delivery import Delivery
 from dreamvid.film.listening import schedule_of
 from dreamvid.film.pipeline import FilmFrame
@@ -24,6 +25,7 @@ from dreamvid.film.settings import (
     load_objectives,
     mean_similarities,
     scheduled_settings,
+    with_masks,
     with_microbatches,
 )
 from dreamvid.film.view import CameraView
@@ -63,8 +65,8 @@ def open_clip(job: VideoJob, reporter: Reporter) -> Iterator[Clip]:
         schedule, _ = schedule_of(config, job.source, reader, reporter.tell)
         device = choose_device(config.device)
         view = CameraView.of(config, reader, schedule)
-        delivery = Delivery(_dreamed_size(config, reader), view.mask(mask) if mask else None)
-        yield Clip(job, reader, sound, schedule, view, delivery, device, reporter)
+        delivery = Delivery(_dreamed_size(config, reader), Symmetry.of(config.symmetry))
+        yield Clip(job, reader, sound, mask, schedule, view, delivery, device, reporter)
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Clip:
     job: VideoJob
     reader: FrameReader
     sound: SoundSource | None
+    mask: MaskReader | None
     schedule: Schedule[VideoConfig]
     view: CameraView
     delivery: Delivery
@@ -157,6 +160,8 @@ class Clip:
         done = first if carry is None else carry.index + 1
         count = None if shot is None else shot.last + 1 - done
         planned = scheduled_settings(self.schedule, self.objectives, parts.canvas, parts.terms)
+        if self.mask is not None:
+            planned = with_masks(planned, partial(self.view.mask, self.mask), config.mask_steers)
         dreamed_frames = dream_frames(
             self.delivery.prepare(islice(self._read(result), count)),
             with_microbatches(planned, reporter.note_microbatch),
@@ -173,13 +178,15 @@ class Clip:
                 reporter.progress(self.stage, self.info.frame_count)
             for dreamed in dreamed_frames:
                 yield self._finished(dreamed)
+        if shot is None:
+            reporter.note_strikes()
 
     def _skip_past(self, carry: Carry) -> None:
         """Move the reader past the last key frame, whose picture it must have."""
 
         def shows(image: Tensor) -> bool:
             seen = self.view.image(image.to(self.device), carry.time)
-            return self.job.force or bool((self.delivery.shrink(seen) == carry.source).all())
+            return self.job.force or bool((self.delivery.prepared(seen) == carry.source).all())
 
         self.reader.skip_past(carry.time, shows)
 
@@ -205,14 +212,16 @@ class Clip:
     def _small(self, frame: Frame) -> Frame:
         """A frame of the source as it is dreamed on."""
         seen = self._seen(frame)
-        return seen.with_image(self.delivery.shrink(seen.image))
+        return seen.with_image(self.delivery.prepared(seen.image))
 
     def _finished(self, dreamed: DreamedFrame) -> FilmFrame:
         """A dreamed frame, delivered and judged."""
         objectives = cast("Sequence[Microbatches]", dreamed.settings.objectives)
         before, after = mean_similarities(objectives, [dreamed.source, dreamed.frame.image])
         self.reporter.tally.note_outcome(dreamed)
-        delivered = self.view.exposed(self.delivery.finish(dreamed.frame, dreamed.source))
+        finished = self.delivery.finish(dreamed.frame, dreamed.source, dreamed.settings.mask)
+        exposed = self.view.exposed(finished)
+        delivered = exposed.with_image(self.delivery.folded(exposed.image))
         return FilmFrame(delivered, dreamed.source, before, after, dreamed.carry)
 
 

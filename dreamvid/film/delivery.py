@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from fractions import Fraction
+from collections.abc import Iterable, Iterator
 
 from torch import Tensor
 
 from dreamvid.dream.octaves import resize
+from dreamvid.dream.symmetry import Symmetry
 from dreamvid.types import Frame
-
-Mask = Callable[[Fraction], Tensor]
-"""Time of a frame → (1, H, W) in [0, 1], of the delivered size: 1 where the dream is shown."""
 
 
 class Delivery:
@@ -20,37 +17,60 @@ class Delivery:
 
     `size` is (height, width) to dream at; None leaves frames as they are. The result is
     `full + mask · up(dream − small)`: exactly the source's pixels where the mask is 0. Holds as
-    many frames as are inside the loop.
+    many frames as are inside the loop. With a `symmetry`, `full`, `small` and the result have it.
     """
 
-    def __init__(self, size: tuple[int, int] | None = None, mask: Mask | None = None) -> None:
-        self._size, self._mask = size, mask
+    def __init__(
+        self, size: tuple[int, int] | None = None, symmetry: Symmetry | None = None
+    ) -> None:
+        self._size, self._symmetry = size, symmetry
         self._inside: deque[Frame] = deque()
 
     def prepare(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Yield the frames to dream, in order."""
         for frame in frames:
-            self._inside.append(frame)
-            yield frame.with_image(self.shrink(frame.image))
+            full = self._arranged(frame.image)
+            self._inside.append(frame.with_image(full))
+            yield frame.with_image(self._small(full))
 
-    def shrink(self, image: Tensor) -> Tensor:
-        """A source's image (3, H, W) at the size to dream at."""
-        return image if self._size is None else resize(image, self._size)
+    def prepared(self, image: Tensor) -> Tensor:
+        """What is dreamed on, for a source's image (3, H, W)."""
+        return self._small(self._arranged(image))
 
-    def finish(self, dream: Frame, source: Tensor) -> Frame:
+    def _arranged(self, image: Tensor) -> Tensor:
+        return image if self._symmetry is None else self._symmetry.arrange(image)
+
+    def _small(self, image: Tensor) -> Tensor:
+        return image if self._size is None else self.folded(resize(image, self._size))
+
+    def finish(self, dream: Frame, source: Tensor, mask: Tensor | None = None) -> Frame:
         """The result for a frame; `source` (3, H, W) is what was dreamed on.
 
+        `mask` (1, H, W) in [0, 1], of the delivered size, is 1 where the dream is shown.
         Call it in order of time. Frames without a result, which a resumed loop reads again, are
         skipped.
         """
         full = next(frame for frame in self._taken() if frame.time == dream.time).image
-        if full is source and self._mask is None:
-            return dream
+        if full is source and mask is None:
+            return dream.with_image(self.folded(dream.image))
         difference = resize(dream.image - source, full.shape[1:])
-        if self._mask is not None:
-            difference = difference * self._mask(dream.time).to(difference)
-        return dream.with_image((full + difference).clamp(0, 1))
+        return dream.with_image(self.folded(_masked(full, difference, mask)))
+
+    def folded(self, image: Tensor) -> Tensor:
+        """An image (3, H, W) that has the symmetry again, where there is one."""
+        return image if self._symmetry is None else self._symmetry.fold(image)
 
     def _taken(self) -> Iterator[Frame]:
         while self._inside:
             yield self._inside.popleft()
+
+
+def show(dream: Tensor, source: Tensor, mask: Tensor | None) -> Tensor:
+    """What is shown of a dream (3, H, W) where a `mask` (1, H, W) hides a part of it."""
+    return dream if mask is None else _masked(source, dream - source, mask)
+
+
+def _masked(source: Tensor, difference: Tensor, mask: Tensor | None) -> Tensor:
+    if mask is not None:
+        difference = difference * mask.to(difference)
+    return (source + difference).clamp(0, 1)

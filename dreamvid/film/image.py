@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -55,7 +56,7 @@ def dream_image(
     resume: bool = False,
     force: bool = False,
     objectives: Sequence[Objective] | None = None,
-    canvas: Canvas | None = None,
+    canvas: Canvas | str | None = None,
     terms: Sequence[Term] | None = None,
     listener: Listener | None = None,
     **options: Any,
@@ -66,11 +67,13 @@ def dream_image(
     returned; without, the picture itself, (3, H, W) on the CPU. `film` is a video file, or a row of
     pictures, that shows how it emerges, step by step; `resume` resumes a film that was stopped,
     with `force` even where something has changed. Each option of `dreamvid image` is a keyword, on
-    top of `config`; `objectives`, `canvas` and `terms` are the caller's own parts.
+    top of `config`; `objectives`, `canvas` and `terms` are the caller's own parts, `canvas` or the
+    name of one.
 
     Raises ConfigError, MediaError, GuideError, DeviceError, GradientError or JournalError.
     """
     reporter = Reporter(listener or usual_listener())
+    parts, options = Parts.split(options, objectives=objectives, canvas=canvas, terms=terms)
     config = config_of(ImageConfig, config, options)
     target, filmed = (None if path is None else Path(path) for path in (out, film))
     given = {"overwrite": overwrite, "resume": resume, "force": force}
@@ -79,7 +82,7 @@ def dream_image(
     settled = settle(job.out, reporter) if resume else None
     if settled is not None:
         return settled
-    return _make(job, source, target, Parts(objectives, None, canvas, terms), reporter)
+    return _make(job, source, target, parts, reporter)
 
 
 def _prepare(
@@ -121,6 +124,9 @@ def _check(job: Job, out: Path | None, has_objectives: bool) -> None:
         check_output(out, path, replaces, IMAGE_SUFFIXES)
     if job.out != STANDARD:
         check_result(job.out, job.source, replaces)
+    assert isinstance(job.config, ImageConfig)
+    if job.config.mask is not None:
+        check_input(Path(job.config.mask))
     if not has_objectives:
         check_prompts(job.config)
 
@@ -134,15 +140,20 @@ def _make(
 ) -> Summary | Tensor:
     """Dream the picture, write it and its film, and tell of them."""
     from dreamvid.device import choose_device
+    from dreamvid.dream.symmetry import Symmetry
     from dreamvid.film.settings import load_objectives, mean_similarities
 
     config = job.config
     assert isinstance(config, ImageConfig)
     device = choose_device(config.device)
     start = _start(source, config).to(device)
+    symmetry = Symmetry.of(config.symmetry)
+    mask = _read_mask(config, start)
+    if symmetry is not None:
+        start, mask = symmetry.arrange(start), None if mask is None else symmetry.fold(mask)
     loaded = load_objectives(config, device, reporter, parts.objectives)
-    with _filming(job, start, device, out) as film:
-        dream = _dream(start, loaded, config, reporter, film.record, parts)
+    with _filming(job, start, mask, device, out) as film:
+        dream = _dream(start, mask, loaded, config, reporter, film.record, parts)
         reporter.count(*mean_similarities(loaded, [start, dream]))
         if out is not None:
             film.write_picture(out, dream)
@@ -154,6 +165,7 @@ def _make(
 
 def _dream(
     start: Tensor,
+    mask: Tensor | None,
     objectives: Sequence[FilmObjective],
     config: ImageConfig,
     reporter: Reporter,
@@ -172,7 +184,36 @@ def _dream(
 
     reporter.progress("dreaming", config.steps)
     whole = [Microbatches(each, MicrobatchSize(reporter.note_microbatch)) for each in objectives]
-    return descend(start, whole, config, canvas=parts.canvas, terms=parts.terms, on_step=on_step)
+    dream = descend(
+        start,
+        whole,
+        config,
+        canvas=parts.canvas,
+        terms=parts.terms,
+        on_step=on_step,
+        region=mask if config.mask_steers else None,
+    )
+    return _shown(dream, start, mask, config)
+
+
+def _shown(dream: Tensor, start: Tensor, mask: Tensor | None, config: ImageConfig) -> Tensor:
+    """The dream (3, H, W) of `start` where the mask lets it be seen."""
+    from dreamvid.dream.symmetry import Symmetry
+    from dreamvid.film.delivery import show
+
+    symmetry, image = Symmetry.of(config.symmetry), show(dream, start, mask)
+    return image if symmetry is None or mask is None else symmetry.fold(image)
+
+
+def _read_mask(config: ImageConfig, start: Tensor) -> Tensor | None:
+    """The mask (1, H, W) of the picture `start`. Raises MediaError."""
+    from dreamvid.media.still import read_image
+
+    if config.mask is None:
+        return None
+    picture = read_image(Path(config.mask), size=f"{start.shape[2]}x{start.shape[1]}")
+    mask = picture.mean(0, keepdim=True).to(start)
+    return 1 - mask if config.mask_invert else mask
 
 
 def _start(source: str | PathLike[str] | Tensor, config: ImageConfig) -> Tensor:
@@ -205,9 +246,15 @@ class _StepFilm:
     A film that is resumed skips the steps that it shows: they are made again, from the beginning.
     """
 
-    def __init__(self, job: Job, start: Tensor, result: Journal | DirectResult | None) -> None:
-        """Begin with the picture `start`, (3, H, W)."""
-        self._job, self._start, self._result = job, start, result
+    def __init__(
+        self,
+        job: Job,
+        start: Tensor,
+        mask: Tensor | None,
+        result: Journal | DirectResult | None,
+    ) -> None:
+        """Begin with the picture `start`, (3, H, W), dreamed where `mask` (1, H, W) is white."""
+        self._job, self._start, self._mask, self._result = job, start, mask, result
         self._frames = 0 if result is None else result.frames
 
     @property
@@ -220,7 +267,10 @@ class _StepFilm:
         if self._result is None:
             return
         self._write(0, lambda: self._start)
-        self._write(step.index + 1, lambda: step.image)
+        config = self._job.config
+        assert isinstance(config, ImageConfig)
+        shown = partial(_shown, start=self._start, mask=self._mask, config=config)
+        self._write(step.index + 1, lambda: shown(step.image))
 
     def write_picture(self, out: Path, dream: Tensor) -> None:
         """Write the picture, if it is not there already from a run that was killed after it.
@@ -255,11 +305,11 @@ class _StepFilm:
 
 @contextmanager
 def _filming(
-    job: Job, start: Tensor, device: torch.device, out: Path | None
+    job: Job, start: Tensor, mask: Tensor | None, device: torch.device, out: Path | None
 ) -> Iterator[_StepFilm]:
     """The film of `job`, open; `out` is the picture beside it."""
     if job.out == STANDARD:
-        yield _StepFilm(job, start, None)
+        yield _StepFilm(job, start, mask, None)
         return
 
     from dreamvid.film.result import open_result
@@ -268,4 +318,4 @@ def _filming(
     height, width = start.shape[1:]
     info = VideoInfo(width=width, height=height, rate=FILM_RATE, time_base=1 / FILM_RATE)
     with open_result(job, info, device, picture=out) as result:
-        yield _StepFilm(job, start, result)
+        yield _StepFilm(job, start, mask, result)

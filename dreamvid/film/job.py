@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from dreamvid.config import ImageConfig, ReadConfig, VideoConfig, ZoomConfig
 from dreamvid.errors import ConfigError
@@ -71,6 +71,16 @@ class Parts:
     canvas: Canvas | None = None
     terms: Sequence[Term] | None = None
     """Terms instead of those that the options give a weight."""
+
+    @classmethod
+    def split(cls, options: Mapping[str, Any], **given: Any) -> tuple[Self, dict[str, Any]]:
+        """The parts among those `given` by field name, and the options.
+
+        A part that is a text is an option: `flow="dis"` names one, an estimator is one.
+        """
+        named = {name: part for name, part in given.items() if isinstance(part, str)}
+        own = {name: part for name, part in given.items() if name not in named}
+        return cls(**own), {**options, **named}
 
 
 @dataclass(frozen=True, kw_only=True)

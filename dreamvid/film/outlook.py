@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dreamvid.config import VideoConfig, split_scene
 from dreamvid.errors import ConfigError
 from dreamvid.events import Listener
+from dreamvid.film.budget import rise_of, step_budget
 from dreamvid.film.checks import check_prompts, config_of
 from dreamvid.film.report import Reporter
 from dreamvid.notebook import usual_listener
@@ -86,11 +88,17 @@ class Outlook:
 
     @property
     def steps(self) -> int:
-        """Gradient steps over all key frames, without the extra ones at cuts and for new ground."""
-        each = [setting.config.steps for setting in self.settings]
-        last = len(each) - 1
-        keys = {*range(self.config.every, last, self.config.every), last} - {0}
-        following: int = sum(each[key] for key in keys)
+        """Gradient steps over the key frames of `--every`.
+
+        Without the extra ones at cuts, for new ground and at other frames that strike.
+        """
+        configs = [setting.config for setting in self.settings]
+        last = len(configs) - 1
+        keys = sorted({*range(self.config.every, last, self.config.every), last} - {0})
+        following = sum(
+            step_budget(configs[key], rise=rise_of(configs[key].strength, configs[before].strength))
+            for before, key in pairwise([0, *keys])
+        )
         return self.config.first_steps + following
 
     def to_json(self) -> dict[str, Any]:
@@ -159,7 +167,7 @@ def _check(source: Path, config: VideoConfig, plot: Path | None, overwrite: bool
 
     found = Source.find(source, config)
     if found.kind == "pipe":
-        raise ConfigError("plan looks ahead, which standard input does not allow; allowed: a file")
+        raise ConfigError("plan looks ahead, which a pipe does not allow; allowed: a file")
     if plot is not None:
         check_output(plot, source, overwrite, PLOT_SUFFIXES)
     check_prompts(config)

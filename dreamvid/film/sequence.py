@@ -16,10 +16,13 @@ from torch import Tensor
 from dreamvid.config import SequenceConfig
 from dreamvid.dream.canvas import Canvas, constrain
 from dreamvid.dream.descent import OnStep, descend, frame_generator
+from dreamvid.dream.norms import rms
 from dreamvid.dream.objective import Objective
+from dreamvid.dream.region import mean_within
 from dreamvid.dream.step_graph import StepGraphs
 from dreamvid.dream.terms import Term
 from dreamvid.errors import GradientError
+from dreamvid.film.budget import STRIKE, rise_of, step_budget
 from dreamvid.film.inbetween import FlowField, FlowFields, blend, chained, direct, fill_in
 from dreamvid.film.prefetch import Prefetch
 from dreamvid.types import CutDetector, FlowEstimator, Frame, Shot
@@ -49,6 +52,8 @@ class Carry:
     """Number of the shot's key frames so far."""
     given: int = 0
     """Number of frames after that key frame that have been yielded."""
+    strength: float | None = None
+    """Strength with which that key frame was dreamed; None where it is not known."""
 
 
 Outcome = Literal["dreamed", "retried", "kept"]
@@ -66,6 +71,10 @@ class FrameSettings:
     """None for the one that `config` names."""
     terms: Sequence[Term] | None = None
     """Terms of the loss; None for those to which `config` gives a weight."""
+    mask: Tensor | None = None
+    """(1, H, W) in [0, 1], of the delivered size: the share of the dream that is shown."""
+    region: Tensor | None = None
+    """The mask at the dreamed size, where it steers the dream."""
 
 
 SettingsAt = Callable[[Frame, int], FrameSettings]
@@ -91,6 +100,8 @@ class DreamedFrame:
     settings: FrameSettings
     """Settings with which it was dreamed."""
     outcome: Outcome = "dreamed"
+    reached: float | None = None
+    """Share of the strength that the dream reaches, where it strikes (`STRIKE`); None elsewhere."""
 
 
 def dream_frames(
@@ -108,8 +119,9 @@ def dream_frames(
     """Dream `frames` in order, each key frame warm-started from the one before.
 
     `settings_at` gives the settings of each frame and is called once for each, in order;
-    `constant_settings` is the simplest. Every `every`-th frame of a shot is a key frame, and so is
-    its last; frames between get the changes of the two keys around them (see `inbetween`).
+    `constant_settings` is the simplest. Every `every`-th frame of a shot is a key frame, and so are
+    its last and those whose strength strikes (`STRIKE`); frames between get the changes of the two
+    keys around them (see `inbetween`).
     Remembers one key, looks ahead to the next, and FLASH frames further at a possible cut.
 
     With `carry` the loop resumes: `frames` must begin after frame `carry.index`, and results that
@@ -147,6 +159,7 @@ def find_shots(
     """
     shot: Shot | None = None
     before: Frame | None = None
+    strength: float | None = None
     for span in _spans(_asked(frames, settings_at, 0), is_cut, None):
         key = span.frames[-1]
         end = key.frame.time + (key.frame.duration or 0)
@@ -159,9 +172,10 @@ def find_shots(
             steps = key.settings.config.first_steps
             shot = Shot(*place, steps, before.time, mark_of(before))
         else:
-            steps = shot.steps + key.settings.config.steps
+            rise = rise_of(key.strength, strength)
+            steps = shot.steps + step_budget(key.settings.config, rise=rise)
             shot = replace(shot, last=key.index, end=end, steps=steps)
-        before = key.frame
+        before, strength = key.frame, key.strength
     if shot is not None:
         yield shot
 
@@ -177,6 +191,10 @@ class _Asked:
     @property
     def image(self) -> Tensor:
         return self.frame.image
+
+    @property
+    def strength(self) -> float:
+        return self.settings.config.strength
 
 
 def _asked(frames: Iterable[Frame], settings_at: SettingsAt, first: int) -> Iterator[_Asked]:
@@ -199,6 +217,7 @@ class _Span:
 def _spans(frames: Iterator[_Asked], is_cut: CutDetector, carry: Carry | None) -> Iterator[_Span]:
     """Yield the film in spans of `every` frames, shorter where a shot or the film ends."""
     last = None if carry is None else carry.source
+    strength = None if carry is None else carry.strength
     coming: deque[_Asked] = deque()
     waiting: list[_Asked] = []
     while coming or (coming := deque(islice(frames, 1))):
@@ -211,12 +230,14 @@ def _spans(frames: Iterator[_Asked], is_cut: CutDetector, carry: Carry | None) -
             flash = [] if last is None else _rest_of_flash(now, coming, frames, last, is_cut)
             yield _Span([now, *flash], begins_shot=not flash, is_flash=bool(flash))
             last = flash[-1].image if flash else now.image
+            strength = flash[-1].strength if flash else now.strength
             continue
         last = now.image
         waiting.append(now)
-        if len(waiting) >= config.every:
+        if len(waiting) >= config.every or rise_of(now.strength, strength) >= STRIKE:
             yield _Span(waiting)
             waiting = []
+        strength = now.strength
     if waiting:
         yield _Span(waiting)
 
@@ -270,9 +291,15 @@ def _dream_span(
             delta = blend(
                 flow_fields.back[number - 1], flow_fields.ahead[number - 1], before, after, share
             )
-            image = constrain(each.image + delta, each.image, each.settings.config.strength)
+            region = each.settings.region
+            image = constrain(each.image + delta, each.image, each.strength, region=region)
             yield _result(each, image, replace(carry, given=number))
-    yield _result(key, dream, _remember(key, dream, carry), span.begins_shot, outcome)
+    is_strike = carry is not None and rise_of(key.strength, carry.strength) >= STRIKE
+    reached = (
+        float(rms(dream - key.image, key.settings.region)) / key.strength if is_strike else None
+    )
+    remembered = _remember(key, dream, carry)
+    yield _result(key, dream, remembered, span.begins_shot, outcome, reached)
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,23 +310,23 @@ class _Start:
     trust: Tensor | None
     mean_colour: Tensor | None
     steps: int
+    rise: float = 0
+    """Share of the strength that the key frame before did not have."""
 
 
 def _begin(key: _Asked, carry: Carry | None, flow_fields: FlowFields | None) -> _Start:
-    config = key.settings.config
+    config, region = key.settings.config, key.settings.region
     if carry is None:
         return _Start(key.image, None, None, config.first_steps)
-    if flow_fields is None:
-        return _Start(key.image, None, carry.mean_colour, config.steps)
-    image, trust = warm_start(key.image, carry, flow_fields.back[-1], config)
-    return _Start(image, trust, carry.mean_colour, _step_budget(config, trust))
-
-
-def _step_budget(config: SequenceConfig, trust: Tensor | None) -> int:
-    """Steps of a key frame that follows another: more where less of it is trusted."""
-    if trust is None or not config.steps:
-        return config.steps
-    return config.steps + round(config.catch_up * config.first_steps * float(1 - trust.mean()))
+    rise = rise_of(key.strength, carry.strength)
+    image, trust, unknown = key.image, None, 0.0
+    if flow_fields is not None:
+        image, trust = warm_start(key.image, carry, flow_fields.back[-1], config, region)
+    if trust is not None:
+        unknown = float(1 - mean_within(trust, region))
+        trust = trust * (1 - rise)  # nothing holds back what is new
+    steps = step_budget(config, rise=rise, unknown=unknown)
+    return _Start(image, trust, carry.mean_colour, steps, rise)
 
 
 def _remember(key: _Asked, dream: Tensor, carry: Carry | None) -> Carry:
@@ -308,7 +335,8 @@ def _remember(key: _Asked, dream: Tensor, carry: Carry | None) -> Carry:
     mean_colour = (dream - key.image).mean((1, 2))
     if carry is not None:
         mean_colour = torch.lerp(carry.mean_colour, mean_colour, 1 / keys)
-    return Carry(key.index, key.frame.time, key.image, dream, mean_colour, keys)
+    strength = key.settings.config.strength
+    return Carry(key.index, key.frame.time, key.image, dream, mean_colour, keys, strength=strength)
 
 
 def _result(
@@ -317,9 +345,10 @@ def _result(
     carry: Carry,
     begins_shot: bool = False,
     outcome: Outcome = "dreamed",
+    reached: float | None = None,
 ) -> DreamedFrame:
-    frame = asked.frame.with_image(dream)
-    return DreamedFrame(frame, asked.image, begins_shot, carry, asked.settings, outcome)
+    frame, settings = asked.frame.with_image(dream), asked.settings
+    return DreamedFrame(frame, asked.image, begins_shot, carry, settings, outcome, reached)
 
 
 def _dream_or_keep(
@@ -327,6 +356,9 @@ def _dream_or_keep(
 ) -> tuple[Tensor, Outcome]:
     """The dream of a frame and its outcome; its warm start, where the gradient fails twice."""
     settings, config = asked.settings, asked.settings.config
+    if start.rise:
+        kept = config.colour_drift * (1 - start.rise)
+        config = config.model_copy(update={"colour_drift": kept})
     gentle = config.model_copy(update={"lr": config.lr / 2})
     attempts: list[tuple[Outcome, SequenceConfig]] = [("dreamed", config), ("retried", gentle)]
     for outcome, attempt in attempts:
@@ -344,6 +376,7 @@ def _dream_or_keep(
                 terms=settings.terms,
                 on_step=on_step,
                 graphs=graphs,
+                region=settings.region,
             )
         except GradientError:
             continue
@@ -352,7 +385,11 @@ def _dream_or_keep(
 
 
 def warm_start(
-    source: Tensor, carry: Carry, back: FlowField, config: SequenceConfig
+    source: Tensor,
+    carry: Carry,
+    back: FlowField,
+    config: SequenceConfig,
+    region: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """The start of the dream of `source`, (3, H, W), and its trust, (1, H, W) or None.
 
@@ -365,7 +402,7 @@ def warm_start(
       areas continue the change around them;
     - `none` starts at the source, without trust.
 
-    W obeys `config.strength`.
+    W obeys `config.strength`, within `region`.
     """
     if config.carry == "none":
         return source, None
@@ -374,4 +411,4 @@ def warm_start(
     else:
         added = fill_in(back.warp(carry.dream - carry.source), back.trust)
         start = source + config.decay * added
-    return constrain(start, source, config.strength), back.trust
+    return constrain(start, source, config.strength, region=region), back.trust

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from dreamvid.config import ImageConfig, VideoConfig, ZoomConfig, split_weight
 from dreamvid.control.schedule import Schedule
 from dreamvid.dream.canvas import Canvas
 from dreamvid.dream.objective import Objective
+from dreamvid.dream.octaves import resize
 from dreamvid.dream.terms import Term
 from dreamvid.film.sequence import FrameSettings, SettingsAt
 from dreamvid.guide.microbatch import Microbatches, MicrobatchSize
@@ -61,6 +63,22 @@ def scheduled_settings(
         return FrameSettings(setting.config, then, canvas, terms)
 
     return settings_at
+
+
+def with_masks(
+    settings_at: SettingsAt, mask_at: Callable[[Fraction], Tensor], steers: bool
+) -> SettingsAt:
+    """The same settings, under the mask (1, H, W) of each frame's time; called in that order.
+
+    Where it `steers`, it also says where to dream.
+    """
+
+    def masked(frame: Frame, index: int) -> FrameSettings:
+        mask = mask_at(frame.time).to(frame.image)
+        region = resize(mask, frame.image.shape[1:]) if steers else None
+        return replace(settings_at(frame, index), mask=mask, region=region)
+
+    return masked
 
 
 def with_microbatches(settings_at: SettingsAt, on_limited: Callable[[int], None]) -> SettingsAt:

@@ -350,6 +350,7 @@ def join_shots(job: VideoJob, reporter: Reporter, made: int = 0) -> Summary:
     ):
         tallies = (Tally.from_json(state.tally) for state in together.states)
         reporter.total(tallies, made)
+        reporter.note_strikes()
         devices = dict.fromkeys(state.run.environment["the device"] for state in together.states)
         digest = together.finish(
             reader.info,

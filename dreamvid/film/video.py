@@ -33,8 +33,8 @@ def dream_video(
     shots: Sequence[int] | None = None,
     workers: Workers | None = None,
     objectives: Sequence[Objective] | None = None,
-    flow: FlowEstimator | None = None,
-    canvas: Canvas | None = None,
+    flow: FlowEstimator | str | None = None,
+    canvas: Canvas | str | None = None,
     terms: Sequence[Term] | None = None,
     listener: Listener | None = None,
     **options: Any,
@@ -43,7 +43,8 @@ def dream_video(
 
     `source` and `out` are what `dreamvid video` takes as IN and OUT. Each option of that command
     is a keyword (`prompt="a coral reef"`, `strength=0.2`), on top of `config`. `objectives`,
-    `flow`, `canvas` and `terms` are the caller's own parts in place of those that options name.
+    `flow`, `canvas` and `terms` are the caller's own parts in place of those that options name;
+    `flow` and `canvas` may be such a name too.
     `listener` gets all events; without one, a notebook shows a progress bar. `resume` resumes a
     run that was stopped, with `force` even where something has changed.
 
@@ -55,7 +56,9 @@ def dream_video(
     JournalError; all are DreamvidError, and say in one line what is allowed.
     """
     reporter = Reporter(listener or usual_listener())
-    parts = Parts(objectives, flow, canvas, terms)
+    parts, options = Parts.split(
+        options, objectives=objectives, flow=flow, canvas=canvas, terms=terms
+    )
     job = VideoJob.prepare(
         Path(source),
         Path(out),

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from dreamvid.config import CameraConfig, VideoConfig, ZoomConfig
     from dreamvid.control.schedule import Schedule
-    from dreamvid.film.delivery import Mask
     from dreamvid.media.mask import MaskReader
     from dreamvid.media.reader import FrameReader
     from dreamvid.types import Frame
@@ -59,9 +58,9 @@ class CameraView:
         """The part of a frame that is seen, alpha included."""
         return frame if self.camera is None else view_frame(frame, self.camera)
 
-    def mask(self, mask: MaskReader) -> Mask:
-        """The mask of the clip as the camera sees it."""
-        return lambda time: self.image(mask.at(time), time)
+    def mask(self, mask: MaskReader, time: Fraction) -> Tensor:
+        """The mask of the clip as the camera sees it at `time`, (1, H, W)."""
+        return self.image(mask.at(time), time)
 
     def exposed(self, frame: Frame) -> Frame:
         """A frame with the blur of the camera's own motion."""

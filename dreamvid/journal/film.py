@@ -6,6 +6,7 @@ import hashlib
 import os
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from itertools import chain
@@ -82,7 +83,8 @@ class FilmParts:
             self._start_segment(state)
         elif state.segments and state.pictures == 1:
             # Removed one frame late: the older state, the fallback for a damaged one, may need it.
-            open_path(self._out, state.segments - 1).unlink(missing_ok=True)
+            with suppress(OSError):  # left over, it is in nobody's way
+                open_path(self._out, state.segments - 1).unlink(missing_ok=True)
 
     def complete(self, state: State, on_packet: Callable[[], None]) -> Path:
         """Join the segments, add the sound and check the result; its path before it has its name.

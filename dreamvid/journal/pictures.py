@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dreamvid.errors import MediaError
 from dreamvid.journal.segments import read_segment, write_segment
 from dreamvid.journal.state import JOINING, State, folder_of
-from dreamvid.media.files import publish, sync_folder, write_durably, write_whole
+from dreamvid.media.files import media_errors, publish, sync_folder, write_durably, write_whole
 from dreamvid.media.image_sequence import check_pattern, numbered_path
 from dreamvid.media.still import ALPHA_SUFFIXES, encode_image
 from dreamvid.media.tracks import SoundSource
@@ -94,7 +94,8 @@ def name_pictures(
         write_durably(partial, read(index))
         publish(partial, path, overwrite)
         on_packet()
-    sync_folder(out.parent)
+    with media_errors(f"'{out}' cannot be written"):
+        sync_folder(out.parent)
     return numbered_path(out, count)
 
 

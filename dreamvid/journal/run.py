@@ -11,7 +11,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from dreamvid.config import ImageConfig, ReadConfig, VideoConfig, WriteConfig, ZoomConfig
+from dreamvid.config import (
+    ImageConfig,
+    ReadConfig,
+    VideoConfig,
+    WriteConfig,
+    ZoomConfig,
+    checked,
+)
 from dreamvid.errors import JournalError
 from dreamvid.media.files import media_errors
 
@@ -172,9 +179,9 @@ class Run:
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Run:
         """The run of `to_json`. Raises ValueError, KeyError or TypeError for other `facts`."""
-        inputs = {name: FileMark(**mark) for name, mark in facts["inputs"].items()}
+        names = ("inputs", "environment", "folder", "picture")
         config = _CONFIGS[facts["command"]](**facts["config"])
-        return cls(inputs, config, facts["environment"], facts["folder"], facts["picture"])
+        return checked(cls, {name: facts[name] for name in names} | {"config": config})
 
 
 def write_config(config: RunConfig) -> WriteConfig:

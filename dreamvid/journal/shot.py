@@ -13,8 +13,14 @@ from typing import TYPE_CHECKING, Any
 from dreamvid.errors import JournalError
 from dreamvid.journal.lock import FileLock
 from dreamvid.journal.run import Run
-from dreamvid.journal.shot_list import holding, is_finished, read_shot_list, shot_path
-from dreamvid.journal.state import ANEW, State, folder_of, read_state, state_path
+from dreamvid.journal.shot_list import (
+    holding,
+    is_finished,
+    read_shot_list,
+    shot_path,
+    shot_state,
+)
+from dreamvid.journal.state import ANEW, State, folder_of, state_path
 from dreamvid.journal.writing import Journal
 from dreamvid.media.files import media_errors, write_durably
 from dreamvid.media.probing import VideoInfo
@@ -35,7 +41,7 @@ class ShotJournal(Journal):
     """The journal of one shot of the film `out`, which goes on with what is there.
 
     `sound` is not written; it is checked that the result can hold it. Raises ShotTakenError where
-    another process dreams the shot or it is finished, and what `Journal` raises.
+    another process dreams the shot, and what `Journal` raises.
     """
 
     def __init__(
@@ -117,10 +123,12 @@ class ShotJournal(Journal):
                 raise ShotTakenError(
                     f"shot {self._shot.number} of '{self._whole}' is being made by process {error}"
                 ) from None
-        if is_finished(read_state(self._out), self._shot):
-            lock.release()
-            raise ShotTakenError(f"shot {self._shot.number} of '{self._whole}' is finished")
-        return lock
+            if is_finished(shot_state(self._whole, self._shot), self._shot):
+                lock.release()
+                raise ShotTakenError(
+                    f"shot {self._shot.number} of '{self._whole}' has just been finished"
+                )
+            return lock
 
 
 def digests_path(out: Path) -> Path:

@@ -18,9 +18,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from pathlib import Path
 
+from dreamvid.config import checked
 from dreamvid.errors import JournalError
 from dreamvid.journal.ending import remove_folder
 from dreamvid.journal.lock import FileLock
@@ -66,14 +66,9 @@ class ShotList:
         facts = json.loads(data)
         if facts["format"] != FORMAT:
             raise ValueError(f"is of format {facts['format']}, not {FORMAT}")
-        for shot in facts["shots"]:
-            shot |= {name: shot[name] and Fraction(shot[name]) for name in _TIMES}
-        return cls(
-            run=Run.from_json(facts["run"]),
-            overwrite=facts["overwrite"],
-            metadata=facts["metadata"],
-            shots=tuple(Shot(**shot) for shot in facts["shots"]),
-        )
+        names = ("overwrite", "metadata", "shots")
+        run = Run.from_json(facts["run"])
+        return checked(cls, {name: facts[name] for name in names} | {"run": run})
 
 
 def list_path(out: Path) -> Path:

@@ -24,6 +24,7 @@ from dreamvid.dream.descent import OnStep, descend, frame_generator
 from dreamvid.dream.norms import rms
 from dreamvid.dream.objective import Objective
 from dreamvid.dream.octaves import resize
+from dreamvid.dream.symmetry import Symmetry
 from dreamvid.motion.camera import Camera, Similarity, resample, seen_in
 from dreamvid.types import Frame
 
@@ -106,13 +107,16 @@ def dream_zoom(
     before, within the `strength` of `config_at` at its time. New parts of the scene are filled with
     patches of the picture and dreamed before they enter the view. The strength of detail and the
     colours are held at those of the first frame, and grain is smoothed, so that an endless zoom
-    neither blurs nor diverges. With `carry` it resumes after frame `carry.index`.
+    neither blurs nor diverges. The config's symmetry is about the middle of every frame. With
+    `carry` it resumes after frame `carry.index`.
     """
     height, width = source.shape[1:]
     rim = _rim(camera, times, height, width)
     view = Similarity(1, -complex(rim, rim))  # from pixels of the dreamed area to the frame's
     seed = config_at(times[0]).seed
     size = (height + 2 * rim, width + 2 * rim)
+    symmetry = Symmetry.of(config_at(times[0]).symmetry)
+    symmetry = symmetry and symmetry.within((height, width), size)
     first, look = 0, None
     if carry is None:
         sheet = Sheet.of(source, view, size, seed)
@@ -133,6 +137,7 @@ def dream_zoom(
             generator=frame_generator(seed, index),
             trust=None if look is None else torch.ones_like(seen[:1]),  # the camera is exact
             steps=first_steps if look is None else config.steps,
+            symmetry=symmetry,
             on_step=on_step,
         )
         sheet = sheet.added(dream - seen)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from dreamvid.control.schedule import Schedule, Setting
     from dreamvid.dream.objective import Objective
+    from dreamvid.dream.symmetry import Symmetry
     from dreamvid.film.pipeline import Film, FilmFrame
     from dreamvid.film.result import DirectResult
     from dreamvid.guide.objective import FilmObjective
@@ -227,6 +228,13 @@ class _ZoomFilm:
         return create_camera(self.config, self.config.frame_count / self.config.fps, self.schedule)
 
     @property
+    def symmetry(self) -> Symmetry | None:
+        """The symmetry of each frame."""
+        from dreamvid.dream.symmetry import Symmetry
+
+        return Symmetry.of(self.config.symmetry)
+
+    @property
     def shutter(self) -> Fraction:
         """Seconds for which the shutter is open."""
         return Fraction(self.config.shutter) / 360 / self.config.fps
@@ -261,8 +269,9 @@ class _EndlessFilm(_ZoomFilm):
         from dreamvid.zooms.endless import ZoomCarry, dream_zoom
 
         carry, settings, camera = result.carry(ZoomCarry, self.device), self.load(), self.camera
+        symmetry = self.symmetry
         zoomed = dream_zoom(
-            self.picture,
+            self.picture if symmetry is None else symmetry.arrange(self.picture),
             self.times,
             camera,
             settings.objectives_at,
@@ -274,6 +283,7 @@ class _EndlessFilm(_ZoomFilm):
         self.reporter.progress(self.stage, self.config.frame_count)
         for index, one in enumerate(zoomed, result.frames):
             after = expose(one.frame, camera, self.shutter).image
+            after = after if symmetry is None else symmetry.fold(after)
             yield self.finished(index, one.start, after, settings, one.carry)
 
 
@@ -287,7 +297,7 @@ class _LoopFilm(_ZoomFilm):
         from dreamvid.zooms.loop import Loop, film_loop, find_start
 
         camera, times, settings = self.camera, self.times, self.load()
-        begun = Loop.plant(self.picture, camera, *self.size)
+        begun = Loop.plant(self.picture, camera, *self.size, symmetry=self.symmetry)
         # The best first frame is known only after dreaming, but prompts with times need it before:
         # they begin at the best frame of the undreamed loop, and the film begins near it.
         has_times = _has_times(self.config)

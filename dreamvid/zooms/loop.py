@@ -29,6 +29,7 @@ from dreamvid.dream.descent import (
 from dreamvid.dream.norms import unit_rms
 from dreamvid.dream.objective import guide_gradient
 from dreamvid.dream.optimizer import moments_of
+from dreamvid.dream.symmetry import Symmetry
 from dreamvid.dream.terms import Scene, Term, detail_mask, terms_of
 from dreamvid.motion.camera import Camera
 from dreamvid.zooms.droste import Droste, DrosteView, halved, resized, wrap
@@ -55,19 +56,34 @@ class Loop:
     """(height, width) of a frame."""
     canvas: Tensor
     """(3, shape.rows, shape.columns) in [0, 1]."""
+    symmetry: Symmetry | None = None
+    """The symmetry of each frame."""
 
     @classmethod
-    def plant(cls, picture: Tensor, camera: Camera, height: int, width: int) -> Loop:
+    def plant(
+        cls,
+        picture: Tensor,
+        camera: Camera,
+        height: int,
+        width: int,
+        symmetry: Symmetry | None = None,
+    ) -> Loop:
         """The loop of a `picture` (3, H, W), of any size, that contains itself."""
         shape = Droste.of(camera, height, width)
-        return cls(camera, shape, (height, width), shape.plant(picture, height, width))
+        canvas = shape.plant(picture, height, width)
+        return cls(camera, shape, (height, width), canvas, symmetry)
 
     def frames(self, times: Sequence[Fraction]) -> Iterator[Tensor]:
         """The frames (3, H, W) in [0, 1] at `times`, in seconds from the beginning of a round."""
         view = DrosteView.of(self.shape, *self.size, self.canvas.device)
         levels = halved(self.canvas)
         for time in times:
-            yield view.at(levels, self.phase(time)).clamp(0, 1)
+            yield self.seen(view, levels, time).clamp(0, 1)
+
+    def seen(self, view: DrosteView, levels: Sequence[Tensor], time: Fraction) -> Tensor:
+        """The frame (3, H, W) at `time`, not clamped; differentiable in `levels`."""
+        frame = view.at(levels, self.phase(time))
+        return frame if self.symmetry is None else self.symmetry.fold(frame)
 
     def phase(self, time: Fraction) -> float:
         """Share of the round that is done at `time`, in seconds."""
@@ -308,7 +324,7 @@ class _Moments:
         return [Fraction(share) * self.loop.camera.seconds for share in shares]
 
     def _frame(self, levels: Sequence[Tensor], time: Fraction) -> Tensor:
-        return self.view.at(levels, self.loop.phase(time))
+        return self.loop.seen(self.view, levels, time)
 
     def _frame_gradient(
         self, frame: Tensor, source: Tensor, time: Fraction, part: int, step: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -239,3 +240,52 @@ def test_music_without_sound_is_refused(dreamvid, clip, picture, tmp_path):
         told = dreamvid("video", clip, tmp_path / "out.mp4", "-p", "ice", "--music", wrong)
         assert told.status == 1
         assert "holds no sound; allowed: a file with a sound track" in told.err
+
+
+LYRICS = """[00:00.00]a calm sea
+[00:00.50]the storm:: it roars
+[00:01.00]ice
+"""
+
+
+def shares(planned: dict[str, Any]) -> list[int]:
+    """The number of the prompt that holds alone at each frame."""
+    by_frame = zip(*(each["shares"] for each in planned["prompts"]), strict=True)
+    return [each.index(1) for each in by_frame]
+
+
+@pytest.mark.parametrize(
+    ("options", "texts", "expected"),
+    [
+        ([], ["a calm sea", "the storm:: it roars", "ice"], [0] * 12 + [1] * 12 + [2] * 6),
+        (["--start", "0.25"], ["a calm sea", "the storm:: it roars", "ice"], None),
+        (["--start", "0.5"], ["the storm:: it roars", "ice"], [0] * 12 + [1] * 6),
+    ],
+)
+def test_lyrics_change_at_their_times_to_the_frame(dreamvid, tmp_path, options, texts, expected):
+    clip = make(tmp_path / "in.mp4", Clip(times=steady(30)))
+    (tmp_path / "a.lrc").write_text(LYRICS, encoding="utf-8")
+    planned = dreamvid(
+        *("plan", clip, "--lyrics", tmp_path / "a.lrc", "--transition", "0"),
+        *("--no-timing", "--json", *options),
+    ).json()
+    assert [each["text"] for each in planned["prompts"]] == texts
+    assert shares(planned) == (expected or [0] * 6 + [1] * 12 + [2] * 6)
+
+
+def test_the_times_of_lyrics_are_those_of_the_music(dreamvid, music, picture, tmp_path):
+    (tmp_path / "a.lrc").write_text(LYRICS, encoding="utf-8")
+    out = tmp_path / "out.mkv"
+    dreamvid(
+        *("zoom", picture, out, "--lyrics", tmp_path / "a.lrc", "--at", "0.1", "snow"),
+        *("--music", music, "--music-start", "0.75", "--seconds", "0.2", "--json", *QUICK),
+    ).json()
+    made = json.loads(probe(out).metadata["dreamvid"])["options"]
+    told = [["0.1", "snow"], ["0.000", "the storm:: it roars::1"], ["0.250", "ice"]]
+    assert (made["at"], made["lyrics"]) == (told, None)
+
+
+def test_bad_lyrics_are_one_line(dreamvid, clip, tmp_path):
+    (tmp_path / "a.srt").write_text("none", encoding="utf-8")
+    result = dreamvid("video", clip, tmp_path / "o.mkv", "--lyrics", tmp_path / "a.srt")
+    refused(result, 1, f"'{tmp_path / 'a.srt'}' cannot be read; allowed: ")

@@ -20,35 +20,40 @@ def test_without_size_and_mask_the_dream_itself():
     delivery = Delivery()
     (source,) = delivery.prepare([frame(0.5, 0)])
     dream = source.with_image(source.image + 0.1)
-    assert delivery.finish(dream, source.image) is dream
+    assert delivery.finish(dream, source.image).image is dream.image
 
 
 def test_outside_the_mask_the_source_exactly():
     mask = torch.zeros(1, 4, 6)
     mask[..., 3:] = 1
     mask[..., 5] = 0.25
-    delivery = Delivery(mask=lambda time: mask)
+    delivery = Delivery()
     (source,) = delivery.prepare([frame(0.3, 0)])
     dream = source.with_image(source.image + 0.4)
-    image = delivery.finish(dream, source.image).image
+    image = delivery.finish(dream, source.image, mask).image
     assert torch.equal(image[..., :3], source.image[..., :3])
     assert torch.allclose(image[..., 3:5], dream.image[..., 3:5])
     assert torch.allclose(image[..., 5], source.image[..., 5] + 0.1)
 
 
-def test_each_frame_asks_for_its_own_mask():
-    delivery = Delivery(mask=lambda time: torch.full((1, 4, 6), float(time)))
+def test_each_frame_has_its_own_mask():
+    delivery = Delivery()
     sources = list(delivery.prepare([frame(0.2, 0), frame(0.2, 1)]))  # two inside the loop
-    results = [delivery.finish(s.with_image(s.image + 0.5), s.image) for s in sources]
+    masks = [torch.full((1, 4, 6), float(source.time)) for source in sources]
+    results = [
+        delivery.finish(source.with_image(source.image + 0.5), source.image, mask)
+        for source, mask in zip(sources, masks, strict=True)
+    ]
     assert torch.equal(results[0].image, sources[0].image)
     assert torch.allclose(results[1].image, sources[1].image + 0.5)
 
 
 def test_frames_that_give_no_result_are_passed_over():
-    delivery = Delivery(mask=lambda time: torch.full((1, 4, 6), 0.5))
+    delivery = Delivery()
     sources = list(delivery.prepare([frame(0.1 * index, index) for index in range(4)]))
+    half = torch.full((1, 4, 6), 0.5)
     for source in sources[2:]:
-        result = delivery.finish(source.with_image(source.image + 0.5), source.image)
+        result = delivery.finish(source.with_image(source.image + 0.5), source.image, half)
         assert torch.allclose(result.image, source.image + 0.25)
 
 

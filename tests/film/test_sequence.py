@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from threading import Condition
 from typing import Any
@@ -176,6 +177,77 @@ def test_no_steps_are_no_steps_whatever_can_be_trusted():
     config = options(steps=0, first_steps=0, catch_up=1)
     list(run(clip(2), config, flow=KnownFlow(14), on_step=steps.append))
     assert steps == []
+
+
+# Strikes: a strength that rises at once
+
+
+def struck(strengths: Sequence[float], **changes: Any) -> SettingsAt:
+    """Settings whose strength at each index is given."""
+    settings = [
+        FrameSettings(options(strength=strength, **changes), [TowardsColour(RED)])
+        for strength in strengths
+    ]
+    return lambda frame, index: settings[index]
+
+
+def run_struck(strengths: Sequence[float], **arguments: Any) -> list[DreamedFrame]:
+    options_of = {
+        name: arguments.pop(name) for name in ("every", "hold", "lr") if name in arguments
+    }
+    seams: dict[str, Any] = {"flow": KnownFlow(2), "is_cut": never} | arguments
+    return list(dream_frames(clip(len(strengths)), struck(strengths, **options_of), **seams))
+
+
+def test_steps_rise_with_the_strength_that_is_new():
+    steps: list[Step] = []
+    run_struck([0.1, 0.4, 0.4, 0.2, 0.25], on_step=steps.append)
+    counts = [step.count for step in steps if step.index == 0]
+    # 2 steps; 3 first steps for the share that is new: 3/4, 0, 0 and 1/5.
+    assert counts == [3, 2 + 2, 2, 2, 2 + 1]
+
+
+def test_what_is_new_is_not_held_back():
+    strengths = [0.01, 0.4]
+    quiet, loud = run_struck(strengths, hold=1)
+    plan, unknown = struck(strengths, hold=1), replace(quiet.carry, strength=None)
+    seams: dict[str, Any] = {"flow": KnownFlow(2), "is_cut": never}
+    (held,) = dream_frames(clip(2, 1), plan, carry=unknown, **seams)
+    inside = (..., slice(0, WIDTH - 8))  # what was in the frame before, and is trusted
+    assert rms((held.frame.image - held.source)[inside]) < 0.02
+    assert rms((loud.frame.image - loud.source)[inside]) > 0.04
+
+
+def test_a_strike_says_how_much_of_the_strength_it_reached():
+    results = run_struck([0.1, 0.11, 0.4, 0.1, 0.1], lr=0.01)
+    struck_frame = results[2]
+    added = rms(struck_frame.frame.image - struck_frame.source)
+    assert struck_frame.reached == pytest.approx(added / 0.4, rel=1e-5)
+    assert [result.reached is None for result in results] == [True, True, False, True, True]
+
+
+def test_a_strike_is_a_key_frame():
+    steps: list[Step] = []
+    results = run_struck([0.1, 0.1, 0.1, 0.4, 0.1, 0.1], every=4, on_step=steps.append)
+    assert dreamed_at(steps) == [3, 4, 2]
+    assert [result.carry.index for result in results if not result.carry.given] == [0, 3, 5]
+
+
+@pytest.mark.parametrize("done", [1, 2, 3, 4])
+def test_strikes_are_the_same_when_resumed(done):
+    strengths = [0.1, 0.1, 0.4, 0.1, 0.3, 0.3]
+    whole = run_struck(strengths, every=2)
+    carry = whole[done - 1].carry
+    again = dream_frames(
+        clip(len(strengths), carry.index + 1),
+        struck(strengths, every=2),
+        flow=KnownFlow(2),
+        is_cut=never,
+        carry=carry,
+    )
+    for expected, result in zip(whole[done:], again, strict=True):
+        assert torch.equal(expected.frame.image, result.frame.image)
+        assert expected.reached == result.reached
 
 
 # Warm starts by hand: the scene moves left by 2, so a pixel was 2 further right before
