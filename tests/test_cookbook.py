@@ -45,6 +45,7 @@ HURRY = {
     "zoom": ["--steps", "0", "--first-steps", "0", "--loop-steps", "0", "--fps", "2"],
     "image": ["--steps", "0"],
     "plan": ["--no-timing"],
+    "shots": ["--no-timing"],
 }
 """What makes a command quick."""
 
@@ -116,6 +117,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / "samples" / name, folder / "samples")
     toml = next(block for block in blocks("toml") if "# mine.toml" in block.text)
     (folder / "mine.toml").write_text(toml.text, encoding="utf-8")
+    jobs = next(block for block in blocks("toml") if "# jobs.toml" in block.text)
+    hurried = jobs.text.replace("[all]", "[all]\nsteps = 0\nfirst-steps = 0\nloop-steps = 0")
+    (folder / "jobs.toml").write_text(hurried, encoding="utf-8")
     (folder / "tests").mkdir()
     (folder / "tests" / "judge").symlink_to(ROOT / "tests" / "judge")
     return folder
