@@ -13,17 +13,20 @@ from dreamvid.config import VideoConfig
 from dreamvid.device import choose_device
 from dreamvid.dream.step_graph import step_graphs
 from dreamvid.dream.symmetry import Symmetry
-from dreamvid.film.delivery import Delivery
+from dreamvid.film.delivery import Delivery, outline
 from dreamvid.film.listening import schedule_of
 from dreamvid.film.pipeline import FilmFrame
 from dreamvid.film.report import Reporter
 from dreamvid.film.sequence import Carry, DreamedFrame, dream_frames
 from dreamvid.film.settings import (
+    load_finder,
     load_objectives,
     mean_similarities,
     scheduled_settings,
+    with_finder,
     with_masks,
     with_microbatches,
+    without_steps,
 )
 from dreamvid.film.view import CameraView
 from dreamvid.media.mask import MaskReader
@@ -117,6 +120,11 @@ class Clip:
         )
         objectives = load_objectives(config, self.device, reporter, parts.objectives)
         planned = scheduled_settings(self.schedule, objectives, parts.canvas, parts.terms)
+        finder = load_finder(config, objectives, self.device)
+        if finder is not None:
+            planned = with_finder(planned, finder, config.mask_steers)
+        if config.show_mask:
+            planned = without_steps(planned)
         if self.mask is not None:
             planned = with_masks(planned, partial(self.view.mask, self.mask), config.mask_steers)
         dreamed_frames = dream_frames(
@@ -155,7 +163,9 @@ class Clip:
         objectives = cast("Sequence[Microbatches]", dreamed.settings.objectives)
         before, after = mean_similarities(objectives, [dreamed.source, dreamed.frame.image])
         self.reporter.tally.note_outcome(dreamed)
-        finished = self.delivery.finish(dreamed.frame, dreamed.source, dreamed.settings.mask)
+        finished = self.delivery.finish(dreamed.frame, dreamed.source, dreamed.mask)
+        if self.job.config.show_mask and dreamed.mask is not None:
+            finished = finished.with_image(outline(finished.image, dreamed.mask))
         exposed = self.view.exposed(finished)
         delivered = exposed.with_image(self.delivery.folded(exposed.image))
         return FilmFrame(delivered, dreamed.source, before, after, dreamed.carry)
