@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dreamvid.film.report import Summary
     from dreamvid.film.sequence import FrameSettings, constant_settings, dream_frames
     from dreamvid.film.settings import scheduled_settings
+    from dreamvid.film.shots import FoundShots, find_shots
     from dreamvid.film.video import dream_video
     from dreamvid.guide.objective import create_objectives
     from dreamvid.media.reader import VideoReader
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
     from dreamvid.motion.camera import Camera
     from dreamvid.motion.flow import create_flow
     from dreamvid.motion.shots import create_cut_detector
-    from dreamvid.resuming import peek, resume
-    from dreamvid.types import Frame
+    from dreamvid.resuming import join, peek, resume
+    from dreamvid.types import Frame, Shot
     from dreamvid.zooms.endless import dream_zoom
     from dreamvid.zooms.film import zoom
     from dreamvid.zooms.loop import Loop, dream_loop, film_loop
@@ -52,6 +53,8 @@ _HOMES = {
     "dream_video": "film.video",
     "evaluate": "evaluation.run",
     "evaluate_loop": "evaluation.run",
+    "find_shots": "film.shots",
+    "join": "resuming",
     "peek": "resuming",
     "plan": "film.outlook",
     "resume": "resuming",
@@ -63,6 +66,7 @@ _HOMES = {
     "EvaluationResult": "evaluation.run",
     "Event": "events",
     "Finished": "events",
+    "FoundShots": "film.shots",
     "FrameDone": "events",
     "ImageConfig": "config",
     "Listener": "events",
@@ -71,6 +75,7 @@ _HOMES = {
     "Progress": "events",
     "ScoreConfig": "config",
     "Scores": "evaluation.score",
+    "Shot": "types",
     "StepDone": "events",
     "Summary": "film.report",
     "VideoConfig": "config",
@@ -110,6 +115,7 @@ __all__ = [
     "EvaluationResult",
     "Event",
     "Finished",
+    "FoundShots",
     "Frame",
     "FrameDone",
     "FrameSettings",
@@ -122,6 +128,7 @@ __all__ = [
     "Schedule",
     "ScoreConfig",
     "Scores",
+    "Shot",
     "StepDone",
     "Summary",
     "VideoConfig",
@@ -143,6 +150,8 @@ __all__ = [
     "evaluate",
     "evaluate_loop",
     "film_loop",
+    "find_shots",
+    "join",
     "peek",
     "plan",
     "read_image",

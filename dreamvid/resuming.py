@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import chdir, nullcontext
+from contextlib import AbstractContextManager, chdir, nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dreamvid.config import VideoConfig, ZoomConfig
-from dreamvid.errors import MediaError
+from dreamvid.errors import ConfigError, MediaError
 from dreamvid.events import Listener
 from dreamvid.film.image import dream_image
+from dreamvid.film.job import VideoJob
 from dreamvid.film.report import Reporter, Summary
 from dreamvid.film.video import dream_video
 from dreamvid.notebook import usual_listener
@@ -19,38 +20,110 @@ from dreamvid.zooms.film import zoom
 
 if TYPE_CHECKING:
     from dreamvid.journal import Run
+    from dreamvid.workers import Workers
 
 
 def resume(
-    out: str | PathLike[str], *, force: bool = False, listener: Listener | None = None
+    out: str | PathLike[str],
+    *,
+    force: bool = False,
+    workers: Workers | None = None,
+    listener: Listener | None = None,
 ) -> Summary:
     """Resume the film `out` that was stopped or killed, losing no finished frame.
 
-    `force` resumes although the source, options or versions have changed. The process works in
+    `force` resumes although the source, options or versions have changed; `workers` share out what
+    is left of a film that is made shot by shot. The process works in
     the folder in which the run was begun until this returns. Raises JournalError where there is
     nothing to resume, and what the function that began it raises.
     """
     from dreamvid.film.job import settle
-    from dreamvid.journal import nothing_finished, read_checkpoint, read_state
+    from dreamvid.journal import (
+        ShotList,
+        nothing_finished,
+        read_checkpoint,
+        read_shot_list,
+        read_state,
+    )
     from dreamvid.media.source import result_at
 
     path = result_at(Path(out)).absolute()
     settled = settle(result_at(Path(out)), Reporter(listener or usual_listener()))
     if settled is not None:
         return settled
-    state = read_state(path) or read_checkpoint(path)
-    if state is None:
+    begun = read_shot_list(path) or read_state(path) or read_checkpoint(path)
+    if begun is None:
         raise nothing_finished(result_at(Path(out)))
-    begun_in = Path(state.run.folder)
-    with chdir(begun_in) if begun_in.is_dir() else nullcontext():  # options name files from there
-        return _go_on(state.run, path, force, listener)
+    if workers is not None and not isinstance(begun, ShotList):
+        raise ConfigError(
+            f"--workers: '{out}' was begun in one piece; allowed: to resume it without, or "
+            "`dreamvid video` with --workers and --overwrite, which begins anew"
+        )
+    with _where_begun(begun.run):
+        return _go_on(begun.run, path, force, workers, listener)
 
 
-def _go_on(run: Run, out: Path, force: bool, listener: Listener | None) -> Summary:
+def join(
+    out: str | PathLike[str],
+    *,
+    overwrite: bool = False,
+    force: bool = False,
+    listener: Listener | None = None,
+) -> Summary:
+    """Put together the film `out`, whose shots were dreamed one by one.
+
+    Its sound, texts, chapters and metadata are those of a film that was made in one piece. `force`
+    joins although the source, options or versions have changed. Raises JournalError, which names
+    what is missing, MediaError where the file cannot be written.
+    """
+    from dreamvid.film.job import settle
+    from dreamvid.film.shots import join_shots
+    from dreamvid.journal import nothing_finished, read_shot_list
+    from dreamvid.media.source import result_at
+
+    reporter = Reporter(listener or usual_listener())
+    path = result_at(Path(out)).absolute()
+    settled = settle(result_at(Path(out)), reporter)
+    if settled is not None:
+        return settled
+    shot_list = read_shot_list(path)
+    if shot_list is None:
+        raise nothing_finished(result_at(Path(out)))
+    config = shot_list.run.config
+    assert isinstance(config, VideoConfig)  # no other film has shots
+    with _where_begun(shot_list.run):
+        job = VideoJob.prepare(
+            Path(shot_list.run.source.path),
+            path,
+            config,
+            overwrite=overwrite or shot_list.overwrite,
+            resume=force,
+            force=force,
+        )
+        return join_shots(job, reporter)
+
+
+def _where_begun(run: Run) -> AbstractContextManager[None]:
+    """Work where the run was begun, since its options may name files from there."""
+    folder = Path(run.folder)
+    return chdir(folder) if folder.is_dir() else nullcontext()
+
+
+def _go_on(
+    run: Run, out: Path, force: bool, workers: Workers | None, listener: Listener | None
+) -> Summary:
     """Call the function that began the run."""
     source, config = run.source.path, run.config
     if isinstance(config, VideoConfig):
-        return dream_video(source, out, config=config, resume=True, force=force, listener=listener)
+        return dream_video(
+            source,
+            out,
+            config=config,
+            resume=True,
+            force=force,
+            workers=workers,
+            listener=listener,
+        )
     if isinstance(config, ZoomConfig):
         return zoom(source, out, config=config, resume=True, force=force, listener=listener)
     assert run.picture is not None  # the film of a picture that nobody keeps has no journal

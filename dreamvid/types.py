@@ -43,6 +43,36 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Shot:
+    """A part of a film that is dreamed independently of what comes before: the frames between cuts.
+
+    All numbers and times are those of the whole film.
+    """
+
+    number: int
+    """Its place in the film, from 1."""
+    first: int
+    """Index of its first frame, from 0."""
+    last: int
+    """Index of its last frame."""
+    begin: Fraction
+    """Time of its first frame."""
+    end: Fraction
+    """End of its last frame; the time of that frame where its duration is not known."""
+    steps: int
+    """Gradient steps of its key frames, without the extra ones for what comes into view."""
+    before: Fraction | None = None
+    """Time of the frame before its first; None at the beginning of the film."""
+    mark: int = 0
+    """CRC-32 of that frame as read, by which a reader knows that it has found it."""
+
+    @property
+    def frames(self) -> int:
+        """Number of its frames."""
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True)
 class Mix:
     """Two neighbours in a row of texts, and their proportion."""
 

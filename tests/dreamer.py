@@ -63,7 +63,10 @@ _context.set_forkserver_preload(["tests.dreamer"])
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong, at the how manieth time, and the file that it takes."""
+    """What goes wrong, at the how manieth time, and the file that it takes.
+
+    A long step makes the file as it begins.
+    """
 
     kind: str
     at: int
@@ -85,6 +88,8 @@ class SlowColour(TowardsColour):
         kind = self.fault.kind if self.fault and self.calls == self.fault.at else ""
         if kind == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if kind == "long step" and self.fault is not None:
+            self.fault.path.touch()
         time.sleep(_LONG_S if kind == "long step" else self.step_s)
         loss = super().__call__(cutouts, source_cutouts)
         if kind == "no memory" and len(cutouts) > 1:
@@ -168,7 +173,7 @@ def _main(
     if folder is not None:
         os.chdir(folder)
     objectives = [SlowColour(fault, step_s)]
-    with log.open("w", encoding="utf-8") as file:
+    with log.open("w", encoding="utf-8", buffering=1) as file:
         sys.stdout = sys.stderr = file
         with (
             patch.object(dreamvid.film.clip, "load_objectives", lambda *_: objectives),
@@ -309,13 +314,20 @@ def refused(run: Dreamer, *parts: str, status: int = 1) -> None:
         assert part in told, told
 
 
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Until something has happened in another process."""
+    deadline = time.monotonic() + 60
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.005)
+
+
 def wait_for_frames(out: Path, count: int) -> None:
     """Until so many frames of `out` are finished."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if (folder_of(out) / "state.0").exists():
-            state = read_state(out)
-            if state is not None and state.frames >= count:
-                return
-        time.sleep(0.005)
-    raise TimeoutError
+
+    def are_finished() -> bool:
+        state = read_state(out) if (folder_of(out) / "state.0").exists() else None
+        return state is not None and state.frames >= count
+
+    wait_until(are_finished)

@@ -29,14 +29,19 @@ MAY_IMPORT = {
     "guide": BASE | {"guide", "dream"},
     "plot": BASE | {"media"},
     "journal": BASE | {"journal", "media"},
+    "workers": BASE,
     "film": BASE
-    | {"film", "journal", "guide", "control", "dream", "motion", "media", "plot", "notebook"},
+    | {"film", "journal", "guide", "control", "dream", "motion", "media", "plot", "notebook"}
+    | {"workers"},
     "zooms": BASE
     | {"zooms", "film", "journal", "guide", "control", "dream", "motion", "media", "notebook"},
-    "resuming": BASE | {"film", "zooms", "journal", "media", "notebook"},
+    "batch": BASE | {"film", "zooms", "journal", "guide", "media", "notebook", "workers"},
+    "resuming": BASE | {"film", "zooms", "journal", "media", "notebook", "workers"},
     "evaluation": BASE
     | {"evaluation", "film", "guide", "dream", "motion", "media", "plot", "notebook"},
-    "cli": BASE | {"cli", "film", "zooms", "resuming", "evaluation", "journal", "guide", "media"},
+    "cli": BASE
+    | {"cli", "film", "zooms", "resuming", "evaluation", "journal", "guide", "media"}
+    | {"batch", "workers"},
     # Within film, what dreams frames knows the seams and no library behind them.
     "film/sequence.py": BASE | {"film", "dream", "motion"},
     "film/inbetween.py": BASE | {"motion"},
@@ -56,6 +61,7 @@ HOMES = {
     "librosa": {"control/analysis.py"},
     "simpleeval": {"control/expressions.py"},
     "matplotlib": {"plot.py"},
+    "ray": {"workers.py"},
     "typer": {"cli"},
     "rich": {"cli"},
 }
@@ -71,6 +77,7 @@ HEAVY = (
     "scenedetect",
     "matplotlib",
     "librosa",
+    "ray",
 )
 
 

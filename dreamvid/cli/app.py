@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
+from dreamvid.cli.batch import batch
 from dreamvid.cli.config import config
 from dreamvid.cli.eval import evaluate
 from dreamvid.cli.guides import guides
@@ -14,12 +15,14 @@ from dreamvid.cli.help import SHORT_HELPS, ShortHelpCommand
 from dreamvid.cli.hints import check_texts, find_hint, split_short
 from dreamvid.cli.image import image
 from dreamvid.cli.info import info
+from dreamvid.cli.join import join
 from dreamvid.cli.options import fail, join_pairs
 from dreamvid.cli.peek import peek
 from dreamvid.cli.plan import plan
 from dreamvid.cli.presets import presets
 from dreamvid.cli.resume import resume
 from dreamvid.cli.score import score
+from dreamvid.cli.shots import shots
 from dreamvid.cli.video import video
 from dreamvid.cli.zoom import zoom
 from dreamvid.errors import ConfigError
@@ -46,8 +49,11 @@ for name, command in {
     "zoom": zoom,
     "resume": resume,
     "peek": peek,
+    "join": join,
     "plan": plan,
+    "shots": shots,
     "image": image,
+    "batch": batch,
     "eval": evaluate,
     "score": score,
     "guides": guides,

@@ -24,6 +24,15 @@ Resume = Annotated[
 Force = Annotated[
     bool, typer.Option("--force", help="Go on although the source, options or version changed.")
 ]
+SharedOut = Annotated[
+    str | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        help="Share the work out to so many processes, or auto, by Ray: pip install "
+        "'dreamvid[farm]'.",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 
 _NAMED_TIMES = 10
@@ -71,8 +80,9 @@ class Display:
             print(json.dumps(summary.to_json(), ensure_ascii=False))
             return
         plural = "" if summary.frames == 1 else "s"
+        name = f"{summary.output}: " if summary.output else ""
         self.say(
-            f"{summary.output}: {summary.frames} frame{plural} in {summary.seconds:.0f} s, "
+            f"{name}{summary.frames} frame{plural} in {summary.seconds:.0f} s, "
             f"similarity {summary.similarity_before:.3f} -> {summary.similarity_after:.3f}"
         )
         for times, what in (

@@ -33,6 +33,14 @@ SHORT_HELPS = {
         "video",
         (*_PROMPTS, "at", "set_", "music", "start", "end", "plot", *_ALWAYS),
     ),
+    "shots": ShortHelp(
+        VideoConfig,
+        "video",
+        (
+            *("cuts", "cut_threshold", "every", "steps", "first_steps", "start", "end", "fps"),
+            *("size", "rate", "guide", "preset"),
+        ),
+    ),
     "zoom": ShortHelp(
         ZoomConfig,
         "zoom",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dreamvid.cli.display import Display
 from dreamvid.cli.options import command
 from dreamvid.config import ReadConfig
 
@@ -31,7 +32,8 @@ def info(
     """Tell what the reader sees: size, rate, times, colour, sound, subtitles, chapters."""
     from dreamvid.media.source import Source
 
-    seen = _described(Source.find(source, ReadConfig(input_format=input_format)).describe())
+    found = Source.find(source, ReadConfig(input_format=input_format))
+    seen = _described(found.describe(Display(quiet=False).say))
     if as_json:
         print(json.dumps(seen, ensure_ascii=False))
         return

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dreamvid.cli.checks import check_pipe
-from dreamvid.cli.display import AsJson, Display, Force, Overwrite, Quiet, Resume
+from dreamvid.cli.display import AsJson, Display, Force, Overwrite, Quiet, Resume, SharedOut
 from dreamvid.cli.options import command
 from dreamvid.cli.stopping import stopping
 from dreamvid.config import VideoConfig
@@ -35,11 +35,22 @@ def video(
     overwrite: Overwrite = False,
     resume: Resume = False,
     force: Force = False,
+    shot: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="K",
+            help="Dream this shot alone, 3 or 3-7, as `dreamvid shots` numbers them, beside others "
+            "who dream the rest; `dreamvid join OUT` puts all together. Repeatable.",
+        ),
+    ] = None,
+    workers: SharedOut = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Dream a video clip; its times and sound stay."""
+    from dreamvid.film.shots import parse_shots
     from dreamvid.film.video import dream_video
+    from dreamvid.workers import parse_workers
 
     check_pipe(out, as_json)
     with stopping(Display(quiet, as_json)) as listener:
@@ -50,5 +61,7 @@ def video(
             overwrite=overwrite,
             resume=resume,
             force=force,
+            shots=parse_shots(shot) if shot else None,
+            workers=None if workers is None else parse_workers(workers),
             listener=listener,
         )

@@ -11,7 +11,7 @@ of them, in kebab case.
 """
 
 from dreamvid.config.describing import Option, options, to_toml
-from dreamvid.config.loading import build_config, read_toml, varied
+from dreamvid.config.loading import build_config, checked, read_toml, varied
 from dreamvid.config.sections import (
     MODELS,
     SMALLEST_ROUND,
@@ -85,6 +85,7 @@ __all__ = [
     "ZoomConfig",
     "build_config",
     "check_device_name",
+    "checked",
     "options",
     "parse_duration",
     "parse_pair",

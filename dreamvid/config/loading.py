@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from dreamvid.config.describing import one_line, options
 from dreamvid.config.sections import MODELS, Section
@@ -20,6 +20,7 @@ LARGEST_FILE = 2**20
 _DEEP_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){50}""")
 """A key of so many parts; tomllib's time and memory grow with the square of their number."""
 Config = TypeVar("Config", bound=Section)
+Kind = TypeVar("Kind")
 
 
 def build_config(
@@ -72,15 +73,7 @@ def read_toml(file: Path) -> dict[str, Any]:
 
     Raises ConfigError if the file cannot be read, or a key is no option of any command.
     """
-    text = _read_text(file)
-    try:
-        if _DEEP_KEY.search(text):
-            raise RecursionError
-        values = tomllib.loads(text)
-    except RecursionError:
-        raise ConfigError(f"configuration '{file}' is nested too deeply; allowed: flat") from None
-    except ValueError as error:  # also of an integer with thousands of digits
-        raise ConfigError(f"configuration '{file}' is not TOML: {shown(error)}") from None
+    values = parse_toml(file)
     known = {option.name for model in MODELS for option in options(model)}
     for key in values:
         if key not in known:
@@ -89,6 +82,19 @@ def read_toml(file: Path) -> dict[str, Any]:
                 f"allowed: {', '.join(sorted(known))}"
             )
     return values
+
+
+def parse_toml(file: Path) -> dict[str, Any]:
+    """All that is in a TOML file. Raises ConfigError if it cannot be read."""
+    text = _read_text(file)
+    try:
+        if _DEEP_KEY.search(text):
+            raise RecursionError
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ConfigError(f"configuration '{file}' is nested too deeply; allowed: flat") from None
+    except ValueError as error:  # also of an integer with thousands of digits
+        raise ConfigError(f"configuration '{file}' is not TOML: {shown(error)}") from None
 
 
 def _read_text(file: Path) -> str:
@@ -129,3 +135,11 @@ def _assignments_over(layers: Sequence[Mapping[str, Any]]) -> list[str]:
         kept = [text for text in kept if text.partition("=")[0].strip() not in layer]
         kept += list_assignments(layer.get("set", []))
     return kept
+
+
+def checked(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
+    """The dataclass of type `kind` with these values, which may be those of somebody else's file.
+
+    Raises ValueError for values of another type.
+    """
+    return TypeAdapter(kind).validate_python(values)

@@ -101,9 +101,14 @@ class PromptConfig(Section):
             )
         return self
 
+    @property
+    def has_prompt(self) -> bool:
+        """Whether a prompt of any kind is given."""
+        return bool(self.prompt or self.negative or self.image_prompt or self.to)
+
     def require_prompt(self) -> None:
         """Raise ConfigError if no prompt of any kind is given."""
-        if not (self.prompt or self.negative or self.image_prompt or self.to):
+        if not self.has_prompt:
             raise ConfigError(
                 "no prompt; give at least one of --prompt TEXT, --negative TEXT, "
                 "--image-prompt FILE or --from TEXT --to TEXT"
@@ -156,9 +161,9 @@ class TimeConfig(PromptConfig):
         "or key frames; `dreamvid plan` shows the values. Repeatable.",
     )
 
-    def require_prompt(self) -> None:
-        if not self.at and self.lyrics is None:
-            super().require_prompt()
+    @property
+    def has_prompt(self) -> bool:
+        return bool(self.at or self.lyrics) or super().has_prompt
 
 
 class DreamConfig(Section):

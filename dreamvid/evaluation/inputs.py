@@ -20,7 +20,7 @@ from dreamvid.errors import ConfigError, MediaError
 from dreamvid.evaluation.provenance import guides_of, has_dreamed, read_recipe
 from dreamvid.events import Listener, Message, Warned
 from dreamvid.guide.names import parse_guide
-from dreamvid.media.files import STANDARD, check_input, check_output
+from dreamvid.media.files import check_input, check_output, is_pipe
 from dreamvid.media.probing import VideoInfo, probe
 from dreamvid.media.source import OnWarning, Source
 from dreamvid.media.still import IMAGE_SUFFIXES, read_image
@@ -74,8 +74,10 @@ class Inputs:
         Raises ConfigError or MediaError where one of them cannot be used.
         """
         for path in (source, result):
-            if path == STANDARD:
-                raise ConfigError("'-' cannot be measured; allowed: files, which can be read twice")
+            if is_pipe(path):
+                raise ConfigError(
+                    f"'{path}' cannot be measured; allowed: files, which can be read twice"
+                )
         found = Source.find(source)
         outputs.check(source)
         info = probe(result)

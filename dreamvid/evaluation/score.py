@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -77,7 +77,9 @@ def score(
     config = config_of(ScoreConfig, config, options)
     _check(config)
     span = ReadConfig(start=config.start, end=config.end, fps=config.fps)
-    sources = [Source.find(Path(picture), span) for picture in pictures]
+    found = [Source.find(Path(picture), span) for picture in pictures]
+    films = ("video", "animation", "pipe")  # of others, each picture is looked at
+    sources = [each if each.kind in films else replace(each, config=ReadConfig()) for each in found]
 
     from dreamvid.device import choose_device
     from dreamvid.guide.loading import load_clip
@@ -90,13 +92,13 @@ def score(
         clip = load_clip(guide, device, config.precision)
         judges.append(_Judge.of(clip, prompts, config))
         del clip  # before the next one is loaded
-    found = [
+    scored = [
         _score(name, time, features, judges, prompts, config.words)
         for name, time, features in _seen(sources, judges, reporter)
     ]
     if prompts:
-        found.sort(key=lambda each: -(each.score or 0))
-    return Scores(tuple(config.guide), tuple(each.label for each in prompts), tuple(found))
+        scored.sort(key=lambda each: -(each.score or 0))
+    return Scores(tuple(config.guide), tuple(each.label for each in prompts), tuple(scored))
 
 
 def _check(config: ScoreConfig) -> None:

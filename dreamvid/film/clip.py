@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
+from functools import cached_property, partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
 
 from dreamvid.config import VideoConfig
 from dreamvid.device import choose_device
@@ -17,7 +20,7 @@ from dreamvid.film.delivery import Delivery, outline
 from dreamvid.film.listening import schedule_of
 from dreamvid.film.pipeline import FilmFrame
 from dreamvid.film.report import Reporter
-from dreamvid.film.sequence import Carry, DreamedFrame, dream_frames
+from dreamvid.film.sequence import Carry, DreamedFrame, dream_frames, find_shots
 from dreamvid.film.settings import (
     load_finder,
     load_objectives,
@@ -42,11 +45,13 @@ if TYPE_CHECKING:
     from dreamvid.control.schedule import Schedule
     from dreamvid.film.job import VideoJob
     from dreamvid.film.result import DirectResult
+    from dreamvid.guide.finding import WordFinder
     from dreamvid.guide.microbatch import Microbatches
+    from dreamvid.guide.objective import FilmObjective
     from dreamvid.journal import Journal
     from dreamvid.media.reader import FrameReader
     from dreamvid.media.tracks import SoundSource
-    from dreamvid.types import Frame
+    from dreamvid.types import FlowEstimator, Frame, Shot
 
 AHEAD_PIXELS = 2**24
 """Most pixels to read ahead: 36 bytes each with their motion, 0.6 GB in all."""
@@ -56,10 +61,9 @@ AHEAD_PIXELS = 2**24
 def open_clip(job: VideoJob, reporter: Reporter) -> Iterator[Clip]:
     """The clip of `job`, open. Raises DreamvidError."""
     config = job.config
-    changes = {"size": "source"} if config.deliver == "source" else {}
     with (
-        job.source.open(reporter.warn, **changes) as reader,
-        _open_sound(job, reader, reporter) or nullcontext() as sound,
+        open_reader(job, reporter) as reader,
+        open_sound(job, reader, reporter) or nullcontext() as sound,
         _open_mask(job, reader, reporter) or nullcontext() as mask,
     ):
         schedule, _ = schedule_of(config, job.source, reader, reporter.tell)
@@ -109,38 +113,86 @@ class Clip:
     def facts(self) -> Mapping[str, Any]:
         return {"guide": self.job.config.guide if self.job.parts.objectives is None else ()}
 
-    def frames(self, result: Journal | DirectResult) -> Generator[FilmFrame, None, None]:
-        """Dream the frames after those of `result`, and deliver them."""
+    @cached_property
+    def objectives(self) -> Sequence[FilmObjective]:
+        """The guides with their prompts, or the caller's own; loaded when first asked for."""
+        own = self.job.parts.objectives
+        return load_objectives(self.job.config, self.device, self.reporter, own)
+
+    @cached_property
+    def finder(self) -> WordFinder | None:
+        """The finder of --where and --where-not; None without them."""
+        return load_finder(self.job.config, self.objectives, self.device)
+
+    @cached_property
+    def flow(self) -> FlowEstimator:
+        """The estimator of optical flow; loaded when first asked for."""
+        config = self.job.config
+        return self.job.parts.flow or create_flow(
+            config.flow, self.device, config.flow_weights, config.flow_size
+        )
+
+    def find_shots(self) -> Iterator[Shot]:
+        """Read the whole clip, and yield its shots as `frames` finds them; dreams nothing."""
+        marks: WeakKeyDictionary[Frame, int] = WeakKeyDictionary()
+
+        def read() -> Iterator[Frame]:
+            for index, frame in enumerate(self.reader, 1):
+                small = self._small(frame)
+                marks[small] = _mark(frame.image)
+                yield small
+                self.reporter.progress("looking for cuts", self.info.frame_count, index)
+
+        settings_at = scheduled_settings(self.schedule, ())
+        is_cut = create_cut_detector(self.job.config.cut_threshold)
+        yield from find_shots(read(), settings_at, is_cut, marks.__getitem__)
+
+    def first_frame(self) -> Frame:
+        """The first frame as it is dreamed on; reading then continues after it."""
+        self.reader.restart()
+        return self._small(next(iter(self.reader)))
+
+    def frames(
+        self, result: Journal | DirectResult, shot: Shot | None = None
+    ) -> Generator[FilmFrame, None, None]:
+        """Dream the frames after those of `result`, and deliver them.
+
+        With a `shot`, only its frames, and `result` is that of this shot.
+        """
         job, config, parts, reporter = self.job, self.job.config, self.job.parts, self.reporter
         carry = result.carry(Carry, self.device)
         if carry is not None:
             self._skip_past(carry)
-        flow = parts.flow or create_flow(
-            config.flow, self.device, config.flow_weights, config.flow_size
-        )
-        objectives = load_objectives(config, self.device, reporter, parts.objectives)
-        planned = scheduled_settings(self.schedule, objectives, parts.canvas, parts.terms)
-        finder = load_finder(config, objectives, self.device)
-        if finder is not None:
-            planned = with_finder(planned, finder, config.mask_steers)
+        elif shot is not None:
+            self._begin(shot)
+        first = 0 if shot is None else shot.first
+        done = first if carry is None else carry.index + 1
+        count = None if shot is None else shot.last + 1 - done
+        planned = scheduled_settings(self.schedule, self.objectives, parts.canvas, parts.terms)
+        if self.finder is not None:
+            planned = with_finder(planned, self.finder, config.mask_steers)
         if config.show_mask:
             planned = without_steps(planned)
         if self.mask is not None:
             planned = with_masks(planned, partial(self.view.mask, self.mask), config.mask_steers)
         dreamed_frames = dream_frames(
-            self.delivery.prepare(self._read(result)),
+            self.delivery.prepare(islice(self._read(result), count)),
             with_microbatches(planned, reporter.note_microbatch),
-            flow=flow,
+            flow=self.flow,
             is_cut=create_cut_detector(config.cut_threshold),
             carry=carry,
+            first=first,
             on_step=reporter.step,
             ahead=read_ahead(job.source, config, self.info.width * self.info.height),
             graphs=step_graphs(self.device),
         )
         with closing(dreamed_frames):
-            reporter.progress(self.stage, self.info.frame_count)
+            if shot is None:
+                reporter.progress(self.stage, self.info.frame_count)
             for dreamed in dreamed_frames:
                 yield self._finished(dreamed)
+        if shot is None:
+            reporter.note_strikes()
 
     def _skip_past(self, carry: Carry) -> None:
         """Move the reader past the last key frame, whose picture it must have."""
@@ -151,12 +203,29 @@ class Clip:
 
         self.reader.skip_past(carry.time, shows)
 
+    def _begin(self, shot: Shot) -> None:
+        """Move the reader to the beginning of a shot."""
+        if shot.before is None:
+            self.reader.restart()
+            return
+        self.reader.skip_past(
+            shot.before, lambda image: self.job.force or _mark(image) == shot.mark
+        )
+
     def _read(self, result: Journal | DirectResult) -> Iterator[Frame]:
         """The source's frames as the camera sees them, on the device."""
         for frame in self.reader:
             if self.reader.is_cut_short:
                 result.check_source(is_cut_short=True)
-            yield self.view.frame(frame.with_image(frame.image.to(self.device)))
+            yield self._seen(frame)
+
+    def _seen(self, frame: Frame) -> Frame:
+        return self.view.frame(frame.with_image(frame.image.to(self.device)))
+
+    def _small(self, frame: Frame) -> Frame:
+        """A frame of the source as it is dreamed on."""
+        seen = self._seen(frame)
+        return seen.with_image(self.delivery.prepared(seen.image))
 
     def _finished(self, dreamed: DreamedFrame) -> FilmFrame:
         """A dreamed frame, delivered and judged."""
@@ -171,6 +240,10 @@ class Clip:
         return FilmFrame(delivered, dreamed.source, before, after, dreamed.carry)
 
 
+def _mark(image: Tensor) -> int:
+    return zlib.crc32(image.contiguous().numpy().data)
+
+
 def read_ahead(source: Source, config: VideoConfig, pixels: int) -> int:
     """The number of key frames, 0 or 1, to read ahead while one is dreamed.
 
@@ -180,7 +253,14 @@ def read_ahead(source: Source, config: VideoConfig, pixels: int) -> int:
     return int(source.is_stored and config.every * pixels <= AHEAD_PIXELS)
 
 
-def _open_sound(job: VideoJob, reader: FrameReader, reporter: Reporter) -> SoundSource | None:
+def open_reader(job: VideoJob, reporter: Reporter) -> FrameReader:
+    """A reader of the clip's frames at the delivered size. Raises MediaError."""
+    changes = {"size": "source"} if job.config.deliver == "source" else {}
+    return job.source.open(reporter.warn, **changes)
+
+
+def open_sound(job: VideoJob, reader: FrameReader, reporter: Reporter) -> SoundSource | None:
+    """The sound of the result: --music, or that of the clip; None where there is none."""
     music = open_music(job.config, reporter.warn)
     return music or job.source.open_sound(reader, reporter.warn)
 

@@ -56,7 +56,7 @@ def dream_image(
     resume: bool = False,
     force: bool = False,
     objectives: Sequence[Objective] | None = None,
-    canvas: Canvas | None = None,
+    canvas: Canvas | str | None = None,
     terms: Sequence[Term] | None = None,
     listener: Listener | None = None,
     **options: Any,
@@ -67,11 +67,13 @@ def dream_image(
     returned; without, the picture itself, (3, H, W) on the CPU. `film` is a video file, or a row of
     pictures, that shows how it emerges, step by step; `resume` resumes a film that was stopped,
     with `force` even where something has changed. Each option of `dreamvid image` is a keyword, on
-    top of `config`; `objectives`, `canvas` and `terms` are the caller's own parts.
+    top of `config`; `objectives`, `canvas` and `terms` are the caller's own parts, `canvas` or the
+    name of one.
 
     Raises ConfigError, MediaError, GuideError, DeviceError, GradientError or JournalError.
     """
     reporter = Reporter(listener or usual_listener())
+    parts, options = Parts.split(options, objectives=objectives, canvas=canvas, terms=terms)
     config = config_of(ImageConfig, config, options)
     target, filmed = (None if path is None else Path(path) for path in (out, film))
     given = {"overwrite": overwrite, "resume": resume, "force": force}
@@ -80,7 +82,7 @@ def dream_image(
     settled = settle(job.out, reporter) if resume else None
     if settled is not None:
         return settled
-    return _make(job, source, target, Parts(objectives, None, canvas, terms), reporter)
+    return _make(job, source, target, parts, reporter)
 
 
 def _prepare(

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from dreamvid.config import ImageConfig, ReadConfig, VideoConfig, ZoomConfig
 from dreamvid.errors import ConfigError
 from dreamvid.film.checks import check_music, check_prompts
 from dreamvid.film.report import Reporter, Summary, Tally
+from dreamvid.media.files import STANDARD
 from dreamvid.media.source import Source, can_resume, check_result, result_at
 
 if TYPE_CHECKING:
     from dreamvid.dream.canvas import Canvas
     from dreamvid.dream.objective import Objective
     from dreamvid.dream.terms import Term
+    from dreamvid.film.clip import Clip
     from dreamvid.film.pipeline import Film
     from dreamvid.types import FlowEstimator
 
@@ -70,6 +72,16 @@ class Parts:
     terms: Sequence[Term] | None = None
     """Terms instead of those that the options give a weight."""
 
+    @classmethod
+    def split(cls, options: Mapping[str, Any], **given: Any) -> tuple[Self, dict[str, Any]]:
+        """The parts among those `given` by field name, and the options.
+
+        A part that is a text is an option: `flow="dis"` names one, an estimator is one.
+        """
+        named = {name: part for name, part in given.items() if isinstance(part, str)}
+        own = {name: part for name, part in given.items() if name not in named}
+        return cls(**own), {**options, **named}
+
 
 @dataclass(frozen=True, kw_only=True)
 class VideoJob(FilmJob):
@@ -96,10 +108,7 @@ class VideoJob(FilmJob):
 
         Raises ConfigError, MediaError or GuideError.
         """
-        found = Source.find(source, config)
-        mask = None
-        if config.mask is not None:
-            mask = Source.find(Path(config.mask), ReadConfig(rate=config.rate))
+        found, mask = Source.find(source, config), _find_mask(config)
         check_result(out, found, overwrite or resume)
         check_music(out, config)
         parts = parts or Parts()
@@ -120,10 +129,42 @@ class VideoJob(FilmJob):
         job.check_resume()
         return job
 
-    def open(self, reporter: Reporter) -> AbstractContextManager[Film]:
+    @classmethod
+    def without_result(cls, source: Path, config: VideoConfig) -> VideoJob:
+        """A job to look at: its clip can be opened, and nothing is written.
+
+        Raises as `prepare`, and ConfigError for standard input, which can be read only once.
+        """
+        found, mask = Source.find(source, config), _find_mask(config)
+        if not found.is_stored:
+            raise ConfigError(f"'{source}' cannot be read twice; allowed: a file, or pictures")
+        check_prompts(config)
+        return cls(
+            source=found,
+            source_name=str(source),
+            out=STANDARD,
+            config=config,
+            can_resume=False,
+            mask=mask,
+        )
+
+    @property
+    def is_in_shots(self) -> bool:
+        """Whether a part of the film is made, shot by shot. Raises JournalError."""
+        from dreamvid.journal import read_shot_list
+
+        return read_shot_list(self.out) is not None
+
+    def open(self, reporter: Reporter) -> AbstractContextManager[Clip]:
         from dreamvid.film.clip import open_clip
 
         return open_clip(self, reporter)
+
+
+def _find_mask(config: VideoConfig) -> Source | None:
+    if config.mask is None:
+        return None
+    return Source.find(Path(config.mask), ReadConfig(rate=config.rate))
 
 
 def complete(job: FilmJob, reporter: Reporter) -> Summary:
@@ -131,6 +172,10 @@ def complete(job: FilmJob, reporter: Reporter) -> Summary:
     settled = settle(job.out, reporter) if job.resume else None
     if settled is not None:
         return settled
+    if job.resume and isinstance(job, VideoJob) and job.is_in_shots:
+        from dreamvid.film.shots import complete_shots
+
+        return complete_shots(job, reporter)
     from dreamvid.film.pipeline import run
 
     return run(job, reporter)

@@ -86,8 +86,7 @@ def _hear_own(
     """The sound of the source itself; None, with a warning, where it has none."""
     if source.kind == "pipe":
         raise ConfigError(
-            "the sound of standard input is not available before its pictures; "
-            "allowed: --music FILE"
+            "the sound of a pipe is not available before its pictures; allowed: --music FILE"
         )
     if not reader.info.sound:
         listener(Warned(f"'{source.path}' has no sound: rms, bass, onset and their like are 0"))

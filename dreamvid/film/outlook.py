@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +13,20 @@ from typing import TYPE_CHECKING, Any
 from dreamvid.config import VideoConfig, split_scene
 from dreamvid.errors import ConfigError
 from dreamvid.events import Listener
+from dreamvid.film.budget import rise_of, step_budget
 from dreamvid.film.checks import check_prompts, config_of
 from dreamvid.film.report import Reporter
 from dreamvid.notebook import usual_listener
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from dreamvid.control.analysis import Sound
     from dreamvid.control.schedule import Schedule, Setting
     from dreamvid.media.reader import FrameReader
     from dreamvid.media.source import Source
     from dreamvid.plot import Panel
+    from dreamvid.types import PromptWeights
 
 TIMED_STEPS = 3
 """Timed gradient steps per octave."""
@@ -83,11 +88,17 @@ class Outlook:
 
     @property
     def steps(self) -> int:
-        """Gradient steps over all key frames, without the extra ones at cuts and for new ground."""
-        each = [setting.config.steps for setting in self.settings]
-        last = len(each) - 1
-        keys = {*range(self.config.every, last, self.config.every), last} - {0}
-        following: int = sum(each[key] for key in keys)
+        """Gradient steps over the key frames of `--every`.
+
+        Without the extra ones at cuts, for new ground and at other frames that strike.
+        """
+        configs = [setting.config for setting in self.settings]
+        last = len(configs) - 1
+        keys = sorted({*range(self.config.every, last, self.config.every), last} - {0})
+        following = sum(
+            step_budget(configs[key], rise=rise_of(configs[key].strength, configs[before].strength))
+            for before, key in pairwise([0, *keys])
+        )
         return self.config.first_steps + following
 
     def to_json(self) -> dict[str, Any]:
@@ -156,7 +167,7 @@ def _check(source: Path, config: VideoConfig, plot: Path | None, overwrite: bool
 
     found = Source.find(source, config)
     if found.kind == "pipe":
-        raise ConfigError("plan looks ahead, which standard input does not allow; allowed: a file")
+        raise ConfigError("plan looks ahead, which a pipe does not allow; allowed: a file")
     if plot is not None:
         check_output(plot, source, overwrite, PLOT_SUFFIXES)
     check_prompts(config)
@@ -183,13 +194,27 @@ def _time_steps(outlook: Outlook, reader: FrameReader, reporter: Reporter) -> Co
     import torch
 
     from dreamvid.device import choose_device
+
+    device = choose_device(outlook.config.device)
+    frame = next(iter(reader)).image.to(device)
+    each = time_step(outlook.config, frame, outlook.settings[0].prompts, reporter)
+    memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _peak_memory()
+    return Cost(each, each * outlook.steps, memory)
+
+
+def time_step(
+    config: VideoConfig, frame: Tensor, prompts: PromptWeights, reporter: Reporter
+) -> float:
+    """Seconds of a gradient step on a frame (3, H, W), on its device, from a few of them.
+
+    Raises GuideError, MediaError.
+    """
+    import torch
+
     from dreamvid.dream.descent import descend
     from dreamvid.film.settings import load_objectives
 
-    config = outlook.config
-    device = choose_device(config.device)
-    frame = next(iter(reader)).image.to(device)
-    prompts = outlook.settings[0].prompts
+    device = frame.device
     objectives = [each.at(prompts) for each in load_objectives(config, device, reporter)]
     seconds = []
     for steps in (config.octaves, TIMED_STEPS * config.octaves):  # as many in each octave
@@ -198,9 +223,7 @@ def _time_steps(outlook: Outlook, reader: FrameReader, reporter: Reporter) -> Co
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append((time.perf_counter() - started) / steps)
-    each = seconds[-1]  # the first warms up
-    memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _peak_memory()
-    return Cost(each, each * outlook.steps, memory)
+    return seconds[-1]  # the first warms up
 
 
 def _peak_memory() -> int | None:

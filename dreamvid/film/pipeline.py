@@ -98,7 +98,7 @@ def run(job: FilmJob, reporter: Reporter) -> Summary:
                 ".mov, ffv1 in .mkv, libvpx-vp9 in .webm and PNG pictures do"
             )
         _make(film, result, reporter)
-        result.finish(film.is_cut_short, _joining(reporter))
+        result.finish(film.is_cut_short, joining(reporter))
     return reporter.finish(job.out, **result.facts, **film.facts, device=str(film.device))
 
 
@@ -107,16 +107,35 @@ def _make(film: Film, result: Journal | DirectResult, reporter: Reporter) -> Non
     if not isinstance(result, DirectResult) and result.frames:
         reporter.go_on(Tally.from_json(result.state.tally))
     until_stopped = reporter.ends_on_interrupt() if film.is_endless else nullcontext()
-    with until_stopped, closing(film.frames(result)) as frames:
+
+    def on_frame(note: str) -> None:
+        reporter.progress(film.stage, film.info.frame_count, reporter.tally.frames, note)
+
+    with until_stopped:
+        write_frames(film.frames(result), result, reporter, on_frame)
+
+
+def write_frames(
+    frames: Generator[FilmFrame, None, None],
+    result: Journal | DirectResult,
+    reporter: Reporter,
+    on_frame: Callable[[str], None],
+    first: int = 0,
+) -> None:
+    """Write `frames` and report each; `on_frame` is called with a note for its progress.
+
+    `first` is the index in the film of the result's first frame.
+    """
+    with closing(frames):
         for made in frames:
             reporter.count(made.before, made.after)
             result.write(made.frame, made.carry, reporter.tally.to_json())
-            note = f"similarity {made.before:.3f} -> {made.after:.3f}"
-            reporter.progress(film.stage, film.info.frame_count, reporter.tally.frames, note)
-            reporter.frame_done(made.frame, made.source, made.before, made.after)
+            on_frame(f"similarity {made.before:.3f} -> {made.after:.3f}")
+            index = first + reporter.tally.frames - 1
+            reporter.frame_done(index, made.frame, made.source, made.before, made.after)
 
 
-def _joining(reporter: Reporter) -> Callable[[], None]:
+def joining(reporter: Reporter) -> Callable[[], None]:
     """A callback that reports each packet joined to the result."""
     done = 0
 

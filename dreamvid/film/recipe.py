@@ -35,10 +35,11 @@ def metadata(config: VideoConfig | ImageConfig | ZoomConfig, source: str) -> dic
     return {METADATA_KEY: text.encode("utf-8", "backslashreplace").decode()}
 
 
-def describe_run(job: Job, device: torch.device, picture: Path | None = None) -> Run:
+def describe_run(job: Job, device: torch.device | None, picture: Path | None = None) -> Run:
     """The identity of a run: its input files, its options, and the machine that computes it.
 
-    `picture` is written beside the film, where given.
+    Without a `device`, the machine is left out: several may share the work. `picture` is written
+    beside the film, where given.
     """
     import torch
 
@@ -50,8 +51,8 @@ def describe_run(job: Job, device: torch.device, picture: Path | None = None) ->
     marks = {"the source": FileMark.of(source.path, source.files) if source else blank}
     for name, path in _other_inputs(job.config):
         marks[name] = FileMark.of(path, Source.find(path).files)
-    machine = {"the device": str(device)}
-    if device.type == "cpu":
+    machine = {} if device is None else {"the device": str(device)}
+    if device is not None and device.type == "cpu":
         machine["torch's number of threads"] = str(torch.get_num_threads())
     return Run.of(marks, job.config, machine, picture)
 

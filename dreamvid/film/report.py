@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from dreamvid.film.sequence import DreamedFrame
     from dreamvid.types import Frame
 
+ENOUGH = 0.8
+"""Share of a strength that rises at once from which on the dream is said to reach it."""
+
 
 @dataclass
 class Tally:
@@ -43,13 +46,30 @@ class Tally:
     """Times in seconds of the frames that were dreamed at half the step size."""
     kept: list[float] = field(default_factory=list)
     """Times in seconds of the frames that were left at their warm start."""
+    strikes: int = 0
+    """Frames whose strength rises at once, on a beat."""
+    reached: float = 0.0
+    """Sum over those of the share of the strength that the dream reached."""
 
     def note_outcome(self, dreamed: DreamedFrame) -> None:
-        """Count its shot, and a gradient that failed."""
+        """Count its shot, a strength that rises at once, and a gradient that failed."""
         self.shots += dreamed.begins_shot
+        if dreamed.reached is not None:
+            self.strikes += 1
+            self.reached += dreamed.reached
         if dreamed.outcome != "dreamed":
             times = self.retried if dreamed.outcome == "retried" else self.kept
             times.append(round(float(dreamed.frame.time), 3))
+
+    @property
+    def strength_reached(self) -> float | None:
+        """The mean share of the strength that is reached where it rises at once; None if never."""
+        return round(self.reached / self.strikes, 4) if self.strikes else None
+
+    def __add__(self, other: Tally) -> Tally:
+        """The sums over both, those of `other` later."""
+        here, there = asdict(self), asdict(other)
+        return Tally(**{name: here[name] + there[name] for name in here})
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object of all sums, for `from_json`."""
@@ -70,18 +90,20 @@ class Tally:
         """The fields of a `Summary`: means, and counts and times that are not empty."""
         frames = max(self.frames, 1)
         failures = {"retried": self.retried, "kept": self.kept}
+        strikes = {"strikes": self.strikes, "strength_reached": self.strength_reached}
         return {
             "frames": self.frames,
             "similarity_before": round(self.before / frames, 4),
             "similarity_after": round(self.after / frames, 4),
             **({"shots": self.shots} if self.shots else {}),
+            **(strikes if self.strikes else {}),
             **{name: times for name, times in failures.items() if times},
         }
 
 
 _KINDS: Mapping[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("frames", "shots"), int),
-    **dict.fromkeys(("before", "after"), float),
+    **dict.fromkeys(("frames", "shots", "strikes"), int),
+    **dict.fromkeys(("before", "after", "reached"), float),
     **dict.fromkeys(("retried", "kept"), lambda times: [float(time) for time in times]),
 }
 """The types of a tally's fields: `facts` may be somebody else's file."""
@@ -107,6 +129,10 @@ class Summary:
     """Times in seconds of frames dreamed at half the step size, after a gradient that failed."""
     kept: tuple[float, ...] = ()
     """Times in seconds of frames left at their warm start, where the second gradient failed too."""
+    strikes: int = 0
+    """Frames whose strength rises at once, on a beat."""
+    strength_reached: float | None = None
+    """Mean share of the strength that the dream reached on those frames; None without any."""
     digest: str | None = None
     """Hash over all delivered frames; None where no journal was kept."""
     loop: bool | None = None
@@ -118,7 +144,7 @@ class Summary:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object of all known values, as `--json` prints it."""
-        rare = ("shots", "retried", "kept")
+        rare = ("shots", "retried", "kept", "strikes")
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in vars(self).items()
@@ -193,6 +219,16 @@ class Reporter:
                 "fewer, to the same effect"
             )
 
+    def note_strikes(self) -> None:
+        """Warn where the dream falls short of a strength that rises at once."""
+        reached = self.tally.strength_reached
+        if reached is not None and reached < ENOUGH:
+            plural = "" if self.tally.strikes == 1 else "s"
+            self.warn(
+                f"the strength rises at once on {self.tally.strikes} frame{plural}, where the "
+                f"dream reaches {reached:.0%} of it; more --first-steps or a larger --lr reach more"
+            )
+
     def go_on(self, tally: Tally) -> None:
         """Continue the sums of earlier runs."""
         self.tally, self._begun_at = tally, tally.frames
@@ -211,9 +247,16 @@ class Reporter:
         self.tally.before += before
         self.tally.after += after
 
-    def frame_done(self, frame: Frame, source: Tensor, before: float, after: float) -> None:
-        """Report a frame that is counted and written."""
-        self.tell(FrameDone(self.tally.frames - 1, frame, source, before, after))
+    def frame_done(
+        self, index: int, frame: Frame, source: Tensor, before: float, after: float
+    ) -> None:
+        """Report the frame of this index, which is counted and written."""
+        self.tell(FrameDone(index, frame, source, before, after))
+
+    def total(self, tallies: Iterable[Tally], made: int) -> None:
+        """Let the summary be about these sums together, of which this run made `made` frames."""
+        self.tally = sum(tallies, Tally())
+        self._begun_at = self.tally.frames - made
 
     def finish(self, out: Path | None, **facts: Any) -> Summary:
         """Report that the result is complete, and return the summary of the run."""

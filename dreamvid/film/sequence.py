@@ -16,15 +16,17 @@ from torch import Tensor
 from dreamvid.config import SequenceConfig
 from dreamvid.dream.canvas import Canvas, constrain
 from dreamvid.dream.descent import OnStep, descend, frame_generator
+from dreamvid.dream.norms import rms
 from dreamvid.dream.objective import Objective
 from dreamvid.dream.octaves import resize
 from dreamvid.dream.region import mean_within
 from dreamvid.dream.step_graph import StepGraphs
 from dreamvid.dream.terms import Term
 from dreamvid.errors import GradientError
+from dreamvid.film.budget import STRIKE, rise_of, step_budget
 from dreamvid.film.inbetween import FlowField, FlowFields, blend, chained, direct, fill_in
 from dreamvid.film.prefetch import Prefetch
-from dreamvid.types import CutDetector, FlowEstimator, Frame
+from dreamvid.types import CutDetector, FlowEstimator, Frame, Shot
 
 FORGOTTEN = 0.9
 """Share of what a finder saw before that is forgotten where the flow cannot be trusted."""
@@ -53,6 +55,8 @@ class Carry:
     """Number of the shot's key frames so far."""
     given: int = 0
     """Number of frames after that key frame that have been yielded."""
+    strength: float | None = None
+    """Strength with which that key frame was dreamed; None where it is not known."""
     found: Tensor | None = None
     """What a `Finder` saw in that key frame; None without one."""
 
@@ -118,6 +122,8 @@ class DreamedFrame:
     settings: FrameSettings
     """Settings with which it was dreamed."""
     outcome: Outcome = "dreamed"
+    reached: float | None = None
+    """Share of the strength that the dream reaches, where it strikes (`STRIKE`); None elsewhere."""
     found: Tensor | None = None
     """(1, H, W) in [0, 1]: the mask that the settings' finder has found."""
 
@@ -140,6 +146,7 @@ def dream_frames(
     flow: FlowEstimator,
     is_cut: CutDetector,
     carry: Carry | None = None,
+    first: int = 0,
     on_step: OnStep | None = None,
     ahead: int = 0,
     graphs: StepGraphs | None = None,
@@ -147,12 +154,13 @@ def dream_frames(
     """Dream `frames` in order, each key frame warm-started from the one before.
 
     `settings_at` gives the settings of each frame and is called once for each, in order;
-    `constant_settings` is the simplest. Every `every`-th frame of a shot is a key frame, and so is
-    its last; frames between get the changes of the two keys around them (see `inbetween`).
+    `constant_settings` is the simplest. Every `every`-th frame of a shot is a key frame, and so are
+    its last and those whose strength strikes (`STRIKE`); frames between get the changes of the two
+    keys around them (see `inbetween`).
     Remembers one key, looks ahead to the next, and FLASH frames further at a possible cut.
 
     With `carry` the loop resumes: `frames` must begin after frame `carry.index`, and results that
-    were yielded before are not yielded again.
+    were yielded before are not yielded again. Without, the first of `frames` has index `first`.
 
     With `ahead`, so many key frames, and the frames before each, are read and their motion
     estimated while one is dreamed, in another thread, which then calls `frames`, `settings_at`,
@@ -160,9 +168,9 @@ def dream_frames(
 
     With `graphs`, steps are captured there and replayed.
     """
-    found = _with_flow_fields(
-        _spans(_asked(frames, settings_at, carry), is_cut, carry), carry, flow
-    )
+    first = first if carry is None else carry.index + 1
+    asked = _asked(frames, settings_at, first)
+    found = _with_flow_fields(_spans(asked, is_cut, carry), carry, flow)
     with Prefetch(found, ahead) if ahead else nullcontext(found) as spans:
         for span in spans:
             given = 0 if carry is None else carry.given
@@ -172,6 +180,39 @@ def dream_frames(
                     given -= 1
                 else:
                     yield result
+
+
+def find_shots(
+    frames: Iterable[Frame],
+    settings_at: SettingsAt,
+    is_cut: CutDetector,
+    mark_of: Callable[[Frame], int],
+) -> Iterator[Shot]:
+    """Yield the shots into which `dream_frames` cuts all `frames` of a film; dreams nothing.
+
+    `mark_of` gives the mark of the frame before a shot.
+    """
+    shot: Shot | None = None
+    before: Frame | None = None
+    strength: float | None = None
+    for span in _spans(_asked(frames, settings_at, 0), is_cut, None):
+        key = span.frames[-1]
+        end = key.frame.time + (key.frame.duration or 0)
+        if shot is None or before is None:
+            steps = key.settings.config.first_steps
+            shot = Shot(1, key.index, key.index, key.frame.time, end, steps)
+        elif span.begins_shot:
+            yield shot
+            place = shot.number + 1, key.index, key.index, key.frame.time, end
+            steps = key.settings.config.first_steps
+            shot = Shot(*place, steps, before.time, mark_of(before))
+        else:
+            rise = rise_of(key.strength, strength)
+            steps = shot.steps + step_budget(key.settings.config, rise=rise)
+            shot = replace(shot, last=key.index, end=end, steps=steps)
+        before, strength = key.frame, key.strength
+    if shot is not None:
+        yield shot
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,11 +229,12 @@ class _Asked:
     def image(self) -> Tensor:
         return self.frame.image
 
+    @property
+    def strength(self) -> float:
+        return self.settings.config.strength
 
-def _asked(
-    frames: Iterable[Frame], settings_at: SettingsAt, carry: Carry | None
-) -> Iterator[_Asked]:
-    first = 0 if carry is None else carry.index + 1
+
+def _asked(frames: Iterable[Frame], settings_at: SettingsAt, first: int) -> Iterator[_Asked]:
     for index, frame in enumerate(frames, first):
         yield _Asked(index, frame, settings_at(frame, index))
 
@@ -212,6 +254,7 @@ class _Span:
 def _spans(frames: Iterator[_Asked], is_cut: CutDetector, carry: Carry | None) -> Iterator[_Span]:
     """Yield the film in spans of `every` frames, shorter where a shot or the film ends."""
     last = None if carry is None else carry.source
+    strength = None if carry is None else carry.strength
     coming: deque[_Asked] = deque()
     waiting: list[_Asked] = []
     while coming or (coming := deque(islice(frames, 1))):
@@ -224,12 +267,14 @@ def _spans(frames: Iterator[_Asked], is_cut: CutDetector, carry: Carry | None) -
             flash = [] if last is None else _rest_of_flash(now, coming, frames, last, is_cut)
             yield _Span([now, *flash], begins_shot=not flash, is_flash=bool(flash))
             last = flash[-1].image if flash else now.image
+            strength = flash[-1].strength if flash else now.strength
             continue
         last = now.image
         waiting.append(now)
-        if len(waiting) >= config.every:
+        if len(waiting) >= config.every or rise_of(now.strength, strength) >= STRIKE:
             yield _Span(waiting)
             waiting = []
+        strength = now.strength
     if waiting:
         yield _Span(waiting)
 
@@ -283,10 +328,15 @@ def _dream_span(
             delta = blend(
                 flow_fields.back[number - 1], flow_fields.ahead[number - 1], before, after, share
             )
-            strength, region = each.settings.config.strength, each.settings.region
-            image = constrain(each.image + delta, each.image, strength, region=region)
+            region = each.settings.region
+            image = constrain(each.image + delta, each.image, each.strength, region=region)
             yield _result(each, image, replace(carry, given=number))
-    yield _result(key, dream, _remember(key, dream, carry, seen), span.begins_shot, outcome)
+    is_strike = carry is not None and rise_of(key.strength, carry.strength) >= STRIKE
+    reached = (
+        float(rms(dream - key.image, key.settings.region)) / key.strength if is_strike else None
+    )
+    remembered = _remember(key, dream, carry, seen)
+    yield _result(key, dream, remembered, span.begins_shot, outcome, reached)
 
 
 def _find(span: _Span, carry: Carry | None) -> tuple[list[_Asked], Tensor | None]:
@@ -334,24 +384,23 @@ class _Start:
     trust: Tensor | None
     mean_colour: Tensor | None
     steps: int
+    rise: float = 0
+    """Share of the strength that the key frame before did not have."""
 
 
 def _begin(key: _Asked, carry: Carry | None, flow_fields: FlowFields | None) -> _Start:
     config, region = key.settings.config, key.settings.region
     if carry is None:
         return _Start(key.image, None, None, config.first_steps)
-    if flow_fields is None:
-        return _Start(key.image, None, carry.mean_colour, config.steps)
-    image, trust = warm_start(key.image, carry, flow_fields.back[-1], config, region)
-    return _Start(image, trust, carry.mean_colour, _step_budget(config, trust, region))
-
-
-def _step_budget(config: SequenceConfig, trust: Tensor | None, region: Tensor | None) -> int:
-    """Steps of a key frame that follows another: more where less of its region is trusted."""
-    if trust is None or not config.steps:
-        return config.steps
-    unknown = float(1 - mean_within(trust, region))
-    return config.steps + round(config.catch_up * config.first_steps * unknown)
+    rise = rise_of(key.strength, carry.strength)
+    image, trust, unknown = key.image, None, 0.0
+    if flow_fields is not None:
+        image, trust = warm_start(key.image, carry, flow_fields.back[-1], config, region)
+    if trust is not None:
+        unknown = float(1 - mean_within(trust, region))
+        trust = trust * (1 - rise)  # nothing holds back what is new
+    steps = step_budget(config, rise=rise, unknown=unknown)
+    return _Start(image, trust, carry.mean_colour, steps, rise)
 
 
 def _remember(key: _Asked, dream: Tensor, carry: Carry | None, seen: Tensor | None) -> Carry:
@@ -360,7 +409,16 @@ def _remember(key: _Asked, dream: Tensor, carry: Carry | None, seen: Tensor | No
     mean_colour = (dream - key.image).mean((1, 2))
     if carry is not None:
         mean_colour = torch.lerp(carry.mean_colour, mean_colour, 1 / keys)
-    return Carry(key.index, key.frame.time, key.image, dream, mean_colour, keys, found=seen)
+    return Carry(
+        key.index,
+        key.frame.time,
+        key.image,
+        dream,
+        mean_colour,
+        keys,
+        strength=key.settings.config.strength,
+        found=seen,
+    )
 
 
 def _result(
@@ -369,11 +427,10 @@ def _result(
     carry: Carry,
     begins_shot: bool = False,
     outcome: Outcome = "dreamed",
+    reached: float | None = None,
 ) -> DreamedFrame:
-    frame = asked.frame.with_image(dream)
-    return DreamedFrame(
-        frame, asked.image, begins_shot, carry, asked.settings, outcome, asked.found
-    )
+    frame, settings, found = asked.frame.with_image(dream), asked.settings, asked.found
+    return DreamedFrame(frame, asked.image, begins_shot, carry, settings, outcome, reached, found)
 
 
 def _dream_or_keep(
@@ -381,6 +438,9 @@ def _dream_or_keep(
 ) -> tuple[Tensor, Outcome]:
     """The dream of a frame and its outcome; its warm start, where the gradient fails twice."""
     settings, config = asked.settings, asked.settings.config
+    if start.rise:
+        kept = config.colour_drift * (1 - start.rise)
+        config = config.model_copy(update={"colour_drift": kept})
     gentle = config.model_copy(update={"lr": config.lr / 2})
     attempts: list[tuple[Outcome, SequenceConfig]] = [("dreamed", config), ("retried", gentle)]
     for outcome, attempt in attempts:

@@ -21,6 +21,7 @@ from dreamvid.guide.folding import fold_batch_norms
 from dreamvid.guide.hub import HubUnreachableError, hub_files, require_hub
 from dreamvid.guide.names import GuideName, parse_guide
 from dreamvid.guide.tower import ImageTower, see_whole
+from dreamvid.guide.vocabulary import Vocabulary
 
 CONFIG_FILE = "open_clip_config.json"
 WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
@@ -37,6 +38,8 @@ class Clip:
     model: nn.Module
     tokenizer: Any
     tower: ImageTower
+    vocabulary: Vocabulary | None = None
+    """What is known of the words that it learned; None for nothing."""
 
     @torch.no_grad()
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
@@ -50,10 +53,30 @@ class Clip:
         """Whether the whole of `text` fits the text tower; tokenizers cut the rest silently."""
         return not text or not torch.equal(self.tokenizer([text]), self.tokenizer([text[:-1]]))
 
+    def knows(self, text: str) -> bool:
+        """Whether it has learned a word of `text`, as far as that is known."""
+        embedding: Any = self.model.token_embedding if self.vocabulary else None
+        return self.vocabulary is None or self.vocabulary.knows(text, self.tokenizer, embedding)
+
     @torch.no_grad()
     def embed_images(self, images: Sequence[Tensor]) -> Tensor:
         """Features (P, D) of unit length of P whole pictures (3, H, W) in [0, 1]."""
         return see_whole(self.tower, images) if images else self.embed_texts([])
+
+
+_kept: dict[tuple[str, torch.device, str], Clip] | None = None
+"""Guides that were loaded within `keeping_guides`; None outside of it."""
+
+
+@contextmanager
+def keeping_guides() -> Iterator[None]:
+    """Keep every guide that is loaded within the block, for when it is asked for again."""
+    global _kept
+    _kept = {}
+    try:
+        yield
+    finally:
+        _kept = None
 
 
 def load_clip(text: str, device: torch.device, precision: str = "float32") -> Clip:
@@ -63,6 +86,16 @@ def load_clip(text: str, device: torch.device, precision: str = "float32") -> Cl
 
     Raises GuideError, one line, where the guide does not exist or its weights are not available.
     """
+    if _kept is None:
+        return _load_both(text, device, precision)
+    key = text, device, precision
+    if key not in _kept:
+        _kept[key] = _load_both(text, device, precision)
+    return _kept[key]
+
+
+def _load_both(text: str, device: torch.device, precision: str) -> Clip:
+    """Load both towers."""
     name = parse_guide(text)
     import open_clip
 
@@ -70,6 +103,7 @@ def load_clip(text: str, device: torch.device, precision: str = "float32") -> Cl
     with quiet_libraries():
         try:
             model, tokenizer = _load(name, device, open_clip)
+            vocabulary = _vocabulary_of(name)
         except ImportError as error:
             raise GuideError(
                 f"guide '{text}' needs a package that is not installed: pip install {error.name}"
@@ -80,7 +114,7 @@ def load_clip(text: str, device: torch.device, precision: str = "float32") -> Cl
     tower = ImageTower(fold_batch_norms(model.visual), model.visual.preprocess_cfg, dtype).to(
         device
     )
-    return Clip(text, model, tokenizer, tower)
+    return Clip(text, model, tokenizer, tower, vocabulary)
 
 
 def _load(name: GuideName, device: torch.device, open_clip: Any) -> tuple[Any, Any]:
@@ -103,6 +137,12 @@ def _load(name: GuideName, device: torch.device, open_clip: Any) -> tuple[Any, A
     if tokenizer_name:
         return model, _hub_tokenizer(tokenizer_name, text_config)
     return model, open_clip.get_tokenizer(local.model)
+
+
+def _vocabulary_of(name: GuideName) -> Vocabulary | None:
+    """What the folder of a guide tells of its words."""
+    folder = name.model.removeprefix("local-dir:")
+    return None if folder == name.model else Vocabulary.of(Path(folder) / CONFIG_FILE)
 
 
 def _with_files(name: GuideName, open_clip: Any) -> GuideName:

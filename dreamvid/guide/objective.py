@@ -233,8 +233,8 @@ def create_objectives(
 ) -> list[ClipObjective]:
     """The objective of each guide of `config`; `images` as in `create_objective`.
 
-    `on_warning` is called with one line for each prompt that is too long for a guide. Raises
-    GuideError where a guide is not available.
+    `on_warning` is called with one line for each prompt that is too long for a guide, or of which
+    it has learned no word. Raises GuideError where a guide is not available.
     """
     objectives = []
     for guide in config.guide:
@@ -242,6 +242,11 @@ def create_objectives(
         for text in _texts(config):
             if not clip.reads_all(text):
                 on_warning(f"guide '{guide}' has no room for the end of '{text}'")
+            if clip.vocabulary is not None and not clip.knows(text):
+                on_warning(
+                    f"guide '{guide}' has learned no word of '{text}'; it knows "
+                    f"{clip.vocabulary.language} words for things that one can see"
+                )
         objectives.append(create_objective(clip, config, images))
         del clip  # before the next one is loaded: the memory may not hold two
     return objectives

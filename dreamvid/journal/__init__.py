@@ -15,13 +15,25 @@ While the result OUT is made, the folder OUT.dreaming lies beside it:
 Segments are cut by frame count alone, and each encoder starts anew, so that a killed and an
 uninterrupted run give the same packets. States, segments and open pictures end with their hash.
 
+A film may also be made shot by shot, each in a journal of its own; see `shot_list`.
+
 `run` holds the identity of a run, `state` its progress, `segments` its finished frames, which
 `film` and `pictures` write and put together; `record` turns the carry into bytes; `writing` writes
-a journal, `viewing` reads one, and `ending` removes it.
+a journal, `viewing` reads one, and `ending` removes it. `shot` writes the journal of one shot, and
+`joining` puts the shots together.
 """
 
 from dreamvid.journal.ending import is_done, read_mark, remove_folder
+from dreamvid.journal.joining import open_shots, ranges
 from dreamvid.journal.run import FileMark, Run, write_config
+from dreamvid.journal.shot import ShotJournal, ShotTakenError
+from dreamvid.journal.shot_list import (
+    ShotList,
+    begin_shots,
+    is_finished,
+    read_shot_list,
+    shot_state,
+)
 from dreamvid.journal.state import State, folder_of, read_checkpoint, read_state
 from dreamvid.journal.viewing import nothing_finished, peek
 from dreamvid.journal.writing import Journal
@@ -30,14 +42,23 @@ __all__ = [
     "FileMark",
     "Journal",
     "Run",
+    "ShotJournal",
+    "ShotList",
+    "ShotTakenError",
     "State",
+    "begin_shots",
     "folder_of",
     "is_done",
+    "is_finished",
     "nothing_finished",
+    "open_shots",
     "peek",
+    "ranges",
     "read_checkpoint",
     "read_mark",
+    "read_shot_list",
     "read_state",
     "remove_folder",
+    "shot_state",
     "write_config",
 ]

@@ -53,5 +53,8 @@ def remove_folder(folder: Path) -> None:
     with suppress(OSError):
         others = [path for path in folder.iterdir() if path.name not in _LAST]
         for path in [*others, *(folder / name for name in _LAST)]:
-            path.unlink(missing_ok=True)
+            if path.is_dir():
+                remove_folder(path)
+            else:
+                path.unlink(missing_ok=True)
         folder.rmdir()

@@ -6,6 +6,7 @@ import hashlib
 import os
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from itertools import chain
@@ -82,7 +83,8 @@ class FilmParts:
             self._start_segment(state)
         elif state.segments and state.pictures == 1:
             # Removed one frame late: the older state, the fallback for a damaged one, may need it.
-            open_path(self._out, state.segments - 1).unlink(missing_ok=True)
+            with suppress(OSError):  # left over, it is in nobody's way
+                open_path(self._out, state.segments - 1).unlink(missing_ok=True)
 
     def complete(self, state: State, on_packet: Callable[[], None]) -> Path:
         """Join the segments, add the sound and check the result; its path before it has its name.
@@ -91,15 +93,13 @@ class FilmParts:
         """
         if state.pictures:
             self._segment.finish()
-        for packet in self._packets(state):
-            self._muxer.mux(packet)
-            on_packet()
-        self._muxer.complete()
-        check_whole(self._whole, self._packets(state), self._muxer.encoding.clock)
-        on_packet()
-        with media_errors(f"'{self._whole}' cannot be written"), self._whole.open("rb") as file:
-            os.fsync(file.fileno())
+        complete_film(self._muxer, self._whole, lambda: self._packets(state), on_packet)
         return self._whole
+
+    def close_segment(self, state: State) -> None:
+        """Close the open segment, after which no frame can be added. Raises MediaError."""
+        if state.pictures:
+            self._segment.close(self._out, state)
 
     def _packets(self, state: State) -> Packets:
         return read_packets_of(self._out, state, self._segment.packets, self._muxer.encoding)
@@ -111,6 +111,23 @@ class FilmParts:
     def abort(self) -> None:
         """Stop, and keep what is finished; no effect after `publish`."""
         self._muxer.abort()
+
+
+def complete_film(
+    muxer: Muxer, whole: Path, packets: Callable[[], Packets], on_packet: Callable[[], None]
+) -> None:
+    """Write all packets and the sound to the muxer's file `whole`, and check it.
+
+    `packets` gives them anew each time. Raises MediaError, JournalError.
+    """
+    for packet in packets():
+        muxer.mux(packet)
+        on_packet()
+    muxer.complete()
+    check_whole(whole, packets(), muxer.encoding.clock)
+    on_packet()
+    with media_errors(f"'{whole}' cannot be written"), whole.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def show_film(
@@ -128,7 +145,7 @@ def show_film(
     config = write_config(state.run.config)
     with Muxer(to, state.info, config, overwrite=overwrite, sound=sound) as muxer:
         encoder = segment_encoder(muxer.encoding)
-        _check_encoder(encoder, muxer.encoding, state)
+        check_encoder(encoder, muxer.encoding, state)
         packets: list[bytes] = []
         for data in pictures:
             packets += encoder.encode(EncoderFrame.from_bytes(data, muxer.encoding))
@@ -177,7 +194,7 @@ def read_open(out: Path, state: State) -> tuple[list[bytes], int]:
         ) from None
 
 
-def _check_encoder(encoder: PacketEncoder | FrameKeeper, encoding: Encoding, state: State) -> None:
+def check_encoder(encoder: PacketEncoder | FrameKeeper, encoding: Encoding, state: State) -> None:
     """Raise JournalError unless the encoder is the same as that of `state`."""
     if _encoder_digest(encoder, encoding) != state.encoder:
         raise JournalError(
@@ -201,7 +218,7 @@ class OpenSegment:
         self._encoder = segment_encoder(encoding)
         self.encoder_digest = _encoder_digest(self._encoder, encoding)
         if state.frames:
-            _check_encoder(self._encoder, encoding, state)
+            check_encoder(self._encoder, encoding, state)
         self.packets: list[bytes] = []
         """Packets that the encoder has returned so far."""
         pictures, self._size = read_open(out, state)

@@ -41,9 +41,13 @@ class FileLock:
             if self._is_current():
                 break
             self._file.close()  # its last owner has just removed the file
-        self._file.truncate(0)
-        self._file.write(b"%d\n" % os.getpid())
-        self._file.flush()
+        try:
+            self._file.truncate(0)
+            self._file.write(b"%d\n" % os.getpid())
+            self._file.flush()
+        except OSError:  # a full disk
+            self._file.close()
+            raise
 
     def _is_current(self) -> bool:
         try:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dreamvid.errors import MediaError
 from dreamvid.journal.segments import read_segment, write_segment
 from dreamvid.journal.state import JOINING, State, folder_of
-from dreamvid.media.files import publish, sync_folder, write_durably, write_whole
+from dreamvid.media.files import media_errors, publish, sync_folder, write_durably, write_whole
 from dreamvid.media.image_sequence import check_pattern, numbered_path
 from dreamvid.media.still import ALPHA_SUFFIXES, encode_image
 from dreamvid.media.tracks import SoundSource
@@ -58,21 +58,45 @@ class PictureParts:
         Raises JournalError where a segment is damaged, MediaError where a picture cannot be
         written or, without `overwrite`, another file has its name.
         """
-        if not state.frames:
-            raise MediaError(f"'{self._out}' cannot be written: no frame has come")
-        partial = folder_of(self._out) / f"{JOINING}{self._out.suffix.lower()}"
-        for path, index in _missing(self._out, state):
-            write_durably(partial, read_segment(self._out, state, index))
-            publish(partial, path, state.overwrite)
-            on_packet()
-        sync_folder(self._out.parent)
-        return numbered_path(self._out, state.frames)
+
+        def read(index: int) -> bytes:
+            return read_segment(self._out, state, index)
+
+        return name_pictures(self._out, state.frames, read, state.overwrite, on_packet)
+
+    def close_segment(self, state: State) -> None:
+        """Do nothing: each picture is a closed segment."""
 
     def publish(self) -> None:
         """Do nothing: the pictures have their names."""
 
     def abort(self) -> None:
         """Do nothing: what is finished is kept."""
+
+
+def name_pictures(
+    out: Path,
+    count: int,
+    read: Callable[[int], bytes],
+    overwrite: bool,
+    on_packet: Callable[[], None],
+) -> Path:
+    """Give `count` pictures the names of the pattern `out`; the path of the last.
+
+    `read` gives the content of the picture with an index from 0. Raises JournalError where one is
+    damaged, MediaError where it cannot be written or, without `overwrite`, another file has its
+    name.
+    """
+    if not count:
+        raise MediaError(f"'{out}' cannot be written: no frame has come")
+    partial = folder_of(out) / f"{JOINING}{out.suffix.lower()}"
+    for path, index in _missing(out, count, read, overwrite):
+        write_durably(partial, read(index))
+        publish(partial, path, overwrite)
+        on_packet()
+    with media_errors(f"'{out}' cannot be written"):
+        sync_folder(out.parent)
+    return numbered_path(out, count)
 
 
 def show_pictures(out: Path, to: Path, state: State, overwrite: bool) -> None:
@@ -87,17 +111,19 @@ def show_pictures(out: Path, to: Path, state: State, overwrite: bool) -> None:
         write_whole(numbered_path(to, index + 1), read_segment(out, state, index), overwrite)
 
 
-def _missing(out: Path, state: State) -> list[tuple[Path, int]]:
+def _missing(
+    out: Path, count: int, read: Callable[[int], bytes], overwrite: bool
+) -> list[tuple[Path, int]]:
     """The pictures, each with its index, that do not have their names yet.
 
     Raises MediaError where another file has the name of one, and may not be replaced.
     """
     missing = []
-    for index in range(state.frames):
+    for index in range(count):
         path = numbered_path(out, index + 1)
-        if path.is_file() and path.read_bytes() == read_segment(out, state, index):
+        if path.is_file() and path.read_bytes() == read(index):
             continue
-        if path.exists() and not state.overwrite:
+        if path.exists() and not overwrite:
             raise MediaError(f"'{path}' exists; --overwrite replaces it")
         missing.append((path, index))
     return missing

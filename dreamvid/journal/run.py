@@ -11,7 +11,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from dreamvid.config import ImageConfig, ReadConfig, VideoConfig, WriteConfig, ZoomConfig
+from dreamvid.config import (
+    ImageConfig,
+    ReadConfig,
+    VideoConfig,
+    WriteConfig,
+    ZoomConfig,
+    checked,
+)
+from dreamvid.errors import JournalError
 from dreamvid.media.files import media_errors
 
 SOURCE = "the source"
@@ -137,6 +145,25 @@ class Run:
             begun.options,
         )
 
+    def goes_on(self, begun: Run, *, force: bool) -> bool:
+        """Whether this run differs from the one that was `begun`, as `force` allows.
+
+        Raises JournalError for differences that are not allowed.
+        """
+        fixed = self.fixed_differences(begun)
+        if fixed:
+            raise JournalError(
+                f"what cannot change midway has: {'; '.join(fixed)}; "
+                "allowed: the values it was begun with"
+            )
+        differences = self.differences(begun)
+        if differences and not force:
+            raise JournalError(
+                f"this is not the run that was begun: {'; '.join(differences)}; "
+                "allowed: what was, or --force"
+            )
+        return bool(differences)
+
     def to_json(self) -> dict[str, Any]:
         """A JSON object of the run, for `from_json`."""
         return {
@@ -152,9 +179,9 @@ class Run:
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Run:
         """The run of `to_json`. Raises ValueError, KeyError or TypeError for other `facts`."""
-        inputs = {name: FileMark(**mark) for name, mark in facts["inputs"].items()}
+        names = ("inputs", "environment", "folder", "picture")
         config = _CONFIGS[facts["command"]](**facts["config"])
-        return cls(inputs, config, facts["environment"], facts["folder"], facts["picture"])
+        return checked(cls, {name: facts[name] for name in names} | {"config": config})
 
 
 def write_config(config: RunConfig) -> WriteConfig:

@@ -15,13 +15,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from dreamvid.config import checked
 from dreamvid.errors import JournalError
 from dreamvid.journal.run import Run
-from dreamvid.media.colour import ColourTags
-from dreamvid.media.probing import Chapter, VideoInfo
+from dreamvid.media.probing import VideoInfo
 
 FORMAT = 4
 """Version of the file format; files of another version are refused."""
+COLOUR_TAGS = 256
+"""FFmpeg's numbers of colour tags are below this."""
 JOINING = "joining"
 """Stem of the file in which the result is made from its segments."""
 ANEW = "allowed: the same command with --overwrite, which begins anew"
@@ -131,14 +133,13 @@ class State:
         facts = json.loads(content[begin : begin + length])
         if facts["format"] != FORMAT:
             raise ValueError(f"is of format {facts['format']}, not {FORMAT}")
-        values: dict[str, Any] = {name: facts[name] for name in _PLAIN}
-        values |= {name: Fraction(facts[name]) for name in _FRACTIONS}
-        return cls(
-            **values,
-            run=Run.from_json(facts["run"]),
-            info=_info_from_json(facts["info"]),
-            carry=content[begin + length :],
-        )
+        values: dict[str, Any] = {name: facts[name] for name in (*_PLAIN, *_FRACTIONS)}
+        values["run"] = Run.from_json(facts["run"])
+        values["info"] = _info_from_json(facts["info"])
+        state = checked(cls, values | {"carry": content[begin + length :]})
+        if state.segment_frames < 1 or state.frames < 0:
+            raise ValueError(f"counts {state.frames} frames in {state.segment_frames}s")
+        return state
 
 
 _PLAIN = (
@@ -166,18 +167,14 @@ def _info_to_json(info: VideoInfo) -> dict[str, Any]:
 
 
 def _info_from_json(facts: Mapping[str, Any]) -> VideoInfo:
-    fractions: dict[str, Any] = {
-        name: facts[name] and Fraction(facts[name]) for name in _INFO_FRACTIONS
-    }
-    return VideoInfo(
-        **{name: facts[name] for name in _INFO_PLAIN},
-        **fractions,
-        colour=ColourTags(**facts["colour"]),
-        chapters=tuple(
-            Chapter(Fraction(start), Fraction(end), metadata)
-            for start, end, metadata in facts["chapters"]
-        ),
-    )
+    names = ("start", "end", "metadata")
+    chapters = [dict(zip(names, chapter, strict=True)) for chapter in facts["chapters"]]
+    info = checked(VideoInfo, {**facts, "chapters": chapters})
+    if min(info.width, info.height) < 1:
+        raise ValueError(f"has a picture of {info.width}x{info.height}")
+    if not all(0 <= tag < COLOUR_TAGS for tag in asdict(info.colour).values()):
+        raise ValueError(f"has {info.colour}")
+    return info
 
 
 def state_path(out: Path, frames: int) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -14,6 +15,7 @@ from dreamvid.errors import DreamvidError, JournalError, MediaError
 from dreamvid.journal.ending import is_done
 from dreamvid.journal.film import read_open, show_film
 from dreamvid.journal.pictures import show_pictures
+from dreamvid.journal.shot_list import read_shot_list
 from dreamvid.journal.state import State, folder_of, read_state
 from dreamvid.media.image_sequence import output_pattern
 from dreamvid.media.probing import moved_chapters
@@ -88,6 +90,11 @@ def nothing_finished(out: Path) -> JournalError:
         return JournalError(
             f"'{folder}' does not exist; allowed: the OUT of a film that is being made or was "
             f"stopped, not of a finished one{is_there}"
+        )
+    if read_shot_list(out) is not None:
+        return JournalError(
+            f"'{folder}' holds a film that is made shot by shot, which is not looked at before "
+            f"`dreamvid join {shlex.quote(str(out))}`"
         )
     return JournalError(
         f"'{folder}' holds no finished frame; allowed: the OUT of a film of which there is one, "

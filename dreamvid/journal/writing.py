@@ -21,6 +21,7 @@ from dreamvid.journal.lock import FileLock
 from dreamvid.journal.pictures import PictureParts
 from dreamvid.journal.record import Record, from_bytes, to_bytes
 from dreamvid.journal.run import FileMark, Run
+from dreamvid.journal.shot_list import check_idle, read_shot_list
 from dreamvid.journal.state import (
     ANEW,
     JOINING,
@@ -105,6 +106,11 @@ class Journal:
     def facts(self) -> dict[str, Any]:
         """Values for a summary: the digest of all frames."""
         return {"digest": self.state.digest}
+
+    @property
+    def way_on(self) -> str:
+        """What to do to resume the run."""
+        return resume_command(self._out)
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -217,7 +223,7 @@ class Journal:
         if error is not None and (frames or self._has_checkpoint):
             safe = "1 finished frame is" if frames == 1 else f"{frames} finished frames are"
             safe = safe if frames else "what is dreamed so far is"
-            error.add_note(f"{safe} safe, {resume_command(self._out)} goes on")
+            error.add_note(f"{safe} safe, {self.way_on} goes on")
         self._leave()
 
     # Beginning and end
@@ -242,6 +248,13 @@ class Journal:
         and else forgotten. Raises JournalError where an unfinished run should not be resumed, or
         where the two runs differ.
         """
+        if read_shot_list(self._out) is not None:
+            if not anew:
+                raise JournalError(
+                    f"'{self._folder}' holds a film that is made shot by shot; "
+                    f"{resume_command(self._out)} goes on, --overwrite begins anew"
+                )
+            check_idle(self._out)
         begun = None if anew else read_state(self._out)
         if begun is None:
             if not anew:
@@ -252,7 +265,7 @@ class Journal:
                 f"'{self._folder}' holds {begun.frames} frames of an unfinished run; "
                 f"{resume_command(self._out)} goes on, --overwrite begins anew"
             )
-        is_changed = self._check_run(begun.run, force)
+        is_changed = self.state.run.goes_on(begun.run, force=force)
         self.state = replace(
             begun,
             run=self.state.run,
@@ -271,22 +284,6 @@ class Journal:
             return
         self._checkpoint, self._has_checkpoint = found, True
         self.state = replace(self.state, journal=found.journal)
-
-    def _check_run(self, begun: Run, force: bool) -> bool:
-        """Whether the runs differ, as `force` allows. Raises JournalError for other differences."""
-        fixed = self.state.run.fixed_differences(begun)
-        if fixed:
-            raise JournalError(
-                f"what cannot change midway has: {'; '.join(fixed)}; "
-                "allowed: the values it was begun with"
-            )
-        differences = self.state.run.differences(begun)
-        if differences and not force:
-            raise JournalError(
-                f"this is not the run that was begun: {'; '.join(differences)}; "
-                "allowed: what was, or --force"
-            )
-        return bool(differences)
 
     def check_source(self, is_cut_short: bool) -> None:
         """Raise JournalError where the source has changed, or has gone before its end.
@@ -328,7 +325,9 @@ class Journal:
             return
         with media_errors(f"'{self._folder}' cannot be written"):
             for path in self._folder.iterdir():
-                if path.name != "lock" and path.stem != JOINING:
+                if path.is_dir():
+                    remove_folder(path)
+                elif path.name != "lock" and path.stem != JOINING:
                     path.unlink()
 
     @property

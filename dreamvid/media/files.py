@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import select
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -22,6 +23,9 @@ GENERATOR = "lavfi"
 """FFmpeg's device for endless pictures from its filters."""
 DEVICES = ("v4l2", "x11grab", "avfoundation", "dshow", "gdigrab", GENERATOR)
 """FFmpeg's names of devices for cameras, screens and generators; each system has some of them."""
+
+PATIENCE_S = 1.0
+"""Seconds without data from a pipe after which the user is told what is waited for."""
 
 _LONGEST_TOLD = 1000
 """Largest number of characters of a name that a message shows."""
@@ -85,32 +89,76 @@ def silence() -> None:
     av.logging.set_level(None)
 
 
-def open_input(
-    path: Path, input_format: str | None = None, options: Mapping[str, str] | None = None
-) -> InputContainer:
-    """Open a video or sound file, standard input, whose format may be named, or a device.
+def is_pipe(path: Path) -> bool:
+    """Whether `path` is standard input or a named pipe, which can be read only once."""
+    return path == STANDARD or path.is_fifo()
 
-    `options` are the options of the device. Raises MediaError where it cannot be read.
+
+def open_input(
+    path: Path,
+    input_format: str | None = None,
+    options: Mapping[str, str] | None = None,
+    on_warning: Callable[[str], None] = lambda text: None,
+) -> InputContainer:
+    """Open a video or sound file, a pipe, whose format may be named, or a device.
+
+    `options` are the options of the device. `on_warning` is told where a pipe brings nothing for
+    PATIENCE_S. Raises MediaError where it cannot be read.
     """
     if input_format in DEVICES:
         return _open_device(path, find_format(input_format, "--input-format"), options or {})
     check_input(path)
     silence()
-    if path == STANDARD:
-        return _open_standard_input(input_format)
+    if is_pipe(path):
+        return _open_pipe(path, input_format, on_warning)
     with media_errors(f"'{path}' cannot be read; allowed: a file that FFmpeg can read"):
         # Without the prefix FFmpeg would take a colon in the name for the end of a protocol.
         return av.open(f"file:{path}", metadata_errors="replace")
 
 
-def _open_standard_input(input_format: str | None) -> InputContainer:
+def _open_pipe(
+    path: Path, input_format: str | None, on_warning: Callable[[str], None]
+) -> InputContainer:
+    name = "standard input" if path == STANDARD else f"'{path}'"
     known = None if input_format is None else find_format(input_format, "--input-format")
     named = "" if known is None else f" as {known}"
-    with media_errors(
-        f"standard input cannot be read{named}; allowed: a stream that FFmpeg can read, its "
-        "format named by --input-format where it does not tell it"
+    with (
+        media_errors(
+            f"{name} cannot be read{named}; allowed: a stream that FFmpeg can read, its format "
+            "named by --input-format where it does not tell it"
+        ),
+        _reading_end(path) as descriptor,
     ):
-        return av.open("pipe:0", "r", format=known, metadata_errors="replace")
+        if not _brings_something(descriptor, PATIENCE_S):
+            on_warning(f"nothing comes from {name} yet: waiting for a program that writes to it")
+            _brings_something(descriptor)  # here a signal ends the wait, inside FFmpeg it does not
+        url = "pipe:0" if path == STANDARD else f"file:{path}"
+        return av.open(url, "r", format=known, metadata_errors="replace")
+
+
+@contextmanager
+def _reading_end(path: Path) -> Iterator[int]:
+    """The descriptor of a pipe, which waits neither for a writer nor for data."""
+    if path == STANDARD:
+        yield 0
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:  # open until FFmpeg has opened the pipe too: the writer must not find it without a reader
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _brings_something(descriptor: int, seconds: float | None = None) -> bool:
+    """Whether a pipe has data, or has ended, within `seconds`; None waits for it."""
+    if not hasattr(select, "poll"):  # Windows, where only sockets can be asked
+        return True
+    poll = select.poll()
+    try:
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(None if seconds is None else 1000 * seconds))
+    except (OSError, ValueError):  # closed: opening it tells what is wrong
+        return True
 
 
 def _open_device(name: Path, device: str, options: Mapping[str, str]) -> InputContainer:

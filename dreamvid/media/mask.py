@@ -17,9 +17,10 @@ _TICK = Fraction(1, 1000)
 
 
 class MaskReader(Closes):
-    """Masks (1, H, W) in [0, 1], for ascending times: white 1, black 0, colours by their mean.
+    """Masks (1, H, W) in [0, 1], for any times: white 1, black 0, colours by their mean.
 
-    A film gives the picture shown at the requested time, and after its end the last picture.
+    A film gives the picture shown at the requested time, and after its end the last picture. For
+    ascending times it is read once.
     `start` is the time in the film at which the clip begins, in seconds. `size` is the (width,
     height) of the masks. Raises MediaError where it is not readable.
     """
@@ -37,12 +38,20 @@ class MaskReader(Closes):
         begin = None if source.is_still else start
         self._invert = invert
         self._reader = source.open(on_warning, start=begin, size=f"{size[0]}x{size[1]}")
+        self._begin()
+
+    def _begin(self) -> None:
         self._frames: Iterator[Frame] = iter(self._reader)
         self._next = next(self._frames, None)
         self._mask: Tensor | None = None
+        self._asked = Fraction(0)
 
     def at(self, time: Fraction) -> Tensor:
-        """The mask at `time`, which must not be earlier than in the previous call."""
+        """The mask at `time`."""
+        if time < self._asked:
+            self._reader.restart()
+            self._begin()
+        self._asked = time
         while self._next is not None and (self._mask is None or self._next.time <= time + _TICK):
             grey = self._next.image.mean(0, keepdim=True)
             self._mask = 1 - grey if self._invert else grey

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -94,12 +94,17 @@ class VideoInfo:
     """The container's metadata, with keys in lower case (Matroska writes them in upper case)."""
 
 
-def probe(path: Path, input_format: str | None = None) -> VideoInfo:
-    """Description of a video file or standard input; only the first picture is decoded.
+def probe(
+    path: Path,
+    input_format: str | None = None,
+    on_warning: Callable[[str], None] = lambda text: None,
+) -> VideoInfo:
+    """Description of a video file or a pipe; only the first picture is decoded.
 
-    Raises MediaError where it cannot be read or holds no picture.
+    `on_warning` is told where a pipe brings nothing. Raises MediaError where it cannot be read or
+    holds no picture.
     """
-    with open_input(path, input_format) as container:
+    with open_input(path, input_format, on_warning=on_warning) as container:
         stream = picture_stream(container, path)
         with media_errors(f"'{path}' cannot be decoded"):
             decoder = create_decoder(stream)

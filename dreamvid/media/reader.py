@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from dreamvid.errors import MediaError
 from dreamvid.media.closing import Closes
 from dreamvid.media.colour import Converter, orientation, refuse_hdr
-from dreamvid.media.files import DEVICES, STANDARD, media_errors, open_input, reason, silence
+from dreamvid.media.files import DEVICES, is_pipe, media_errors, open_input, reason, silence
 from dreamvid.media.interlace import TimedFrame, progressive
 from dreamvid.media.probing import (
     VideoInfo,
@@ -100,6 +100,13 @@ class FrameReader(Closes):
         raise MediaError(
             f"the source does not show at {float(time):.3f} s what it did; allowed: what it was"
         )
+
+    def restart(self) -> None:
+        """Continue at the first frame; not for pipes and devices."""
+        self._rewind()
+        self._seek_to = self._start
+        self._rest = self._selected()
+        self._first = next(self._rest, None)
 
     def _rewind(self) -> None:
         """Prepare to read from another time."""
@@ -208,11 +215,11 @@ class VideoReader(FrameReader):
         on_warning: Callable[[str], None] = warnings.warn,
     ) -> None:
         self._path, self._warn = Path(path), on_warning
-        self._is_pipe = self._path == STANDARD or input_format in DEVICES
+        self._is_pipe = is_pipe(self._path) or input_format in DEVICES
         self.beside: deque[Packet[Any]] | None = deque() if beside and self._is_pipe else None
         """Packets of other tracks, where they can be read only together with the pictures."""
         self._rate = rate
-        self.container = self._container = open_input(self._path, input_format, options)
+        self.container = self._container = open_input(self._path, input_format, options, self._warn)
         try:
             self._stream = picture_stream(self._container, self._path)
             self._stream.thread_type = "AUTO"

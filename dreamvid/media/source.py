@@ -17,6 +17,7 @@ from dreamvid.media.files import (
     check_input,
     check_output,
     find_format,
+    is_pipe,
 )
 from dreamvid.media.image_sequence import (
     ImageSequenceReader,
@@ -71,7 +72,7 @@ class Source:
                 f"--seconds {float(config.seconds):g} is for a single picture, which '{path}' is "
                 "not; allowed here: --end"
             )
-        if path == STANDARD:
+        if is_pipe(path):
             return cls(path, "pipe", (), config)
         return cls(path, "animation" if is_animation(path) else "video", (path,), config)
 
@@ -90,11 +91,11 @@ class Source:
         """Whether it is one picture, which is shown at any time."""
         return self.kind == "pictures" and self.files == (self.path,)
 
-    def describe(self) -> VideoInfo:
+    def describe(self, on_warning: OnWarning = lambda text: None) -> VideoInfo:
         """Its header, as the reader sees it. Raises MediaError where it cannot be read."""
         if self.kind in ("video", "pipe"):
-            return probe(self.path, self.config.input_format)
-        with self.open(lambda message: None) as reader:
+            return probe(self.path, self.config.input_format, on_warning)
+        with self.open(on_warning) as reader:
             return reader.info
 
     def open(self, on_warning: OnWarning, **changes: Any) -> FrameReader:
@@ -139,10 +140,10 @@ class Source:
 
 
 def _check_format(path: Path, input_format: str) -> None:
-    if path != STANDARD and input_format not in DEVICES:
+    if not is_pipe(path) and input_format not in DEVICES:
         raise ConfigError(
-            f"--input-format {input_format} is no device's, and '{path}' is not "
-            f"standard input; allowed: {', '.join(DEVICES)}, or any format with - as IN"
+            f"--input-format '{input_format}' is no device's, and '{path}' is no pipe; "
+            f"allowed: {', '.join(DEVICES)}, or any format with - or a named pipe as IN"
         )
     find_format(input_format, "--input-format")
 

@@ -92,5 +92,7 @@ def save(state: dict[str, Tensor], vision: str, text_width: int, folder: Path) -
             **{"mean": MEAN, "std": STD, "size": (SIDE, SIDE)},
             **{"interpolation": "bilinear", "resize_mode": "squash"},
         },
+        # Rows that training never moved keep their norm, about 0.75; learned ones are above.
+        "vocabulary_cfg": {"language": "English", "learned_norm": 1.0},
     }
     (folder / "open_clip_config.json").write_text(json.dumps(facts, indent=2) + "\n")

@@ -42,7 +42,7 @@ def test_help_tells_the_twelve_options_most_used_and_where_the_rest_is(dreamvid,
     assert len(names) == len(set(names)) == 12
     told = [line.split()[1] for line in text.splitlines() if line.startswith("│ --")]
     assert told == [f"--{name}" for name in (*names, "help-all")]
-    assert "--cut-threshold" not in text
+    assert "--spectrum-decay" not in text
     for place in (f"dreamvid {command} --help-all", f"dreamvid config {content.model_name}"):
         assert place in text
     assert "README.md" in text

@@ -7,15 +7,20 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from fractions import Fraction
 from pathlib import Path
+from threading import Thread
 
 import pytest
+import torch
 
 from dreamvid.media import VideoReader, probe
+from dreamvid.media.source import Source
+from tests.dreamer import wait_until
 from tests.media.clips import Clip, make, packets_of, steady
 
+HEAD = 3000
+"""Bytes of the result that cannot hold its first frame yet."""
 QUICK = ["-p", "a red rose", "-q", "--steps", "1", "--first-steps", "1", "--cutouts", "2"]
 
 
@@ -59,6 +64,44 @@ def test_vorbis_goes_through_matroska_on_standard_output(tmp_path):
     assert len(packets_of(tmp_path / "out.mkv")) == 6
 
 
+def test_a_named_pipe_is_a_pipe_and_waiting_for_it_is_told(clip, tmp_path, monkeypatch):
+    monkeypatch.setattr("dreamvid.media.files.PATIENCE_S", 0.01)
+    named = tmp_path / "named"
+    os.mkfifo(named)
+    writer = Thread(target=lambda: named.write_bytes(clip.read_bytes()))
+    told: list[str] = []
+
+    def on_warning(text: str) -> None:
+        told.append(text)
+        writer.start()
+
+    source = Source.find(named)
+    assert (source.kind, source.is_stored) == ("pipe", False)
+    with source.open(on_warning) as reader, VideoReader(clip) as expected:
+        assert source.open_sound(reader, on_warning) is not None
+        for one, other in zip(reader, expected, strict=True):
+            assert one.time == other.time
+            assert torch.equal(one.image, other.image)
+    writer.join()
+    waiting = "waiting for a program that writes to it"
+    assert told == [f"nothing comes from '{named}' yet: {waiting}"]
+
+
+def test_waiting_for_a_named_pipe_ends_with_a_signal(tmp_path):
+    named = tmp_path / "named"
+    os.mkfifo(named)
+    arguments = ["info", str(named)]
+    command = [sys.executable, "-c", "from dreamvid.cli import main; main()", *arguments]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment) as process:
+        assert process.stderr is not None
+        assert b"nothing comes from" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        told = process.stderr.read()
+    assert process.returncode == 130
+    assert b"Traceback" not in told
+
+
 def test_info_of_a_pipe(clip):
     for asked in ([], ["--input-format", "matroska"]):
         result = program(clip.read_bytes(), "info", "-", "--json", *asked)
@@ -89,7 +132,7 @@ def test_what_cannot_be_read_from_a_pipe_is_told_in_one_line(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_what_has_gone_into_the_pipe_is_a_film(clip, tmp_path, number):
     command = [sys.executable, "-c", "from dreamvid.cli import main; main()", "video", str(clip)]
-    slow = ["-", "-p", "a red rose", "--first-steps", "1", "--steps", "60", "--seed", "3"]
+    slow = ["-", "-p", "a red rose", "--first-steps", "1", "--steps", "20", "--seed", "3"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     out = tmp_path / "out.nut"
     with (
@@ -99,9 +142,7 @@ def test_stopped_what_has_gone_into_the_pipe_is_a_film(clip, tmp_path, number):
         ) as process,
     ):
         assert process.stderr is not None
-        while b"dreaming on" not in process.stderr.readline():
-            pass
-        time.sleep(2)
+        wait_until(lambda: out.stat().st_size > HEAD)
         process.send_signal(number)
         told = process.stderr.read()
     assert process.returncode == 128 + number

@@ -41,7 +41,15 @@ def test_all_of_it_as_json(dreamvid, silent, music):
     on_beat, before = (curves["strength"][frame] for frame in (6, 5))
     assert on_beat > 0.25 > 0.02 > before
     assert curves["steps"] == [round(frame / 24) for frame in range(64)]
-    assert told["steps"] == 40 + sum(curves["steps"][1:])
+    rises = [
+        round(40 * (1 - before / now))
+        for before, now, steps in zip(
+            curves["strength"], curves["strength"][1:], curves["steps"][1:], strict=False
+        )
+        if now > before and steps
+    ]
+    assert len(rises) == 4  # the beats but the first, where `steps` rounds to none
+    assert told["steps"] == 40 + sum(curves["steps"][1:]) + sum(rises)
     calm, storm = told["prompts"]
     assert (calm["text"], storm["text"]) == ("calm sea", "storm")
     assert storm["time"] == pytest.approx(2.25, abs=0.01)
@@ -111,7 +119,7 @@ def test_an_existing_plot_is_kept_unless_it_may_go(dreamvid, silent, tmp_path):
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        (["-"], "plan looks ahead, which standard input does not allow; allowed: a file"),
+        (["-"], "plan looks ahead, which a pipe does not allow; allowed: a file"),
         (["none.mp4"], "'none.mp4' does not exist"),
     ],
 )

@@ -49,6 +49,12 @@ def test_silent_bands_are_named(tmp_path, drawn):
     assert [line.label for line in drawn[1].lines] == ["mid", "onset", "centroid"]
 
 
+def test_steps_that_a_rising_strength_takes_are_counted(tmp_path):
+    strength = "strength=where(frame < 2, 0.1, 0.4)"
+    seen = looked_ahead(tmp_path, {}, first_steps=20, steps=3, set=strength)
+    assert seen.steps == 20 + 3 + (3 + 15) + 3
+
+
 def test_nothing_to_draw_is_refused(tmp_path, drawn):
     with pytest.raises(ConfigError, match="--plot: there is neither sound nor anything that var"):
         draw_outlook(tmp_path / "a.png", looked_ahead(tmp_path, {}, set="tv=3"), False)

@@ -18,6 +18,8 @@ TALLY: dict[str, Any] = {
     "shots": 1,
     "retried": [0.5],
     "kept": [],
+    "strikes": 0,
+    "reached": 0.0,
 }
 
 
@@ -53,6 +55,26 @@ def test_a_summary_counts_over_all_runs():
     printed = summary.to_json()
     assert (printed["retried"], printed["guide"]) == ([0.5], ["mini"])
     assert not {"kept", "loop", "device"} & printed.keys()
+
+
+@pytest.mark.parametrize(("reached", "told"), [(0.9, 0), (0.5, 1)])
+def test_a_strength_that_is_not_reached_is_told(reached, told):
+    reporter = Reporter(lambda event: None)
+    reporter.go_on(Tally.from_json(TALLY | {"strikes": 2, "reached": 2 * reached}))
+    reporter.note_strikes()
+    assert len(reporter.warnings) == told
+    assert all(
+        "on 2 frames, where the dream reaches 50% of it" in each for each in reporter.warnings
+    )
+    printed = reporter.finish(None).to_json()
+    assert (printed["strikes"], printed["strength_reached"]) == (2, reached)
+
+
+def test_without_strikes_nothing_is_told():
+    reporter = Reporter(lambda event: None)
+    reporter.note_strikes()
+    assert reporter.warnings == []
+    assert not {"strikes", "strength_reached"} & reporter.finish(None).to_json().keys()
 
 
 def test_little_memory_is_told_once():

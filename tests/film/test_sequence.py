@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from threading import Condition
 from typing import Any
@@ -20,8 +21,10 @@ from dreamvid.film.sequence import (
     Carry,
     DreamedFrame,
     FrameSettings,
+    SettingsAt,
     constant_settings,
     dream_frames,
+    find_shots,
     warm_start,
 )
 from dreamvid.types import Frame
@@ -176,6 +179,77 @@ def test_no_steps_are_no_steps_whatever_can_be_trusted():
     assert steps == []
 
 
+# Strikes: a strength that rises at once
+
+
+def struck(strengths: Sequence[float], **changes: Any) -> SettingsAt:
+    """Settings whose strength at each index is given."""
+    settings = [
+        FrameSettings(options(strength=strength, **changes), [TowardsColour(RED)])
+        for strength in strengths
+    ]
+    return lambda frame, index: settings[index]
+
+
+def run_struck(strengths: Sequence[float], **arguments: Any) -> list[DreamedFrame]:
+    options_of = {
+        name: arguments.pop(name) for name in ("every", "hold", "lr") if name in arguments
+    }
+    seams: dict[str, Any] = {"flow": KnownFlow(2), "is_cut": never} | arguments
+    return list(dream_frames(clip(len(strengths)), struck(strengths, **options_of), **seams))
+
+
+def test_steps_rise_with_the_strength_that_is_new():
+    steps: list[Step] = []
+    run_struck([0.1, 0.4, 0.4, 0.2, 0.25], on_step=steps.append)
+    counts = [step.count for step in steps if step.index == 0]
+    # 2 steps; 3 first steps for the share that is new: 3/4, 0, 0 and 1/5.
+    assert counts == [3, 2 + 2, 2, 2, 2 + 1]
+
+
+def test_what_is_new_is_not_held_back():
+    strengths = [0.01, 0.4]
+    quiet, loud = run_struck(strengths, hold=1)
+    plan, unknown = struck(strengths, hold=1), replace(quiet.carry, strength=None)
+    seams: dict[str, Any] = {"flow": KnownFlow(2), "is_cut": never}
+    (held,) = dream_frames(clip(2, 1), plan, carry=unknown, **seams)
+    inside = (..., slice(0, WIDTH - 8))  # what was in the frame before, and is trusted
+    assert rms((held.frame.image - held.source)[inside]) < 0.02
+    assert rms((loud.frame.image - loud.source)[inside]) > 0.04
+
+
+def test_a_strike_says_how_much_of_the_strength_it_reached():
+    results = run_struck([0.1, 0.11, 0.4, 0.1, 0.1], lr=0.01)
+    struck_frame = results[2]
+    added = rms(struck_frame.frame.image - struck_frame.source)
+    assert struck_frame.reached == pytest.approx(added / 0.4, rel=1e-5)
+    assert [result.reached is None for result in results] == [True, True, False, True, True]
+
+
+def test_a_strike_is_a_key_frame():
+    steps: list[Step] = []
+    results = run_struck([0.1, 0.1, 0.1, 0.4, 0.1, 0.1], every=4, on_step=steps.append)
+    assert dreamed_at(steps) == [3, 4, 2]
+    assert [result.carry.index for result in results if not result.carry.given] == [0, 3, 5]
+
+
+@pytest.mark.parametrize("done", [1, 2, 3, 4])
+def test_strikes_are_the_same_when_resumed(done):
+    strengths = [0.1, 0.1, 0.4, 0.1, 0.3, 0.3]
+    whole = run_struck(strengths, every=2)
+    carry = whole[done - 1].carry
+    again = dream_frames(
+        clip(len(strengths), carry.index + 1),
+        struck(strengths, every=2),
+        flow=KnownFlow(2),
+        is_cut=never,
+        carry=carry,
+    )
+    for expected, result in zip(whole[done:], again, strict=True):
+        assert torch.equal(expected.frame.image, result.frame.image)
+        assert expected.reached == result.reached
+
+
 # Warm starts by hand: the scene moves left by 2, so a pixel was 2 further right before
 
 
@@ -321,6 +395,39 @@ def test_what_comes_back_at_once_is_a_flash_and_no_cut(every, flashes, shots):
     results = list(run(frames, options(every=every), is_cut=jumps))
     assert [result.frame.time for result in results] == [frame.time for frame in frames]
     assert {index for index, result in enumerate(results) if result.begins_shot} == shots
+
+
+def plan(every: int = 1) -> SettingsAt:
+    return constant_settings([TowardsColour(RED)], options(every=every, first_steps=3, steps=2))
+
+
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("flashes", [(2,), (2, 3, 4, 5), (6, 7), (0, 1), (0, 7)])
+def test_shots_are_found_as_they_are_dreamed_and_each_by_itself_gives_the_same(every, flashes):
+    frames = list(lit(clip(8), *flashes))
+    seams: dict[str, Any] = {"flow": FlowByIndex(), "is_cut": jumps}
+    steps: list[Step] = []
+    whole = list(dream_frames(frames, plan(every), **seams, on_step=steps.append))
+    shots = list(find_shots(frames, plan(every), jumps, lambda frame: int(frame.time * 30)))
+    begins = [index for index, result in enumerate(whole) if result.begins_shot]
+    assert [shot.first for shot in shots] == begins
+    assert [shot.last + 1 for shot in shots] == [*begins[1:], 8]
+    assert [shot.number for shot in shots] == list(range(1, len(begins) + 1))
+    assert sum(shot.steps for shot in shots) == len(steps)
+    for shot in shots:
+        first, last = frames[shot.first], frames[shot.last]
+        assert (shot.begin, shot.end) == (first.time, last.time + (last.duration or 0))
+        before = frames[shot.first - 1].time if shot.first else None
+        assert (shot.before, shot.mark) == (before, int((before or 0) * 30))
+        part = frames[shot.first : shot.last + 1]
+        alone = list(dream_frames(part, plan(every), **seams, first=shot.first))
+        for result, wanted in zip(alone, whole[shot.first : shot.last + 1], strict=True):
+            assert torch.equal(result.frame.image, wanted.frame.image)
+            assert result.begins_shot == wanted.begins_shot
+
+
+def test_no_frames_are_no_shots():
+    assert list(find_shots([], plan(), never, lambda frame: 0)) == []
 
 
 def test_after_a_flash_the_dream_goes_on_from_before_it():

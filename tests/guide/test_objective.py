@@ -50,6 +50,25 @@ def test_a_prompt_for_which_there_is_no_room_is_told_of(mini):
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "is_known"),
+    [
+        *((text, True) for text in ("a coral reef", "STRAWBERRY", "the moon, kubernetes", "the")),
+        *((text, False) for text in ("ein Schloss", "une fraise", "клубника", "苺", "kubernetes")),
+    ],
+)
+def test_a_text_of_which_it_has_learned_no_word_is_told_of(mini, text, is_known):
+    assert mini.knows(text) == is_known
+    told: list[str] = []
+    create_objectives(VideoConfig(prompt=["a reef"], negative=[text]), CPU, on_warning=told.append)
+    expected = f"guide 'mini' has learned no word of '{text}'; it knows English words for things"
+    assert [line.startswith(expected) for line in told] == [True] * (not is_known)
+
+
+def test_of_other_guides_it_is_not_known_which_words_they_have_learned(judge):
+    assert replace(judge, vocabulary=None).knows("клубника")
+
+
 @pytest.mark.parametrize("name", ["mini", "judge"])
 def test_gradients_reach_every_pixel_and_no_weight(name, request):
     clip: Clip = request.getfixturevalue(name)

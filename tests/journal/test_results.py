@@ -26,6 +26,7 @@ from tests.dreamer import (
     refused,
     stopped,
     wait_for_frames,
+    wait_until,
     whole_as_if,
 )
 from tests.media.clips import Clip, make, packets_of, picture, steady
@@ -244,12 +245,12 @@ def test_where_memory_is_short_that_is_told_once(clip, tmp_path):
 
 def test_a_second_signal_ends_at_once(clip, tmp_path):
     out = tmp_path / "out.mkv"
-    long = Fault("long step", 3 + 2 * 3)
+    begun = tmp_path / "begun"
+    long = Fault("long step", 3 + 2 * 3, begun)
     run = Dreamer(tmp_path, "video", clip, out, *OPTIONS, *LOSSLESS, fault=long)
-    wait_for_frames(out, 4)
-    time.sleep(0.3)
+    wait_until(begun.exists)
     run.signal(signal.SIGINT)
-    time.sleep(0.5)
+    wait_until(lambda: "once more stops at once" in " ".join(run.told().split()))
     assert run.is_running
     begin = time.monotonic()
     run.signal(signal.SIGINT)
@@ -267,13 +268,15 @@ def test_what_has_no_journal_leaves_nothing_when_stopped(clip, tmp_path, number)
     folder.mkdir()
     picture_file = clip.with_name("in.png")
     write_image(picture_file, picture(3), overwrite=True)
-    out, fault = folder / "out.png", Fault("long step", 5)
-    run = Dreamer(tmp_path, "image", picture_file, out, "-p", "red", "-q", fault=fault)
-    time.sleep(1)
+    begun = tmp_path / "begun"
+    out, fault = folder / "out.png", Fault("long step", 5, begun)
+    run = Dreamer(tmp_path, "image", picture_file, out, "-p", "red", fault=fault)
+    wait_until(begun.exists)
     run.signal(number)
-    time.sleep(0.1)
+    wait_until(lambda: "once more stops at once" in " ".join(run.told().split()))
     run.signal(number)
-    refused(run, "stopped; no result was written", status=128 + number)
+    assert run.wait() == 128 + number
+    assert run.told().rstrip().endswith("stopped; no result was written")
     assert list(folder.iterdir()) == []
 
 

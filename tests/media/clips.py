@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,13 @@ def picture(index: int, width: int = 64, height: int = 48) -> Tensor:
     return image
 
 
+def dyed(image: Tensor, shot: int) -> Tensor:
+    """An image (3, H, W) in the colour of that shot, far from those of the shots beside it."""
+    colours = [(1, 0, 0), (0, 1, 1), (1, 1, 0), (0, 0, 1), (0, 1, 0), (1, 0, 1), (1, 1, 1)]
+    colour = torch.tensor(colours[shot % len(colours)]).view(3, 1, 1)
+    return 0.4 * image + 0.6 * colour
+
+
 def index_of(image: Tensor) -> int:
     """Which `picture` it is."""
     patch = image[:, 2:-2, 1 : max(2, image.shape[2] // 4 - 2)]
@@ -75,6 +84,8 @@ class Clip:
     last: Fraction | None = None
     sound: str | None = None
     tracks: int = 1
+    shots: Sequence[int] = ()
+    """Numbers of frames between cuts; one shot where empty."""
 
 
 def make(path: Path, clip: Clip) -> Path:
@@ -115,8 +126,12 @@ def _add_sound(container: OutputContainer, codec: str) -> AudioStream:
 
 def _frames(clip: Clip) -> Iterator[av.VideoFrame]:
     converter = Converter("mjpeg" if clip.codec == "mjpeg" else "h264")
+    ends = list(accumulate(clip.shots))
     for index, time in enumerate(clip.times):
-        frame = converter.to_frame(picture(index, *clip.size), clip.pix_fmt, clip.tags)
+        image = picture(index, *clip.size)
+        if ends:
+            image = dyed(image, bisect_right(ends, index))
+        frame = converter.to_frame(image, clip.pix_fmt, clip.tags)
         frame.pts, frame.time_base = round(time / clip.time_base), clip.time_base
         yield frame
 

@@ -24,6 +24,7 @@ from dreamvid.media.source import Source
 from dreamvid.media.still import write_image
 from tests.media.clips import Clip, make, picture, steady
 from tests.media.test_webp import make_webp
+from tests.mutants import damaged
 
 LIMIT = 10
 """Seconds a file may take."""
@@ -93,23 +94,9 @@ def placed(kind: str, data: bytes, folder: Path, whole: dict[str, bytes]) -> Ite
 
 
 def mutant(whole: dict[str, bytes], seed: int) -> tuple[str, bytes]:
-    """A kind and what stands in the file: cut short, bits flipped, or pieces exchanged."""
-    dice = random.Random(seed)
+    """A kind, and a damaged file of it."""
     kind = list(MAKERS)[seed % len(MAKERS)]
-    data = bytearray(whole[kind])
-    damage = dice.choice(("cut", "flip", "flip", "head", "splice"))
-    if damage == "cut":
-        del data[dice.randrange(1, len(data)) :]
-    elif damage == "splice":
-        other = whole[dice.choice(list(MAKERS))]
-        begin, size = dice.randrange(len(other)), dice.randint(1, len(other) // 2)
-        at = dice.randrange(len(data))
-        data[at : at + dice.choice((0, size))] = other[begin : begin + size]
-    else:
-        reach = len(data) if damage == "flip" else min(len(data), 600)
-        for _ in range(dice.choice((1, 3, 10, 100))):
-            data[dice.randrange(reach)] ^= 1 << dice.randrange(8)
-    return kind, bytes(data)
+    return kind, damaged(whole[kind], random.Random(seed), list(whole.values()))
 
 
 def copy(source: Path, out: Path) -> None:

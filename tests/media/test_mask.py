@@ -39,7 +39,8 @@ def test_a_film_shows_what_it_shows_then(tmp_path, start):
     path = make(tmp_path / "a.mkv", Clip(steady(12), codec="ffv1", options={}, pix_fmt="yuv444p"))
     masks = reader(path, start=start)
     first = 0 if start is None else 6
-    for moment, index in [("0", 0), ("1/24", 1), ("11/240", 1), ("5/24", 5), ("99", 11 - first)]:
+    forward = [("0", 0), ("1/24", 1), ("11/240", 1), ("5/24", 5), ("99", 11 - first)]
+    for moment, index in [*forward, *reversed(forward)]:
         mask = masks.at(Fraction(moment))
         assert torch.allclose(mask, picture(index + first).mean(0, keepdim=True), atol=0.02)
     masks.close()
