@@ -105,6 +105,7 @@ def _running_ray() -> Iterator[str]:
     os.environ |= {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or else it warns of a future change
+        "RAY_worker_niceness": "0",  # as a run without workers
         **torch_environment(),
     }
     import ray
@@ -116,21 +117,29 @@ def _running_ray() -> Iterator[str]:
     # What the raylet tells would still go to standard output. Ray's debugger does the same.
     ray._private.worker._worker_logs_enabled = False
     try:
-        try:
-            ray.init(address="auto", **quietly)
-            yield "a Ray cluster"
-        except ConnectionError:
-            ray.init(
-                address="local",
-                num_cpus=_processors(),
-                include_dashboard=False,
-                object_store_memory=_STORE_BYTES,
-                **quietly,
-            )
-            yield "a Ray of its own"
+        yield _init(quietly)
     finally:
         ray.shutdown()
         ray._private.worker._worker_logs_enabled = True
+
+
+def _init(quietly: dict[str, Any]) -> str:
+    """Connect to the cluster that RAY_ADDRESS or `ray start` names, or start a Ray; whose it is."""
+    import ray
+
+    own = {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
+    try:
+        ray.init(num_cpus=_processors(), **own, **quietly)
+        return "a Ray of its own"
+    except ValueError:  # there is a cluster, which has processors of its own
+        pass
+    except ConnectionError as error:
+        raise DreamvidError(
+            f"the Ray cluster does not answer: {error}; allowed: one that is up, or none "
+            "(`ray stop`, no RAY_ADDRESS)"
+        ) from None
+    ray.init(**quietly)
+    return "the Ray cluster"
 
 
 def _resources() -> Mapping[str, float]:

@@ -33,12 +33,13 @@ Written by `python scripts/options_reference.py` from the configuration; do not 
 
 An option has one name on the command line, in a configuration file (without the dashes), in a
 preset and in the result's metadata. The command line overrides `--config FILE`, which overrides
-`--preset NAME`, which overrides the defaults below. `dreamvid plan` takes the options of
-`dreamvid video`. In the library the dashes are underscores: `first_steps=40`.
+`--preset NAME`, which overrides the defaults below. `dreamvid plan` and `dreamvid shots` take the
+options of `dreamvid video`. In the library the dashes are underscores: `first_steps=40`.
 
 These belong to a run and not to the dream, so that no file holds them: `--overwrite`, `--resume`,
 `--force`, `--quiet`, `--json`, `--debug`, `--config FILE`, `--preset NAME`, `--plot FILE`,
-`--sheet FILE`, `--film FILE`. `dreamvid COMMAND --help` tells which command takes which.
+`--sheet FILE`, `--film FILE`, `--shot K`, `--workers N`. `dreamvid COMMAND --help` tells which
+command takes which.
 """
 
 

@@ -45,6 +45,7 @@ HURRY = {
     "zoom": ["--steps", "0", "--first-steps", "0", "--loop-steps", "0", "--fps", "2"],
     "image": ["--steps", "0"],
     "plan": ["--no-timing"],
+    "shots": ["--no-timing"],
 }
 """What makes a command quick."""
 
@@ -116,6 +117,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / "samples" / name, folder / "samples")
     toml = next(block for block in blocks("toml") if "# mine.toml" in block.text)
     (folder / "mine.toml").write_text(toml.text, encoding="utf-8")
+    jobs = next(block for block in blocks("toml") if "# jobs.toml" in block.text)
+    hurried = jobs.text.replace("[all]", "[all]\nsteps = 0\nfirst-steps = 0\nloop-steps = 0")
+    (folder / "jobs.toml").write_text(hurried, encoding="utf-8")
     (folder / "tests").mkdir()
     (folder / "tests" / "judge").symlink_to(ROOT / "tests" / "judge")
     return folder
@@ -191,9 +195,11 @@ def _redirected(arguments: list[str]) -> tuple[list[str], Path | None]:
 def test_every_option_is_one_of_its_command(line: str) -> None:
     name = re.search(r"dreamvid (\w+)", line)
     assert name, line
+    commands = ["rerun", "video", "zoom", "image"] if name[1] == "rerun" else [name[1]]
     spellings = {
         spelling
-        for parameter in COMMANDS[name[1]].params
+        for command in commands
+        for parameter in COMMANDS[command].params
         for spelling in (*parameter.opts, *parameter.secondary_opts)
     }
     part = line[name.start() :].split(" | ")[0]

@@ -19,6 +19,8 @@ SAMPLES = ROOT / "samples"
 PAGES = [ROOT / "README.md", *sorted(SAMPLES.glob("*.md"))]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SCRIPT_OPTIONS = {"--second-guide", "--memory", "--quick", "--ordinary", "--clips"}
+SLURM_OPTIONS = {"--parsable", "--array", "--cpus-per-task", "--requeue", "--export", "--wrap"}
+SLURM_OPTIONS |= {"--dependency", "--gres"}
 
 
 def text_of(page: Path) -> str:
@@ -39,7 +41,7 @@ def spellings() -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_option_in_a_page_exists(page):
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text_of(page)))
-    assert named - spellings() - SCRIPT_OPTIONS == set()
+    assert named - spellings() - SCRIPT_OPTIONS - SLURM_OPTIONS == set()
 
 
 def test_the_readme_stays_short():

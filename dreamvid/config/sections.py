@@ -664,6 +664,12 @@ class ZoomConfig(FilmConfig, EncodeConfig, CameraConfig, ScheduledConfig, Target
                 )
 
 
+COMMANDS: dict[str, type[VideoConfig | ZoomConfig | ImageConfig]] = {
+    "video": VideoConfig,
+    "zoom": ZoomConfig,
+    "image": ImageConfig,
+}
+"""The options of each command that makes a result."""
 MODELS = (VideoConfig, ImageConfig, ZoomConfig, EvalConfig, ScoreConfig)
 """Models of the commands that take a configuration file."""
 
@@ -675,3 +681,8 @@ def varying(model: type[Section]) -> dict[str, str]:
         for name, field in model.model_fields.items()
         if any(isinstance(mark, Varies) for mark in field.metadata)
     }
+
+
+def command_of(config: VideoConfig | ZoomConfig | ImageConfig) -> str:
+    """Name of the command whose options these are."""
+    return next(name for name, kind in COMMANDS.items() if isinstance(config, kind))

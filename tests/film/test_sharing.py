@@ -104,9 +104,8 @@ def test_an_error_ends_all_and_what_is_finished_is_kept(clip, tmp_path, worker):
     worker.fails_at, worker.tasks = None, []
     summary = dreamvid.resume(out, workers=2)
     assert worker.tasks == [1, 3]
-    assert (
-        summary.digest == dreamvid.dream_video(clip, tmp_path / "whole.mkv", config=quick()).digest
-    )
+    whole = dreamvid.dream_video(clip, tmp_path / "whole.mkv", config=quick())
+    assert summary.digest == whole.digest
 
 
 def test_workers_for_some_shots_alone_do_not_join_them(clip, tmp_path, worker):
@@ -120,11 +119,8 @@ def test_workers_for_some_shots_alone_do_not_join_them(clip, tmp_path, worker):
 
 def test_a_single_shot_says_that_it_cannot_be_shared_out(clip, tmp_path, worker):
     told: list[Event] = []
-    given: dict[str, Any] = {
-        **{"config": quick(end="1/12"), "workers": 2},
-        "listener": told.append,
-    }
-    summary = dreamvid.dream_video(clip, tmp_path / "out.mkv", **given)
+    out, config = tmp_path / "out.mkv", quick(end="1/12")
+    summary = dreamvid.dream_video(clip, out, config=config, workers=2, listener=told.append)
     assert (summary.frames, worker.tasks) == (2, [])
     assert (
         Message("the film is a single shot, which cannot be shared out: one process dreams it")

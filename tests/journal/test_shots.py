@@ -13,10 +13,13 @@ import pytest
 import torch
 
 import dreamvid
+from dreamvid import journal
 from dreamvid.config import VideoConfig
 from dreamvid.errors import ConfigError, JournalError, MediaError
+from dreamvid.film import shots as shots_of_films
 from dreamvid.film.shots import parse_shots
 from dreamvid.journal import folder_of, ranges, read_shot_list, read_state
+from dreamvid.journal.shot_list import is_finished as journal_is_finished
 from dreamvid.journal.shot_list import shot_path
 from dreamvid.media import VideoReader, probe, read_image, write_image
 from dreamvid.media.image_sequence import find_images, is_pattern
@@ -324,6 +327,28 @@ def test_a_source_that_shows_another_picture_is_noticed(scene, tmp_path):
     assert isinstance(config, VideoConfig)
     with pytest.raises(MediaError, match=r"does not show at 0\.167 s what it did"):
         dreamvid.dream_video(scene.source, out, config=config, shots=[2])
+
+
+def test_a_shot_that_is_finished_at_the_last_moment_is_left_alone(scene, tmp_path, monkeypatch):
+    out = tmp_path / "out.mkv"
+    run = Dreamer(tmp_path, "video", scene.source, out, *QUICK, "-q", "--shot", "1")
+    assert run.wait() == 0
+    found = read_shot_list(out)
+    assert found is not None
+    answers = iter([False])
+
+    def is_finished(*given: Any) -> bool:
+        return next(answers, None) is not False and journal_is_finished(*given)
+
+    monkeypatch.setattr(journal, "is_finished", is_finished)
+    monkeypatch.setattr(shots_of_films, "POLL_S", 0)
+    config = found.run.config
+    assert isinstance(config, VideoConfig)
+    told: list[Any] = []
+    given: dict[str, Any] = {"config": config, "shots": [1], "listener": told.append}
+    summary = dreamvid.dream_video(scene.source, out, **given)
+    assert (summary.frames, next(answers, None)) == (SHOTS[0], None)
+    assert dreamvid.Message("shot 1: 5 frames") not in told
 
 
 def test_numbers_in_short():
