@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dreamvid.control.clock import Clock
     from dreamvid.control.schedule import Schedule
     from dreamvid.device import choose_device
+    from dreamvid.doctor import Diagnosis, diagnose
     from dreamvid.dream.descent import descend
     from dreamvid.errors import DreamvidError
     from dreamvid.evaluation.accumulator import Evaluation
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     # Whole results, from file to file.
+    "diagnose": "doctor",
     "dream_image": "film.image",
     "dream_video": "film.video",
     "evaluate": "evaluation.run",
@@ -63,6 +65,7 @@ _HOMES = {
     "score": "evaluation.score",
     "zoom": "zooms.film",
     # What they take and give.
+    "Diagnosis": "doctor",
     "DreamvidError": "errors",
     "EvalConfig": "config",
     "EvaluationResult": "evaluation.run",
@@ -111,6 +114,7 @@ _HOMES = {
 __all__ = [
     "Camera",
     "Clock",
+    "Diagnosis",
     "DreamvidError",
     "EvalConfig",
     "Evaluation",
@@ -144,6 +148,7 @@ __all__ = [
     "create_flow",
     "create_objectives",
     "descend",
+    "diagnose",
     "dream_frames",
     "dream_image",
     "dream_loop",

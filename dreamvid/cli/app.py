@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from dreamvid.cli.batch import batch
 from dreamvid.cli.config import config
+from dreamvid.cli.doctor import doctor
 from dreamvid.cli.eval import evaluate
 from dreamvid.cli.guides import guides
 from dreamvid.cli.help import SHORT_HELPS, ShortHelpCommand
@@ -60,6 +61,7 @@ for name, command in {
     "guides": guides,
     "presets": presets,
     "info": info,
+    "doctor": doctor,
 }.items():
     app.command(name, cls=ShortHelpCommand if name in SHORT_HELPS else None)(command)
 app.command("rerun", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from dreamvid.cli.options import command
+from dreamvid.guide.hub import cached_repositories
 from dreamvid.guide.names import BUILT_IN, KNOWN
 
 
@@ -37,7 +38,7 @@ def guides(
 
 def _recommended() -> list[dict[str, Any]]:
     """The built-in and the recommended guides, with their places and sizes in MB."""
-    cached = _cached()
+    cached = cached_repositories()
     built_in = [
         _row(name, "built in", _megabytes(folder), "no download; small, for trying things out")
         for name, folder in BUILT_IN.items()
@@ -58,7 +59,7 @@ def _every() -> list[dict[str, Any]]:
     """Every architecture and tag of open_clip; sizes are known only for cached ones."""
     import open_clip
 
-    cached = _cached()
+    cached = cached_repositories()
     rows = []
     for model, tag in open_clip.list_pretrained():
         config = open_clip.get_pretrained_cfg(model, tag)
@@ -74,19 +75,3 @@ def _row(name: str, where: str, megabytes: int | None, note: str) -> dict[str, A
 
 def _megabytes(folder: Path) -> int:
     return round(sum(file.stat().st_size for file in folder.iterdir()) / 1e6)
-
-
-def _cached() -> dict[str, int]:
-    """Repositories in the hub's cache on this machine → their sizes in MB."""
-    from huggingface_hub import CacheNotFound, scan_cache_dir
-
-    try:
-        repositories = scan_cache_dir().repos
-    except CacheNotFound:
-        return {}
-    # An interrupted download leaves a repository that holds no weights.
-    return {
-        repository.repo_id: round(repository.size_on_disk / 1e6)
-        for repository in repositories
-        if repository.size_on_disk > 1e6
-    }

@@ -54,6 +54,22 @@ def hub_answers() -> bool:
     return True
 
 
+def cached_repositories() -> dict[str, int]:
+    """Repositories in the hub's cache on this machine → their sizes in MB."""
+    from huggingface_hub import CacheNotFound, scan_cache_dir
+
+    try:
+        repositories = scan_cache_dir().repos
+    except CacheNotFound:
+        return {}
+    # An interrupted download leaves a repository that holds no weights.
+    return {
+        repository.repo_id: round(repository.size_on_disk / 1e6)
+        for repository in repositories
+        if repository.size_on_disk > 1e6
+    }
+
+
 def _cached(repository: str, names: Sequence[str]) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 

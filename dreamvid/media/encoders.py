@@ -48,6 +48,9 @@ _OPTIONS = {
 LAMBDA_PER_QUANTISER = 118
 """FF_QP2LAMBDA, the unit of `global_quality`."""
 
+USUAL = ("libx264", "libx265", "libvpx-vp9", "prores_ks", "ffv1", "gif", "h264_nvenc")
+"""Encoders that a build of FFmpeg may have or not."""
+
 
 def find_codec(config: WriteConfig, container: Container, output: OutputContainer) -> Codec:
     """The video encoder of `config`, or the container's default.
@@ -258,3 +261,13 @@ class Encoding:
         self.configure(context)
         self.start(context)
         return context
+
+
+def usual_encoders() -> list[str]:
+    """Those of the usual encoders that this FFmpeg has."""
+    return [name for name in USUAL if name in av.codecs_available]
+
+
+def ffmpeg_version() -> str:
+    """The version of FFmpeg's libavcodec."""
+    return ".".join(map(str, av.library_versions["libavcodec"]))

@@ -347,7 +347,8 @@ def test_all_guides_are_listed(dreamvid):
 
 def test_cached_guides_are_told(dreamvid, monkeypatch):
     monkeypatch.setattr(
-        "dreamvid.cli.guides._cached", lambda: {"laion/CLIP-ViT-B-32-laion2B-s34B-b79K": 606}
+        "dreamvid.cli.guides.cached_repositories",
+        lambda: {"laion/CLIP-ViT-B-32-laion2B-s34B-b79K": 606},
     )
     found = {row["name"]: row for row in dreamvid("guides", "--json").json()}
     cached = found["ViT-B-32:laion2b_s34b_b79k"]
