@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from dreamvid.motion.camera import Camera
     from dreamvid.motion.flow import create_flow
     from dreamvid.motion.shots import create_cut_detector
+    from dreamvid.rerunning import rerun
     from dreamvid.resuming import join, peek, resume
     from dreamvid.types import Frame, Shot
     from dreamvid.zooms.endless import dream_zoom
@@ -57,6 +58,7 @@ _HOMES = {
     "join": "resuming",
     "peek": "resuming",
     "plan": "film.outlook",
+    "rerun": "rerunning",
     "resume": "resuming",
     "score": "evaluation.score",
     "zoom": "zooms.film",
@@ -155,6 +157,7 @@ __all__ = [
     "peek",
     "plan",
     "read_image",
+    "rerun",
     "resume",
     "scheduled_settings",
     "score",

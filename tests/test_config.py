@@ -393,6 +393,10 @@ seconds            None       8          -          -      -          -
 input_format       None       -          -          -      -          -
 mask               None       -          None         -      -          -
 mask_invert        False      -          False      -      -          -
+where              []         -          []         -      -          -
+where_not          []         -          []         -      -          -
+where_threshold    1.75       -          1.75       -      -          -
+show_mask          False      -          False      -      -          -
 mask_steers        True       -          True       -      -          -
 deliver            dreamed    -          -          -      -          -
 codec              None       None       -          -      -          -

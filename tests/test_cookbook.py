@@ -195,9 +195,11 @@ def _redirected(arguments: list[str]) -> tuple[list[str], Path | None]:
 def test_every_option_is_one_of_its_command(line: str) -> None:
     name = re.search(r"dreamvid (\w+)", line)
     assert name, line
+    commands = ["rerun", "video", "zoom", "image"] if name[1] == "rerun" else [name[1]]
     spellings = {
         spelling
-        for parameter in COMMANDS[name[1]].params
+        for command in commands
+        for parameter in COMMANDS[command].params
         for spelling in (*parameter.opts, *parameter.secondary_opts)
     }
     part = line[name.start() :].split(" | ")[0]

@@ -36,11 +36,12 @@ MAY_IMPORT = {
     "zooms": BASE
     | {"zooms", "film", "journal", "guide", "control", "dream", "motion", "media", "notebook"},
     "batch": BASE | {"film", "zooms", "journal", "guide", "media", "notebook", "workers"},
+    "rerunning": BASE | {"film", "zooms", "media"},
     "resuming": BASE | {"film", "zooms", "journal", "media", "notebook", "workers"},
     "evaluation": BASE
     | {"evaluation", "film", "guide", "dream", "motion", "media", "plot", "notebook"},
     "cli": BASE
-    | {"cli", "film", "zooms", "resuming", "evaluation", "journal", "guide", "media"}
+    | {"cli", "film", "zooms", "rerunning", "resuming", "evaluation", "journal", "guide", "media"}
     | {"batch", "workers"},
     # Within film, what dreams frames knows the seams and no library behind them.
     "film/sequence.py": BASE | {"film", "dream", "motion"},

@@ -20,6 +20,7 @@ from dreamvid.cli.options import fail, join_pairs
 from dreamvid.cli.peek import peek
 from dreamvid.cli.plan import plan
 from dreamvid.cli.presets import presets
+from dreamvid.cli.rerun import rerun
 from dreamvid.cli.resume import resume
 from dreamvid.cli.score import score
 from dreamvid.cli.shots import shots
@@ -61,6 +62,9 @@ for name, command in {
     "info": info,
 }.items():
     app.command(name, cls=ShortHelpCommand if name in SHORT_HELPS else None)(command)
+app.command("rerun", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+    rerun
+)
 app.add_typer(config, name="config")
 
 

@@ -21,13 +21,20 @@ PAIRED = "--at"
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as in shells."""
 
+RESULT_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".gif", ".png", ".jpg", ".jpeg")
+"""Extensions of results, whose metadata may hold the options that made them."""
+
 FILE_OPTION = inspect.Parameter(
     "file",
     inspect.Parameter.KEYWORD_ONLY,
     default=None,
     annotation=Annotated[
         Path | None,
-        typer.Option("--config", help="TOML file with options; the command line overrides it."),
+        typer.Option(
+            "--config",
+            help="TOML file with options, or a result made with them; the command line overrides "
+            "it.",
+        ),
     ],
 )
 PRESET_OPTION = inspect.Parameter(
@@ -139,7 +146,12 @@ def _configure(model: type[Section], given: dict[str, Any]) -> Section:
     typed = {name: value for name, value in typed.items() if value not in (None, [])}
     name = given.pop("preset")
     preset = None if name is None else find_preset(name)
-    return build_config(model, file=given.pop("file"), preset=preset, given=typed)
+    file: Path | None = given.pop("file")
+    if file is None or file.suffix.lower() not in RESULT_SUFFIXES:
+        return build_config(model, file=file, preset=preset, given=typed)
+    from dreamvid.film.recipe import read_recipe
+
+    return build_config(model, preset=preset, base=read_recipe(file).config(model), given=typed)
 
 
 def _keyword_only(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:

@@ -11,8 +11,9 @@ of them, in kebab case.
 """
 
 from dreamvid.config.describing import Option, options, to_toml
-from dreamvid.config.loading import build_config, checked, read_toml, varied
+from dreamvid.config.loading import build_config, checked, config_from, read_toml, varied
 from dreamvid.config.sections import (
+    COMMANDS,
     MODELS,
     SMALLEST_ROUND,
     CameraConfig,
@@ -38,6 +39,7 @@ from dreamvid.config.sections import (
     VideoConfig,
     WriteConfig,
     ZoomConfig,
+    command_of,
     varying,
 )
 from dreamvid.config.values import (
@@ -55,6 +57,7 @@ from dreamvid.config.values import (
 )
 
 __all__ = [
+    "COMMANDS",
     "DEVICES",
     "MODELS",
     "SMALLEST_ROUND",
@@ -86,6 +89,8 @@ __all__ = [
     "build_config",
     "check_device_name",
     "checked",
+    "command_of",
+    "config_from",
     "options",
     "parse_duration",
     "parse_pair",

@@ -74,14 +74,31 @@ def read_toml(file: Path) -> dict[str, Any]:
     Raises ConfigError if the file cannot be read, or a key is no option of any command.
     """
     values = parse_toml(file)
-    known = {option.name for model in MODELS for option in options(model)}
-    for key in values:
-        if key not in known:
-            raise ConfigError(
-                f"configuration '{file}': unknown option '{shown(key)}'; "
-                f"allowed: {', '.join(sorted(known))}"
-            )
+    _check_known(values, f"configuration '{file}'")
     return values
+
+
+def config_from(model: type[Config], values: Mapping[str, Any], where: str) -> Config:
+    """Those of `values`, by option name, that `model` has, over its defaults.
+
+    Raises ConfigError, which begins with `where` they are from, for a name that is no option of
+    any command, or a value that is not allowed.
+    """
+    _check_known(values, where)
+    known = {option.name for option in options(model)}
+    try:
+        return model(**{name: value for name, value in values.items() if name in known})
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {one_line(model, error)}") from None
+
+
+def _check_known(values: Mapping[str, Any], where: str) -> None:
+    known = {option.name for model in MODELS for option in options(model)}
+    for name in values:
+        if name not in known:
+            raise ConfigError(
+                f"{where}: unknown option '{shown(name)}'; allowed: {', '.join(sorted(known))}"
+            )
 
 
 def parse_toml(file: Path) -> dict[str, Any]:

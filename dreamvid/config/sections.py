@@ -430,10 +430,27 @@ class MaskConfig(Section):
         None, description="Picture or video file: white is dreamed, grey in part, black stays."
     )
     mask_invert: bool = Field(False, description="Dream where the mask is black instead.")
+    where: list[Words] = Field(
+        [],
+        description="Dream only where the guide sees this, as sky; a mask from words. Repeatable.",
+    )
+    where_not: list[Words] = Field(
+        [], description="Dream only where the guide does not see this, as face. Repeatable."
+    )
+    where_threshold: Annotated[float, Varies()] = Field(
+        1.75,
+        ge=-10,
+        le=10,
+        description="How clearly it must be seen, in standard deviations over other words; higher "
+        "is less of the picture.",
+    )
     mask_steers: bool = Field(
         True,
         description="Draw cutouts where the mask is white, and measure strength there; without, it "
         "only hides the rest.",
+    )
+    show_mask: bool = Field(
+        False, description="Show the masks instead of a dream: what they hide is dark and grey."
     )
 
     @model_validator(mode="after")
@@ -441,6 +458,20 @@ class MaskConfig(Section):
         if self.mask_invert and self.mask is None:
             raise ValueError("--mask-invert is given without --mask; allowed with --mask FILE")
         return self
+
+    @model_validator(mode="after")
+    def _something_to_show(self) -> Self:
+        if self.show_mask and not self.has_mask:
+            raise ValueError(
+                "--show-mask is given without a mask; allowed with --mask FILE, --where TEXT or "
+                "--where-not TEXT"
+            )
+        return self
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether only a part of the picture is dreamed."""
+        return self.mask is not None or bool(self.where or self.where_not)
 
 
 class DeliveryConfig(MaskConfig):
@@ -633,6 +664,12 @@ class ZoomConfig(FilmConfig, EncodeConfig, CameraConfig, ScheduledConfig, Target
                 )
 
 
+COMMANDS: dict[str, type[VideoConfig | ZoomConfig | ImageConfig]] = {
+    "video": VideoConfig,
+    "zoom": ZoomConfig,
+    "image": ImageConfig,
+}
+"""The options of each command that makes a result."""
 MODELS = (VideoConfig, ImageConfig, ZoomConfig, EvalConfig, ScoreConfig)
 """Models of the commands that take a configuration file."""
 
@@ -644,3 +681,8 @@ def varying(model: type[Section]) -> dict[str, str]:
         for name, field in model.model_fields.items()
         if any(isinstance(mark, Varies) for mark in field.metadata)
     }
+
+
+def command_of(config: VideoConfig | ZoomConfig | ImageConfig) -> str:
+    """Name of the command whose options these are."""
+    return next(name for name, kind in COMMANDS.items() if isinstance(config, kind))

@@ -15,6 +15,7 @@ from dreamvid.events import Listener, Progress
 from dreamvid.film.checks import config_of
 from dreamvid.film.report import Reporter
 from dreamvid.guide.names import parse_guide
+from dreamvid.guide.words import word_list
 from dreamvid.media.files import check_input
 from dreamvid.media.source import Source
 from dreamvid.notebook import usual_listener
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from dreamvid.guide.loading import Clip
 
-WORDS = Path(__file__).parents[1] / "data" / "words.txt"
 BATCH = 16
 """Pictures that a guide sees at once."""
 STAGE = "looking"
@@ -193,13 +193,6 @@ class _Judge:
         """The cosine (W,) of a picture's features (D,) to the words."""
         seen = features if self.less is None else _unit(features - self.less)
         return self.words @ seen
-
-
-def word_list() -> list[str]:
-    """The words that pictures are compared with."""
-    lines = WORDS.read_text(encoding="utf-8").splitlines()
-    words = [word for line in lines if not line.startswith("#") for word in line.split()]
-    return [word.replace("_", " ") for word in words]
 
 
 def _seen(

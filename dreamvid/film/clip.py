@@ -16,17 +16,20 @@ from dreamvid.config import VideoConfig
 from dreamvid.device import choose_device
 from dreamvid.dream.step_graph import step_graphs
 from dreamvid.dream.symmetry import Symmetry
-from dreamvid.film.delivery import Delivery
+from dreamvid.film.delivery import Delivery, outline
 from dreamvid.film.listening import schedule_of
 from dreamvid.film.pipeline import FilmFrame
 from dreamvid.film.report import Reporter
 from dreamvid.film.sequence import Carry, DreamedFrame, dream_frames, find_shots
 from dreamvid.film.settings import (
+    load_finder,
     load_objectives,
     mean_similarities,
     scheduled_settings,
+    with_finder,
     with_masks,
     with_microbatches,
+    without_steps,
 )
 from dreamvid.film.view import CameraView
 from dreamvid.media.mask import MaskReader
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from dreamvid.control.schedule import Schedule
     from dreamvid.film.job import VideoJob
     from dreamvid.film.result import DirectResult
+    from dreamvid.guide.finding import WordFinder
     from dreamvid.guide.microbatch import Microbatches
     from dreamvid.guide.objective import FilmObjective
     from dreamvid.journal import Journal
@@ -116,6 +120,11 @@ class Clip:
         return load_objectives(self.job.config, self.device, self.reporter, own)
 
     @cached_property
+    def finder(self) -> WordFinder | None:
+        """The finder of --where and --where-not; None without them."""
+        return load_finder(self.job.config, self.objectives, self.device)
+
+    @cached_property
     def flow(self) -> FlowEstimator:
         """The estimator of optical flow; loaded when first asked for."""
         config = self.job.config
@@ -160,6 +169,10 @@ class Clip:
         done = first if carry is None else carry.index + 1
         count = None if shot is None else shot.last + 1 - done
         planned = scheduled_settings(self.schedule, self.objectives, parts.canvas, parts.terms)
+        if self.finder is not None:
+            planned = with_finder(planned, self.finder, config.mask_steers)
+        if config.show_mask:
+            planned = without_steps(planned)
         if self.mask is not None:
             planned = with_masks(planned, partial(self.view.mask, self.mask), config.mask_steers)
         dreamed_frames = dream_frames(
@@ -219,7 +232,9 @@ class Clip:
         objectives = cast("Sequence[Microbatches]", dreamed.settings.objectives)
         before, after = mean_similarities(objectives, [dreamed.source, dreamed.frame.image])
         self.reporter.tally.note_outcome(dreamed)
-        finished = self.delivery.finish(dreamed.frame, dreamed.source, dreamed.settings.mask)
+        finished = self.delivery.finish(dreamed.frame, dreamed.source, dreamed.mask)
+        if self.job.config.show_mask and dreamed.mask is not None:
+            finished = finished.with_image(outline(finished.image, dreamed.mask))
         exposed = self.view.exposed(finished)
         delivered = exposed.with_image(self.delivery.folded(exposed.image))
         return FilmFrame(delivered, dreamed.source, before, after, dreamed.carry)

@@ -11,6 +11,9 @@ from dreamvid.dream.octaves import resize
 from dreamvid.dream.symmetry import Symmetry
 from dreamvid.types import Frame
 
+HIDDEN = 0.35
+"""Brightness of what a shown mask hides."""
+
 
 class Delivery:
     """Frames made small for dreaming, and dreams put back on their full-size sources.
@@ -46,7 +49,7 @@ class Delivery:
     def finish(self, dream: Frame, source: Tensor, mask: Tensor | None = None) -> Frame:
         """The result for a frame; `source` (3, H, W) is what was dreamed on.
 
-        `mask` (1, H, W) in [0, 1], of the delivered size, is 1 where the dream is shown.
+        `mask` (1, H, W) in [0, 1], of either size, is 1 where the dream is shown.
         Call it in order of time. Frames without a result, which a resumed loop reads again, are
         skipped.
         """
@@ -72,5 +75,11 @@ def show(dream: Tensor, source: Tensor, mask: Tensor | None) -> Tensor:
 
 def _masked(source: Tensor, difference: Tensor, mask: Tensor | None) -> Tensor:
     if mask is not None:
-        difference = difference * mask.to(difference)
+        difference = difference * resize(mask, source.shape[1:]).to(difference)
     return (source + difference).clamp(0, 1)
+
+
+def outline(source: Tensor, mask: Tensor) -> Tensor:
+    """A source (3, H, W) that is dark and grey where a mask (1, H, W) hides the dream."""
+    mask = resize(mask, source.shape[1:]).to(source)
+    return mask * source + (1 - mask) * HIDDEN * source.mean(0, keepdim=True)

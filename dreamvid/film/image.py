@@ -141,7 +141,7 @@ def _make(
     """Dream the picture, write it and its film, and tell of them."""
     from dreamvid.device import choose_device
     from dreamvid.dream.symmetry import Symmetry
-    from dreamvid.film.settings import load_objectives, mean_similarities
+    from dreamvid.film.settings import load_finder, load_objectives, mean_similarities
 
     config = job.config
     assert isinstance(config, ImageConfig)
@@ -152,6 +152,10 @@ def _make(
     if symmetry is not None:
         start, mask = symmetry.arrange(start), None if mask is None else symmetry.fold(mask)
     loaded = load_objectives(config, device, reporter, parts.objectives)
+    finder = load_finder(config, loaded, device)
+    if finder is not None:
+        found = finder.mask(finder.look(start), start)
+        mask = found if mask is None else mask * found
     with _filming(job, start, mask, device, out) as film:
         dream = _dream(start, mask, loaded, config, reporter, film.record, parts)
         reporter.count(*mean_similarities(loaded, [start, dream]))
@@ -188,6 +192,7 @@ def _dream(
         start,
         whole,
         config,
+        steps=0 if config.show_mask else None,
         canvas=parts.canvas,
         terms=parts.terms,
         on_step=on_step,
@@ -199,9 +204,11 @@ def _dream(
 def _shown(dream: Tensor, start: Tensor, mask: Tensor | None, config: ImageConfig) -> Tensor:
     """The dream (3, H, W) of `start` where the mask lets it be seen."""
     from dreamvid.dream.symmetry import Symmetry
-    from dreamvid.film.delivery import show
+    from dreamvid.film.delivery import outline, show
 
     symmetry, image = Symmetry.of(config.symmetry), show(dream, start, mask)
+    if config.show_mask and mask is not None:
+        image = outline(start, mask)
     return image if symmetry is None or mask is None else symmetry.fold(image)
 
 

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dreamvid.config import ImageConfig, VideoConfig, ZoomConfig, split_weight
+from dreamvid.config import (
+    COMMANDS,
+    ImageConfig,
+    VideoConfig,
+    ZoomConfig,
+    checked,
+    command_of,
+    config_from,
+    split_weight,
+)
+from dreamvid.config.loading import Config
+from dreamvid.errors import ConfigError, shown
 from dreamvid.guide.names import parse_guide
 
 if TYPE_CHECKING:
@@ -27,12 +39,61 @@ def metadata(config: VideoConfig | ImageConfig | ZoomConfig, source: str) -> dic
         return {}
     made = {
         "version": version("dreamvid"),
+        "command": command_of(config),
         "source": source,
         "options": config.model_dump(mode="json", by_alias=True),
     }
     text = json.dumps(made, ensure_ascii=False)
     # A name that is not UTF-8 holds surrogates, which FFmpeg takes only as JSON's escapes.
     return {METADATA_KEY: text.encode("utf-8", "backslashreplace").decode()}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a result was made, as its metadata tell it."""
+
+    command: str
+    """Name of the command."""
+    source: str
+    """IN, as it was typed."""
+    version: str
+    """Version of dreamvid."""
+    options: Mapping[str, Any]
+    """The value of each option, by its name."""
+
+    def config(self, model: type[Config]) -> Config:
+        """Its options, as far as `model` has them. Raises ConfigError where one is not allowed."""
+        return config_from(model, self.options, f"a result of dreamvid {self.version}")
+
+
+def parse_recipe(text: str) -> Recipe:
+    """The recipe in a result's metadata. Raises ValueError where it is none."""
+    recipe = checked(Recipe, json.loads(text))
+    if recipe.command not in COMMANDS:
+        raise ValueError(f"of an unknown command: {recipe.command}")
+    return recipe
+
+
+def read_recipe(result: Path) -> Recipe:
+    """How the film or picture `result` was made.
+
+    Raises MediaError where it cannot be read, ConfigError where its metadata do not tell.
+    """
+    from dreamvid.media.files import check_input
+    from dreamvid.media.probing import probe
+    from dreamvid.media.profiles import read_texts
+    from dreamvid.media.still import IMAGE_SUFFIXES
+
+    check_input(result)
+    is_picture = result.suffix.lower() in IMAGE_SUFFIXES
+    texts = read_texts(result) if is_picture else probe(result).metadata
+    try:
+        return parse_recipe(texts[METADATA_KEY])
+    except (KeyError, ValueError, RecursionError):
+        raise ConfigError(
+            f"'{shown(result)}' does not tell how it was made; allowed: results of dreamvid that "
+            "have their metadata"
+        ) from None
 
 
 def describe_run(job: Job, device: torch.device | None, picture: Path | None = None) -> Run:

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from dreamvid.dream.canvas import Canvas, constrain
 from dreamvid.dream.descent import OnStep, descend, frame_generator
 from dreamvid.dream.norms import rms
 from dreamvid.dream.objective import Objective
+from dreamvid.dream.octaves import resize
 from dreamvid.dream.region import mean_within
 from dreamvid.dream.step_graph import StepGraphs
 from dreamvid.dream.terms import Term
@@ -27,6 +28,8 @@ from dreamvid.film.inbetween import FlowField, FlowFields, blend, chained, direc
 from dreamvid.film.prefetch import Prefetch
 from dreamvid.types import CutDetector, FlowEstimator, Frame, Shot
 
+FORGOTTEN = 0.9
+"""Share of what a finder saw before that is forgotten where the flow cannot be trusted."""
 FLASH = 3
 """Most frames of a flash: where the earlier picture returns within so many, there is no cut."""
 
@@ -54,11 +57,27 @@ class Carry:
     """Number of frames after that key frame that have been yielded."""
     strength: float | None = None
     """Strength with which that key frame was dreamed; None where it is not known."""
+    found: Tensor | None = None
+    """What a `Finder` saw in that key frame; None without one."""
 
 
 Outcome = Literal["dreamed", "retried", "kept"]
 """Outcome of a frame: dreamed as configured; retried at half the step size, after a failed
 gradient; or kept at its warm start, where the retry failed too."""
+
+
+class Finder(Protocol):
+    """Finds the part of each frame that is to be dreamed."""
+
+    def look(self, image: Tensor, before: Tensor | None = None, turn: int = 0) -> Tensor:
+        """What is seen in an image (3, H, W): (3, h, w), for `mask`.
+
+        `before` is the same of the frame before, on this frame's grid and faded; it counts too, so
+        that a part of the work is enough. The part changes with `turn`, a number.
+        """
+
+    def mask(self, seen: Tensor, image: Tensor) -> Tensor:
+        """The mask (1, H, W) in [0, 1] of an image, from what is seen in it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +94,9 @@ class FrameSettings:
     """(1, H, W) in [0, 1], of the delivered size: the share of the dream that is shown."""
     region: Tensor | None = None
     """The mask at the dreamed size, where it steers the dream."""
+    finder: Finder | None = None
+    """Finds what else limits the mask, and the region if `finder_steers`."""
+    finder_steers: bool = True
 
 
 SettingsAt = Callable[[Frame, int], FrameSettings]
@@ -102,6 +124,19 @@ class DreamedFrame:
     outcome: Outcome = "dreamed"
     reached: float | None = None
     """Share of the strength that the dream reaches, where it strikes (`STRIKE`); None elsewhere."""
+    found: Tensor | None = None
+    """(1, H, W) in [0, 1]: the mask that the settings' finder has found."""
+
+    @property
+    def mask(self) -> Tensor | None:
+        """(1, H, W) in [0, 1], of the delivered size: the share of the dream that is shown.
+
+        None where all is.
+        """
+        given = self.settings.mask
+        if self.found is None or given is None:
+            return given if self.found is None else self.found
+        return given * resize(self.found, given.shape[1:])
 
 
 def dream_frames(
@@ -187,6 +222,8 @@ class _Asked:
     index: int
     frame: Frame
     settings: FrameSettings
+    found: Tensor | None = None
+    """(1, H, W): the mask that the settings' finder has found, once it has."""
 
     @property
     def image(self) -> Tensor:
@@ -281,8 +318,8 @@ def _dream_span(
     span: _Span, last: Carry | None, on_step: OnStep | None, graphs: StepGraphs | None
 ) -> Iterator[DreamedFrame]:
     """Yield the results of a span, in order; its key frame, the last, is dreamed first."""
-    *between, key = span.frames
     carry, flow_fields = None if span.begins_shot else last, span.flow_fields
+    (*between, key), seen = _find(span, carry)
     dream, outcome = _dream_or_keep(key, _begin(key, carry, flow_fields), on_step, graphs)
     if carry is not None and flow_fields is not None:
         before, after = carry.dream - carry.source, dream - key.image
@@ -298,8 +335,45 @@ def _dream_span(
     reached = (
         float(rms(dream - key.image, key.settings.region)) / key.strength if is_strike else None
     )
-    remembered = _remember(key, dream, carry)
+    remembered = _remember(key, dream, carry, seen)
     yield _result(key, dream, remembered, span.begins_shot, outcome, reached)
+
+
+def _find(span: _Span, carry: Carry | None) -> tuple[list[_Asked], Tensor | None]:
+    """The frames of a span with the masks that their finders find, and what the key's has seen.
+
+    What was seen in the key before is followed along the flow, so that a mask does not flicker.
+    """
+    if all(each.settings.finder is None for each in span.frames):
+        return list(span.frames), None
+    frames: list[_Asked] = []
+    seen: Tensor | None = None
+    for number, each in enumerate(span.frames):
+        finder, before = each.settings.finder, None
+        assert finder is not None  # all frames have one, or none has
+        if carry is not None and carry.found is not None and span.flow_fields is not None:
+            before = _followed(carry.found, span.flow_fields.back[number])
+        if before is None or number == len(span.frames) - 1:
+            seen = finder.look(each.image, before, 0 if carry is None else carry.keys)
+        else:
+            seen = before
+        frames.append(_masked(each, finder.mask(seen, each.image)))
+    return frames, seen
+
+
+def _followed(seen: Tensor, back: FlowField) -> Tensor:
+    """What was seen, (3, h, w), on the next frame's grid; less where the flow is not trusted."""
+    there = back.warp(resize(seen, back.trust.shape[1:]))
+    return resize((1 - FORGOTTEN * (1 - back.trust)) * there, seen.shape[1:])
+
+
+def _masked(asked: _Asked, found: Tensor) -> _Asked:
+    """The same frame under the mask that was found."""
+    settings = asked.settings
+    if settings.finder_steers:
+        region = found if settings.region is None else settings.region * found
+        settings = replace(settings, region=region)
+    return replace(asked, found=found, settings=settings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -329,14 +403,22 @@ def _begin(key: _Asked, carry: Carry | None, flow_fields: FlowFields | None) -> 
     return _Start(image, trust, carry.mean_colour, steps, rise)
 
 
-def _remember(key: _Asked, dream: Tensor, carry: Carry | None) -> Carry:
+def _remember(key: _Asked, dream: Tensor, carry: Carry | None, seen: Tensor | None) -> Carry:
     """The carry for the next key frame; `carry` is that of the key frame before, in this shot."""
     keys = 1 if carry is None else carry.keys + 1
     mean_colour = (dream - key.image).mean((1, 2))
     if carry is not None:
         mean_colour = torch.lerp(carry.mean_colour, mean_colour, 1 / keys)
-    strength = key.settings.config.strength
-    return Carry(key.index, key.frame.time, key.image, dream, mean_colour, keys, strength=strength)
+    return Carry(
+        key.index,
+        key.frame.time,
+        key.image,
+        dream,
+        mean_colour,
+        keys,
+        strength=key.settings.config.strength,
+        found=seen,
+    )
 
 
 def _result(
@@ -347,8 +429,8 @@ def _result(
     outcome: Outcome = "dreamed",
     reached: float | None = None,
 ) -> DreamedFrame:
-    frame, settings = asked.frame.with_image(dream), asked.settings
-    return DreamedFrame(frame, asked.image, begins_shot, carry, settings, outcome, reached)
+    frame, settings, found = asked.frame.with_image(dream), asked.settings, asked.found
+    return DreamedFrame(frame, asked.image, begins_shot, carry, settings, outcome, reached, found)
 
 
 def _dream_or_keep(

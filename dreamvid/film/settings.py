@@ -16,8 +16,15 @@ from dreamvid.dream.objective import Objective
 from dreamvid.dream.octaves import resize
 from dreamvid.dream.terms import Term
 from dreamvid.film.sequence import FrameSettings, SettingsAt
+from dreamvid.guide.finding import WordFinder
+from dreamvid.guide.loading import load_clip
 from dreamvid.guide.microbatch import Microbatches, MicrobatchSize
-from dreamvid.guide.objective import FilmObjective, as_film_objective, create_objectives
+from dreamvid.guide.objective import (
+    ClipObjective,
+    FilmObjective,
+    as_film_objective,
+    create_objectives,
+)
 from dreamvid.media.still import read_image
 from dreamvid.types import Frame
 
@@ -63,6 +70,49 @@ def scheduled_settings(
         return FrameSettings(setting.config, then, canvas, terms)
 
     return settings_at
+
+
+def load_finder(
+    config: VideoConfig | ImageConfig,
+    objectives: Sequence[FilmObjective],
+    device: torch.device,
+) -> WordFinder | None:
+    """The finder of --where and --where-not, by the first guide; None without them.
+
+    It shares the image tower of the first of `objectives`. Raises GuideError.
+    """
+    if not (config.where or config.where_not):
+        return None
+    clip = load_clip(config.guide[0], device, config.precision)
+    first = objectives[0]
+    tower = first.tower if isinstance(first, ClipObjective) else None
+    return WordFinder.of(clip, config.where, config.where_not, config.where_threshold, tower)
+
+
+def with_finder(settings_at: SettingsAt, finder: WordFinder, steers: bool) -> SettingsAt:
+    """The same settings, with masks from words at each frame's own threshold.
+
+    Where it `steers`, they also say where to dream.
+    """
+
+    def found(frame: Frame, index: int) -> FrameSettings:
+        settings = settings_at(frame, index)
+        assert isinstance(settings.config, VideoConfig)
+        here = finder.at(settings.config.where_threshold)
+        return replace(settings, finder=here, finder_steers=steers)
+
+    return found
+
+
+def without_steps(settings_at: SettingsAt) -> SettingsAt:
+    """The same settings, but nothing is dreamed."""
+
+    def idle(frame: Frame, index: int) -> FrameSettings:
+        settings = settings_at(frame, index)
+        none = {"steps": 0, "first_steps": 0}
+        return replace(settings, config=settings.config.model_copy(update=none))
+
+    return idle
 
 
 def with_masks(

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from dreamvid.config import (
+    COMMANDS,
     ImageConfig,
     ReadConfig,
     VideoConfig,
     WriteConfig,
     ZoomConfig,
     checked,
+    command_of,
 )
 from dreamvid.errors import JournalError
 from dreamvid.media.files import media_errors
@@ -27,8 +29,6 @@ SOURCE = "the source"
 
 _PACKAGES = ("dreamvid", "torch", "av", "opencv-python-headless", "open_clip_torch")
 """Packages whose versions decide a frame's pixels."""
-_CONFIGS = {"video": VideoConfig, "zoom": ZoomConfig, "image": ImageConfig}
-"""The options of each command whose runs are kept."""
 RunConfig = VideoConfig | ZoomConfig | ImageConfig
 _FREE = {"end", "sound", "subtitles", "metadata"}
 _FIXED = ({*ReadConfig.model_fields, *WriteConfig.model_fields} | {"deliver", "loop"}) - _FREE
@@ -106,7 +106,7 @@ class Run:
     @property
     def command(self) -> str:
         """Name of the command whose options these are."""
-        return next(name for name, kind in _CONFIGS.items() if isinstance(self.config, kind))
+        return command_of(self.config)
 
     @property
     def source(self) -> FileMark:
@@ -180,7 +180,7 @@ class Run:
     def from_json(cls, facts: Mapping[str, Any]) -> Run:
         """The run of `to_json`. Raises ValueError, KeyError or TypeError for other `facts`."""
         names = ("inputs", "environment", "folder", "picture")
-        config = _CONFIGS[facts["command"]](**facts["config"])
+        config = COMMANDS[facts["command"]](**facts["config"])
         return checked(cls, {name: facts[name] for name in names} | {"config": config})
 
 

@@ -33,6 +33,8 @@ _BY_EXIF = {
     7: Orientation(transposed=True, mirrored_x=True, mirrored_y=True),
     8: Orientation(transposed=True, mirrored_y=True),
 }
+JPEG_SEGMENT = 65_533
+"""Bytes that a segment's length of 16 bits leaves for its content."""
 _SAME_WITHIN = 2
 """Largest difference from sRGB, in levels of 255, of the colours of a profile taken as sRGB."""
 
@@ -64,6 +66,31 @@ def read_tags(path: Path) -> PictureTags:
                 return PictureTags(turned, picture.info.get("icc_profile"))
     except Exception:  # Pillow's plugins raise all kinds of exceptions for files of other formats
         return PLAIN
+
+
+def read_texts(path: Path) -> dict[str, str]:
+    """The texts in a PNG file by their keywords, or the first comment, `key=value`, of a JPEG file.
+
+    Empty where there are none, or Pillow cannot read the file.
+    """
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as picture:
+                segments = getattr(picture, "applist", [])
+                entries = [(str(key), text) for key, text in picture.info.items()]
+    except Exception:  # as above
+        return {}
+    texts = {key: text for key, text in entries if isinstance(text, str)}
+    comment = b""
+    for part in (content for name, content in segments if name == "COM"):
+        comment += part
+        if len(part) < JPEG_SEGMENT:  # others follow, FFmpeg's among them
+            break
+    key, separator, text = comment.decode("utf-8", "replace").partition("=")
+    return texts | ({key: text} if separator else {})
 
 
 def to_srgb(image: Tensor, profile: bytes | None) -> Tensor:

@@ -26,14 +26,12 @@ from dreamvid.media.colour import (
 from dreamvid.media.encoders import LAMBDA_PER_QUANTISER
 from dreamvid.media.files import check_input, check_output, media_errors, write_whole
 from dreamvid.media.probing import VideoInfo, no_picture, parse_size
-from dreamvid.media.profiles import PLAIN, PictureTags, read_tags, to_srgb
+from dreamvid.media.profiles import JPEG_SEGMENT, PLAIN, PictureTags, read_tags, to_srgb
 from dreamvid.media.webp import decode_frames, is_animation
 from dreamvid.types import check_image
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-_JPEG_SEGMENT = 65_533  # bytes that a segment's 16-bit length leaves for its content
 
 
 @dataclass(frozen=True)
@@ -222,5 +220,5 @@ def _text_chunk(entry: tuple[str, str]) -> bytes:
 
 def _comment(text: bytes) -> bytes:
     """COM segments of JPEG; a long text is split into several."""
-    parts = [text[i : i + _JPEG_SEGMENT] for i in range(0, len(text), _JPEG_SEGMENT)]
+    parts = [text[i : i + JPEG_SEGMENT] for i in range(0, len(text), JPEG_SEGMENT)]
     return b"".join(b"\xff\xfe" + struct.pack(">H", len(part) + 2) + part for part in parts)

@@ -29,6 +29,11 @@ import words
 from torch import Tensor, nn
 from views import LEFT_OUT, Views
 
+from dreamvid.device import choose_precision
+
+CPU = torch.device("cpu")
+HALVES = choose_precision("auto", CPU, is_convolutional=True) == torch.bfloat16
+"""Whether to train in bfloat16; without units for it, a processor is ten times as slow in that."""
 SCALE = 16.0
 """Of the cosines, in the softmax."""
 SMOOTHING = 0.05
@@ -71,7 +76,7 @@ class Tower(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(n, 3, H, W) in [0, 1] → (n, concepts)."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=HALVES):
             embedded = models.encode_images(self.visual, images)
         return SCALE * embedded @ F.normalize(self.vectors, dim=1).T
 

@@ -11,9 +11,10 @@ from torch import Tensor
 import dreamvid
 from dreamvid.dream.octaves import resize
 from dreamvid.errors import DreamvidError
-from dreamvid.evaluation.score import Scores, word_list
+from dreamvid.evaluation.score import Scores
 from dreamvid.guide.loading import Clip
 from dreamvid.guide.names import BUILT_IN
+from dreamvid.guide.words import word_list
 from dreamvid.media import write_image
 from tests.cli.conftest import dreamvid as command  # noqa: F401 (a fixture)
 from tests.media.clips import Clip as Film

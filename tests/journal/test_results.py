@@ -90,6 +90,13 @@ def test_a_symmetric_film_goes_on(clip, tmp_path, name):
     resumed_like_straight(clip, tmp_path / "out.mkv", *options)
 
 
+def test_a_film_under_a_mask_from_words_goes_on(clip, tmp_path):
+    words = ["--where", "sky", "--set", "where-threshold=0.2*t", "--every", "2", "--mask-invert"]
+    write_image(tmp_path / "mask.png", 0.5 * picture(3))
+    options = [*LOSSLESS, "--mask", tmp_path / "mask.png", *words]
+    resumed_like_straight(clip, tmp_path / "out.mkv", *options)
+
+
 def test_files_that_options_name_are_found_from_another_folder(clip, tmp_path):
     write_image(tmp_path / "mask.png", picture(3))
     out = tmp_path / "out.mkv"
