@@ -138,7 +138,7 @@ def _init(quietly: dict[str, Any]) -> str:
         return "the Ray cluster"
     except ConnectionError as error:
         raise DreamvidError(
-            f"{error}; allowed: one that is up, with RAY_AUTH_MODE=token where it wants a token, or "
+            f"{error}; allowed: one that is up, with RAY_AUTH_MODE=token where it wants one, or "
             "none (`ray stop`, no RAY_ADDRESS)"
         ) from None
 
