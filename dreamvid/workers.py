@@ -133,13 +133,14 @@ def _init(quietly: dict[str, Any]) -> str:
         return "a Ray of its own"
     except ValueError:  # there is a cluster, which has processors of its own
         pass
+    try:
+        ray.init(**quietly)
+        return "the Ray cluster"
     except ConnectionError as error:
         raise DreamvidError(
-            f"the Ray cluster does not answer: {error}; allowed: one that is up, or none "
-            "(`ray stop`, no RAY_ADDRESS)"
+            f"{error}; allowed: one that is up, with RAY_AUTH_MODE=token where it wants one, or "
+            "none (`ray stop`, no RAY_ADDRESS)"
         ) from None
-    ray.init(**quietly)
-    return "the Ray cluster"
 
 
 def _resources() -> Mapping[str, float]:
