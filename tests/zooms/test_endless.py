@@ -193,10 +193,17 @@ def test_a_seed_gives_one_film():
     assert not torch.equal(ends[0], ends[2])
 
 
-@pytest.mark.parametrize("camera", [Camera(zoom=3, rotate=60), Camera(zoom=0.4)])
-def test_it_resumes_after_any_frame_as_if_never_stopped(camera):
+@pytest.mark.parametrize(
+    ("camera", "symmetry"),
+    [
+        (Camera(zoom=3, rotate=60), "none"),
+        (Camera(zoom=0.4), "none"),
+        (Camera(zoom=0.4, rotate=20), "kaleidoscope:6"),
+    ],
+)
+def test_it_resumes_after_any_frame_as_if_never_stopped(camera, symmetry):
     """Past frames at which the sheet is resampled, with patches in what comes into view."""
-    config = DreamConfig(steps=1, cutouts=2, octaves=1)
+    config = DreamConfig(steps=1, cutouts=2, octaves=1, symmetry=symmetry)
     times = [Fraction(index, 6) for index in range(7)]
 
     def zoomed(carry: ZoomCarry | None) -> list[ZoomedFrame]:
