@@ -33,10 +33,13 @@ MAY_IMPORT = {
     | {"film", "journal", "guide", "control", "dream", "motion", "media", "plot", "notebook"},
     "zooms": BASE
     | {"zooms", "film", "journal", "guide", "control", "dream", "motion", "media", "notebook"},
+    "live": BASE
+    | {"live", "film", "journal", "guide", "control", "dream", "motion", "media", "notebook"},
     "resuming": BASE | {"film", "zooms", "journal", "media", "notebook"},
     "evaluation": BASE
     | {"evaluation", "film", "guide", "dream", "motion", "media", "plot", "notebook"},
-    "cli": BASE | {"cli", "film", "zooms", "resuming", "evaluation", "journal", "guide", "media"},
+    "cli": BASE
+    | {"cli", "film", "zooms", "resuming", "evaluation", "journal", "guide", "media", "live"},
     # Within film, what dreams frames knows the seams and no library behind them.
     "film/sequence.py": BASE | {"film", "dream", "motion"},
     "film/inbetween.py": BASE | {"motion"},

@@ -37,6 +37,7 @@ from dreamvid.config.sections import (
     VideoConfig,
     WriteConfig,
     ZoomConfig,
+    limits,
     varying,
 )
 from dreamvid.config.values import (
@@ -83,6 +84,7 @@ __all__ = [
     "ZoomConfig",
     "build_config",
     "check_device_name",
+    "limits",
     "options",
     "parse_duration",
     "parse_pair",
