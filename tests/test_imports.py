@@ -59,6 +59,9 @@ HOMES = {
     "librosa": {"control/analysis.py"},
     "simpleeval": {"control/expressions.py"},
     "matplotlib": {"plot.py"},
+    "starlette": {"live/server.py"},
+    "uvicorn": {"live/server.py"},
+    "pythonosc": {"live/osc.py"},
     "typer": {"cli"},
     "rich": {"cli"},
 }

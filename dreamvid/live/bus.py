@@ -120,6 +120,12 @@ class Bus:
         with self._lock:
             return dict(self._played)
 
+    def value(self, name: str) -> float:
+        """The value of a number at the newest frame."""
+        with self._lock:
+            default = self._number(name).default
+            return self._played.get(name, default)
+
     @property
     def held(self) -> set[str]:
         """The names of those that were set and not released."""

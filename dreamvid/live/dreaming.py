@@ -15,6 +15,8 @@ from dreamvid.dream.descent import Step
 from dreamvid.dream.step_graph import StepGraphs
 from dreamvid.film.inbetween import FlowField
 from dreamvid.film.sequence import Carry, FrameSettings, dream_key
+from dreamvid.live.following import Begun
+from dreamvid.live.remembering import Effort
 from dreamvid.media.closing import Closes
 from dreamvid.types import Frame
 
@@ -31,12 +33,8 @@ class Moment:
     """The source, at the dreamed size."""
     settings: Callable[[], FrameSettings]
     """Its settings; asked for in the dream's thread."""
-    added: Tensor | None
-    """What was dreamed before, brought to this frame, (3, H, W); None at a shot's beginning."""
-    trust: Tensor | None
-    """Its trust, (1, H, W)."""
-    age: int
-    """Number of frames since the one on which that was dreamed."""
+    begun: Begun | None
+    """What was dreamed before; None at a shot's beginning."""
     wishes: int
     """Changes whenever somebody wishes for another picture, so that the dream hurries there."""
 
@@ -47,7 +45,7 @@ class Dreamt:
 
     added: Tensor
     """The dream minus its source, (3, H, W)."""
-    begins_shot: bool
+    effort: Effort
     seconds: float
 
 
@@ -79,8 +77,6 @@ class Dreamer(Closes):
         self._is_over = False
         self._carry: Carry | None = None
         self._count = 0
-        self._free = 0
-        self._wishes = -1
         self._thread = Thread(target=self._run, name="dream", daemon=True)
         self._thread.start()
 
@@ -130,19 +126,21 @@ class Dreamer(Closes):
         begun = self._clock()
         settings = moment.settings()
         config = settings.config
-        if moment.added is None or moment.wishes != self._wishes:
-            self._free, self._wishes = config.first_steps, moment.wishes
-        hold = 0.0 if self._free > 0 else config.hold**moment.age
+        done, age = 0, 1
+        if moment.begun is not None:
+            age = moment.begun.age
+            if moment.begun.effort.wishes == moment.wishes:
+                done = moment.begun.effort.steps
         changes = {
-            "hold": hold,
-            "decay": config.decay**moment.age,
+            "hold": config.hold**age if done >= config.first_steps else 0.0,
+            "decay": config.decay**age,
             "first_steps": min(config.steps, config.first_steps),
         }
         settings = replace(settings, config=config.model_copy(update=changes))
         image = self._dreamed(moment, settings, begun)
-        self._free -= config.steps
         self._count += 1
-        return Dreamt(image - moment.frame.image, moment.added is None, self._clock() - begun)
+        effort = Effort(moment.wishes, done + config.steps)
+        return Dreamt(image - moment.frame.image, effort, self._clock() - begun)
 
     def _dreamed(self, moment: Moment, settings: FrameSettings, begun: float) -> Tensor:
         source = moment.frame.image
@@ -153,11 +151,11 @@ class Dreamer(Closes):
                 raise _EnoughError(step.image)
 
         carry, back = None, None
-        if moment.added is None:
+        if moment.begun is None:
             self._carry = None
-        if moment.added is not None and moment.trust is not None:
-            carry = self._carried(moment, moment.added)
-            back = FlowField(torch.zeros_like(source[:2]), moment.trust)
+        else:
+            carry = self._carried(moment, moment.begun.added)
+            back = FlowField(torch.zeros_like(source[:2]), moment.begun.trust)
         try:
             dreamed = dream_key(
                 moment.frame,

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event as Flag
 from threading import Thread
@@ -208,7 +209,7 @@ class Session:
         small = self._picture.shrink(seen)
         dreamt = self._dreamer.take()
         if dreamt is not None:
-            self._follower.arrive(dreamt.added)
+            self._follower.arrive(dreamt.added, dreamt.effort)
             self._dreams.append(self.now())
             self._dream_count += 1
         begins_shot = self._follower.advance(small.image)
@@ -223,18 +224,9 @@ class Session:
         return Shown(index, delivered, seen, setting, begins_shot, taken.due, self.now())
 
     def _begin(self, small: Frame, setting: Setting[VideoConfig]) -> None:
-        added, trust, age = self._follower.begin()
         texts = self.bus.config
-        self._dreamer.offer(
-            Moment(
-                small,
-                lambda: self._meaning.at(setting, texts),
-                added,
-                trust,
-                age,
-                self.bus.wishes,
-            )
-        )
+        settings = partial(self._meaning.at, setting, texts)
+        self._dreamer.offer(Moment(small, settings, self._follower.begin(), self.bus.wishes))
 
     def _record(self, shown: Shown) -> None:
         if not self._wants_recording:
