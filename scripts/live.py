@@ -1,11 +1,11 @@
 """Whether the picture keeps its rate while it is dreamed on, and what becomes of the dream.
 
-python scripts/live.py FOLDER [--seconds 60] [--source samples/flight.mp4] [--prompt "a coral reef"]
-    [--judge local-dir:tests/judge]
+python scripts/live.py FOLDER [--part play|record|compare] [--seconds 60] [--compared 10]
 
-Plays a file as if it were a camera and records it into FOLDER: frames shown a second, their gaps,
-the delay from due to shown, new differences a second, memory; then measures the last third of
-what was shown against `dreamvid video` at the same settings. Linux only.
+Plays a file as if it were a camera: frames shown a second, their gaps, the delay from due to
+shown, new differences a second, memory. `record` also writes a take into FOLDER, and `compare`
+measures the end of the newest take there against `dreamvid video` on the same frames, and makes a
+contact sheet of its first seconds. Linux only.
 """
 
 from __future__ import annotations
@@ -15,27 +15,32 @@ import json
 import os
 import time
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dreamvid.config import ReadConfig
+from dreamvid.config import WriteConfig
 from dreamvid.evaluation.run import evaluate
 from dreamvid.evaluation.sheet import ContactSheet
 from dreamvid.events import ignore
 from dreamvid.film.video import dream_video
 from dreamvid.live.performance import play
 from dreamvid.live.session import Session, Shown
-from dreamvid.media.source import Source
+from dreamvid.media.probing import probe
+from dreamvid.media.reader import VideoReader
 from dreamvid.media.still import write_image
+from dreamvid.media.writer import VideoWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WARM_UP_S = 2.0
 """Seconds at the beginning, while everything is loaded, that do not count."""
-SHEET_S = 5.0
+SHEET_S = Fraction(5)
+COLUMNS = 10
 FIGURES = ("judge_gain", "relative_dream_warp_error", "strength")
 
 
@@ -91,17 +96,6 @@ def resident_bytes() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def measure(
-    source: Path, result: Path, start: float | None, arguments: argparse.Namespace
-) -> dict[str, float | None]:
-    """Figures of a result from `start` seconds on."""
-    del start
-    found = evaluate(
-        source, result, judge=arguments.judge, prompt=[arguments.prompt], listener=ignore
-    )
-    return {name: found.figures[name] for name in FIGURES}
-
-
 def main() -> None:
     """Play, measure and tell."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -110,8 +104,12 @@ def main() -> None:
     parser.add_argument("--source", type=Path, default=Path("samples/flight.mp4"))
     parser.add_argument("--prompt", default="a coral reef")
     parser.add_argument("--judge", default="local-dir:tests/judge")
-    parser.add_argument("--only-play", action="store_true", help="leave out the evaluation")
+    parser.add_argument("--compared", type=int, default=10, help="seconds at the end to compare")
+    parser.add_argument("--part", choices=["play", "record", "compare"], default="play")
     arguments = parser.parse_args()
+    if arguments.part == "compare":
+        compare(arguments)
+        return
     arguments.folder.mkdir(parents=True, exist_ok=True)
     watch = Watch()
     play(
@@ -119,48 +117,56 @@ def main() -> None:
         prompt=[arguments.prompt],
         duration=arguments.seconds,
         folder=arguments.folder,
-        record=not arguments.only_play,
+        record=arguments.part == "record",
         surfaces=[watch],
         listener=ignore,
     )
     figures = watch.figures()
     print(json.dumps({name: round(value, 3) for name, value in figures.items()}, indent=1))
-    if not arguments.only_play:
-        compare(arguments)
 
 
 def compare(arguments: argparse.Namespace) -> None:
-    """Measure the last third of the newest take against a film of the same frames."""
+    """Measure the end of the newest take against a film of the same frames."""
     take = sorted(arguments.folder.glob("take-*.toml"))[-1].with_suffix("")
     source, shown = take.with_suffix(".source.mkv"), take.with_suffix(".mp4")
     sheet(source, shown, take.with_suffix(".png"))
-    begin = arguments.seconds * 2 / 3
-    late_source, late_shown, film = (
-        take.with_name(f"late-{name}.mkv") for name in ("source", "shown", "film")
-    )
-    for whole, late in ((source, late_source), (shown, late_shown)):
-        dream_video(
-            whole, late, prompt=["x"], steps=0, first_steps=0, carry="none", start=begin,
-            codec="ffv1", metadata=False, overwrite=True, listener=ignore,
-        )  # fmt: skip
+    duration = probe(source).duration
+    assert duration is not None  # it was written to its end
+    begin = duration - arguments.compared
+    film, prompt = take.with_suffix(".film.mkv"), [arguments.prompt]
     dream_video(
-        late_source, film, prompt=[arguments.prompt], codec="ffv1", overwrite=True, listener=ignore
+        source, film, prompt=prompt, start=begin, codec="ffv1", overwrite=True, listener=ignore
     )
-    for name, result in (("shown", late_shown), ("film", film)):
-        print(name, json.dumps(measure(late_source, result, None, arguments)))
+    with NamedTemporaryFile(suffix=".mkv") as late:
+        cut(shown, Path(late.name), begin)
+        for name, result in (("shown", Path(late.name)), ("film", film)):
+            found = evaluate(
+                source, result, judge=arguments.judge, prompt=prompt, start=begin, listener=ignore
+            )
+            print(name, json.dumps({key: found.figures[key] for key in FIGURES}))
+
+
+def cut(source: Path, out: Path, begin: Fraction) -> None:
+    """Write a film from `begin` on, without loss."""
+    with (
+        VideoReader(source, start=begin) as frames,
+        VideoWriter(out, frames.info, WriteConfig(codec="ffv1"), overwrite=True) as film,
+    ):
+        for frame in frames:
+            film.write(frame)
+        film.close()
 
 
 def sheet(source: Path, shown: Path, out: Path) -> None:
     """A contact sheet of the first seconds."""
-    contacts = ContactSheet(12, 12)
-    seen = [
-        frame.image
-        for path in (source, shown)
-        for frame in Source.find(path, ReadConfig(end=SHEET_S)).open(print, fps=12 / SHEET_S)
-    ]
-    half = len(seen) // 2
-    for pair in zip(seen[:half], seen[half:], strict=True):
-        contacts.add(list(pair))
+    contacts = ContactSheet(COLUMNS, COLUMNS)
+    rate = Fraction(COLUMNS) / SHEET_S
+    with (
+        VideoReader(source, end=SHEET_S, rate=rate) as above,
+        VideoReader(shown, end=SHEET_S, rate=rate) as below,
+    ):
+        for pair in zip(above, below, strict=False):
+            contacts.add([frame.image for frame in pair])
     write_image(out, contacts.image(), overwrite=True)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from threading import Condition, Thread
+from threading import Condition, Thread, get_native_id
 
 import torch
 from torch import Tensor
@@ -22,6 +24,8 @@ from dreamvid.types import Frame
 
 LONGEST_S = 1.0
 """Seconds after which a dream is shown although steps are left."""
+NICENESS = 10
+"""How much the dream gives way, as `nice` counts."""
 _PATIENCE_S = 10.0
 
 
@@ -43,6 +47,8 @@ class Moment:
 class Dreamt:
     """What came of a moment."""
 
+    source: Tensor
+    """(3, H, W)."""
     added: Tensor
     """The dream minus its source, (3, H, W)."""
     effort: Effort
@@ -109,6 +115,7 @@ class Dreamer(Closes):
 
     def _run(self) -> None:
         torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+        _step_aside()
         try:
             while (moment := self._next()) is not None:
                 dreamt = self._dream(moment)
@@ -140,7 +147,8 @@ class Dreamer(Closes):
         image = self._dreamed(moment, settings, begun)
         self._count += 1
         effort = Effort(moment.wishes, done + config.steps)
-        return Dreamt(image - moment.frame.image, effort, self._clock() - begun)
+        source = moment.frame.image
+        return Dreamt(source, image - source, effort, self._clock() - begun)
 
     def _dreamed(self, moment: Moment, settings: FrameSettings, begun: float) -> Tensor:
         source = moment.frame.image
@@ -177,3 +185,10 @@ class Dreamer(Closes):
         mean_colour = added.mean((1, 2)) if self._carry is None else self._carry.mean_colour
         keys = 1 if self._carry is None else self._carry.keys
         return Carry(self._count, moment.frame.time, source, source + added, mean_colour, keys)
+
+
+def _step_aside() -> None:
+    """Let the thread that shows go first; only Linux has a priority for each thread."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), NICENESS)

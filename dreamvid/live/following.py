@@ -109,12 +109,13 @@ class Follower:
             self._memories.keep(self._last, here, newest.effort)
         return Begun(here, trust, age, newest.effort)
 
-    def arrive(self, added: Tensor, effort: Effort) -> None:
-        """Take what a dream has added to the frame that `begin` marked, (3, H, W).
+    def arrive(self, source: Tensor, added: Tensor, effort: Effort) -> None:
+        """Take what a dream has added to the frame `source` that `begin` marked, (3, H, W) each.
 
-        Nothing happens where the shot of that frame is over.
+        Where the shot of that frame is over, it is kept until such a picture comes back.
         """
         if self._key is None:
+            self._memories.keep(source, added, effort)
             return
         shown = self.difference()
         self._before = None if shown is None else _Difference(shown, _Track(), effort)

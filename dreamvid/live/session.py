@@ -209,7 +209,7 @@ class Session:
         small = self._picture.shrink(seen)
         dreamt = self._dreamer.take()
         if dreamt is not None:
-            self._follower.arrive(dreamt.added, dreamt.effort)
+            self._follower.arrive(dreamt.source, dreamt.added, dreamt.effort)
             self._dreams.append(self.now())
             self._dream_count += 1
         begins_shot = self._follower.advance(small.image)

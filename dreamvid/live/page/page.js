@@ -198,7 +198,7 @@ function knob(number) {
   const root = element("div", "knob"), svg = node("svg", { viewBox: "0 0 72 72" });
   const arc = node("path", { class: "arc" }), hand = node("line", { class: "hand", x1: 36, y1: 14, x2: 36, y2: 24 });
   const output = element("output"), free = element("button", "", "release"), law = scale(number);
-  const home = angle(clamp(law.turn(number.default)));
+  const home = angle(clamp(law.turn(number.default))), zero = number.least < 0 ? 0 : -SWEEP / 2;
   svg.append(
     node("path", { class: "track", d: curve(-SWEEP / 2, SWEEP / 2) }), arc,
     node("line", { class: "home", x1: 36, y1: 1, x2: 36, y2: 5, transform: `rotate(${home} 36 36)` }),
@@ -211,7 +211,7 @@ function knob(number) {
   let turn = 0;
   const control = { root, show(value) {
     turn = clamp(law.turn(value));
-    arc.setAttribute("d", curve(Math.min(home, angle(turn)), Math.max(home, angle(turn))));
+    arc.setAttribute("d", curve(Math.min(zero, angle(turn)), Math.max(zero, angle(turn))));
     hand.setAttribute("transform", `rotate(${angle(turn)} 36 36)`);
     output.textContent = shown(value);
     root.setAttribute("aria-valuenow", value);
