@@ -193,7 +193,8 @@ class Bus:
                 raise ConfigError(f"prompt: there are {MOST_PROMPTS} already; allowed: no more")
             prompts = [*self.config.prompt, f"{text}::1"]
             self._use(build_config(VideoConfig, base=self.config, given={"prompt": prompts}))
-            self._glides[f"prompt{len(prompts)}"] = _Glide(0.0, 0.0, 0.0, 0.0)
+            name = f"prompt{len(prompts)}"
+            self._glides[name], self._played[name] = _Glide(0.0, 0.0, 0.0, 0.0), 0.0
             return len(prompts)
 
     def cross(self, number: int, now: float, seconds: float = 0.0) -> None:
