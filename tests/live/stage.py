@@ -16,7 +16,7 @@ from dreamvid.film.job import Parts
 from dreamvid.film.report import Reporter
 from dreamvid.live.job import LiveJob
 from dreamvid.live.opening import open_session
-from dreamvid.live.session import Session
+from dreamvid.live.session import Session, Shown
 from tests.fakes import KnownFlow, TowardsColour
 from tests.media.clips import Clip, make, steady
 
@@ -66,3 +66,10 @@ def until(holds: Callable[[], bool], seconds: float = 20) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError
         time.sleep(0.005)
+
+
+def newest(session: Session, beyond: int = -1) -> Shown:
+    """The newest frame, once it has an index above `beyond`."""
+    until(lambda: session.newest is not None and session.newest.index > beyond)
+    assert session.newest is not None
+    return session.newest

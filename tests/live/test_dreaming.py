@@ -33,13 +33,10 @@ def moment(begun: Begun | None = None, config: SequenceConfig = CONFIG, wishes: 
 
 
 def dreamt(dreamer: Dreamer, asked: Moment) -> Dreamt:
-    assert dreamer.is_idle
     dreamer.offer(asked)
-    assert not dreamer.is_idle
     until(lambda: dreamer._dreamt is not None or dreamer._error is not None)
     found = dreamer.take()
     assert found is not None
-    assert dreamer.is_idle
     return found
 
 
@@ -59,6 +56,17 @@ def test_a_shot_begins_freely_and_then_holds_its_dream(dreamer):
     held = redness(dreamt(dreamer, moment(before(Effort(0, 8), 0.0))))
     assert free > 0.02
     assert 0 < held < 0.5 * free
+
+
+def test_it_is_idle_until_a_moment_comes_and_after_it_was_taken(dreamer):
+    states = [dreamer.is_idle]
+    dreamer.offer(moment())
+    states.append(dreamer.is_idle)
+    until(lambda: dreamer._dreamt is not None)
+    states.append(dreamer.is_idle)
+    dreamer.take()
+    assert [*states, dreamer.is_idle] == [True, False, False, True]
+    assert dreamer.take() is None
 
 
 def test_a_wish_makes_it_free_again(dreamer):

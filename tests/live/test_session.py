@@ -25,7 +25,7 @@ from dreamvid.media.still import read_image, write_image
 from tests.cli.conftest import Command
 from tests.cli.conftest import dreamvid as dreamvid_command  # noqa: F401 (a fixture)
 from tests.fakes import KnownFlow, TowardsColour
-from tests.live.stage import QUICK, RED, played, short_clip, until
+from tests.live.stage import QUICK, RED, newest, played, short_clip, until
 
 PARTS: dict[str, Any] = {"objectives": [TowardsColour(RED)], "flow": KnownFlow(0)}
 
@@ -48,9 +48,7 @@ def test_what_is_shown_grows_towards_the_prompt_within_the_strength(clip, tmp_pa
         off = (shown.frame.image - shown.source.image).square().mean().sqrt()
         assert float(off) <= 0.2 + 1e-5
         session.bus.set("strength", 0.01, session.now())
-        index = shown.index
-        until(lambda: session.newest is not None and session.newest.index > index + 1)
-        shown = session.newest
+        shown = newest(session, shown.index + 1)
         off = (shown.frame.image - shown.source.image).square().mean().sqrt()
         assert float(off) <= 0.01 + 1e-5
 
@@ -67,8 +65,7 @@ def test_a_take_rendered_twice_is_one_film_and_has_the_numbers_that_were_played(
         until(lambda: session.is_recording)
         for name, value in changes:
             session.bus.set(name, value, session.now(), 0.05)
-            count = len(seen)
-            until(lambda count=count: len(seen) > count + 2)
+            newest(session, newest(session).index + 2)
         session.bus.cross(session.bus.add_prompt("green"), session.now(), 0.1)
         until(lambda: session.bus.value("prompt3") > 0.9)
         session.record(False)
@@ -136,16 +133,12 @@ def test_a_picture_with_a_camera_move_is_played(tmp_path):
     picture = torch.rand(3, 48, 64, generator=torch.Generator().manual_seed(0))
     write_image(tmp_path / "photo.png", picture)
     with played(tmp_path / "photo.png", tmp_path, zoom=1.2, strength=0) as session:
-        until(lambda: session.newest is not None and session.newest.index > 10)
-        first, moving = read_image(tmp_path / "photo.png"), session.newest
-        assert moving is not None
+        first, moving = read_image(tmp_path / "photo.png"), newest(session, 10)
         assert not torch.allclose(first, moving.source.image, atol=0.02)
         session.bus.set("zoom", 1.0, session.now())
-        index = moving.index
-        until(lambda: session.newest is not None and session.newest.index > index + 1)
-        stands = session.newest
-        until(lambda: session.newest is not None and session.newest.index > index + 4)
-        assert torch.equal(stands.source.image, session.newest.source.image)
+        stands = newest(session, moving.index + 1)
+        later = newest(session, stands.index)
+        assert torch.equal(stands.source.image, later.source.image)
 
 
 @pytest.mark.parametrize("deliver", ["dreamed", "source"])
@@ -193,8 +186,7 @@ def test_a_take_that_cannot_be_is_told_and_playing_goes_on(clip, tmp_path):
         assert session.lines == (
             "record: a take holds no --at; allowed: -p for each text, and crossing over",
         )
-        index = session.newest.index if session.newest else 0
-        until(lambda: session.newest is not None and session.newest.index > index)
+        newest(session, newest(session).index)
         assert not session.is_recording
 
 
