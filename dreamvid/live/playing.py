@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -71,7 +71,7 @@ class Player(Closes):
         self.skipped = 0
         """Number of frames that were left out."""
 
-    def __iter__(self) -> Iterator[Taken]:
+    def __iter__(self) -> Generator[Taken, None, None]:
         if isinstance(self._reader, LiveReader):
             yield from self._as_they_come(self._reader)
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -102,6 +102,7 @@ class Session:
         self._player, self._picture, self._meaning = player, picture, meaning
         self._dreamer, self._follower = dreamer, follower
         self._repeats, self._stopped = repeats, stopped
+        self._taken: Generator[Taken, None, None] | None = None
         self._beat_time = 0.0
         self._dreams: deque[float] = deque(maxlen=RECENT)
         self._shown_at: deque[float] = deque(maxlen=RECENT)
@@ -180,7 +181,8 @@ class Session:
         )
 
     def __iter__(self) -> Iterator[Shown]:
-        for index, taken in enumerate(self._player):
+        self._taken = iter(self._player)
+        for index, taken in enumerate(self._taken):
             if self._stopped.is_set():
                 break
             shown = self._show(index, taken)
@@ -193,7 +195,12 @@ class Session:
             yield shown
 
     def close(self) -> None:
-        """End a take, and wait until its files are whole."""
+        """End reading and a take, and wait until its files are whole.
+
+        The frames must not be iterated over at the same time.
+        """
+        if self._taken is not None:
+            self._taken.close()
         self._wants_recording = False
         self._end_recording()
         for thread in self._finishing:
