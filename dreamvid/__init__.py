@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dreamvid.film.settings import scheduled_settings
     from dreamvid.film.video import dream_video
     from dreamvid.guide.objective import create_objectives
+    from dreamvid.live.performance import Performance, play
     from dreamvid.media.reader import VideoReader
     from dreamvid.media.still import read_image, write_image
     from dreamvid.media.writer import VideoWriter
@@ -52,6 +53,7 @@ _HOMES = {
     "evaluate": "evaluation.run",
     "evaluate_loop": "evaluation.run",
     "peek": "resuming",
+    "play": "live.performance",
     "plan": "film.outlook",
     "resume": "resuming",
     "zoom": "zooms.film",
@@ -66,6 +68,7 @@ _HOMES = {
     "Listener": "events",
     "Message": "events",
     "Outlook": "film.outlook",
+    "Performance": "live.performance",
     "Progress": "events",
     "StepDone": "events",
     "Summary": "film.report",
@@ -114,6 +117,7 @@ __all__ = [
     "Loop",
     "Message",
     "Outlook",
+    "Performance",
     "Progress",
     "Schedule",
     "StepDone",
@@ -139,6 +143,7 @@ __all__ = [
     "film_loop",
     "peek",
     "plan",
+    "play",
     "read_image",
     "resume",
     "scheduled_settings",

@@ -45,6 +45,7 @@ HURRY = {
     "zoom": ["--steps", "0", "--first-steps", "0", "--loop-steps", "0", "--fps", "2"],
     "image": ["--steps", "0"],
     "plan": ["--no-timing"],
+    "live": ["--steps", "0", "--first-steps", "0", "--no-browser", "--duration", "0.2"],
 }
 """What makes a command quick."""
 

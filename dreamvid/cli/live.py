@@ -30,7 +30,7 @@ def live(
     config: VideoConfig,
     out: Annotated[
         Path | None,
-        typer.Option(help="A film of all that is shown, or - for a pipe to another program."),
+        typer.Option(metavar="FILE", help="A film of all that is shown, or - for a pipe."),
     ] = None,
     page: Annotated[
         bool, typer.Option("--page/--no-page", help="Serve the page on which it is played.")
@@ -45,14 +45,22 @@ def live(
             "others in, the page with a token."
         ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port of the page; 0: any.", min=0, max=65535)] = 0,
+    port: Annotated[
+        int, typer.Option(metavar="PORT", help="Port of the page; 0: any.", min=0, max=65535)
+    ] = 0,
     osc: Annotated[
-        int | None, typer.Option(help="Listen for OSC on this UDP port.", min=0, max=65535)
+        int | None,
+        typer.Option(metavar="PORT", help="Listen for OSC on this UDP port.", min=0, max=65535),
     ] = None,
-    folder: Annotated[Path, typer.Option(help="Folder for takes and stills.")] = Path(),
+    folder: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Folder for takes and stills.")
+    ] = Path(),
     record: Annotated[bool, typer.Option("--record", help="Record a take from the start.")] = False,
     duration: Annotated[
-        float | None, typer.Option(help="Seconds after which it ends; without it, Ctrl-C.", min=0)
+        float | None,
+        typer.Option(
+            metavar="SECONDS", help="Seconds after which it ends; without it, Ctrl-C.", min=0
+        ),
     ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
