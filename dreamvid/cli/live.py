@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +15,10 @@ from dreamvid.cli.options import command
 from dreamvid.cli.preset_files import preset_files
 from dreamvid.cli.stopping import stopping
 from dreamvid.config import VideoConfig
+
+
+def _port(help: str) -> Any:  # noqa: A002: typer's name
+    return typer.Option(metavar="PORT", help=help, min=0, max=65535)
 
 
 @command(VideoConfig)
@@ -48,19 +52,14 @@ def live(
     port: Annotated[
         int, typer.Option(metavar="PORT", help="Port of the page; 0: any.", min=0, max=65535)
     ] = 0,
-    osc: Annotated[
-        int | None,
-        typer.Option(metavar="PORT", help="Listen for OSC on this UDP port.", min=0, max=65535),
-    ] = None,
+    osc: Annotated[int | None, _port("Listen for OSC on this UDP port.")] = None,
     folder: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Folder for takes and stills.")
     ] = Path(),
     record: Annotated[bool, typer.Option("--record", help="Record a take from the start.")] = False,
     duration: Annotated[
         float | None,
-        typer.Option(
-            metavar="SECONDS", help="Seconds after which it ends; without it, Ctrl-C.", min=0
-        ),
+        typer.Option(metavar="SECONDS", help="Time after which it ends; otherwise Ctrl-C.", min=0),
     ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
