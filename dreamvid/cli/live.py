@@ -17,8 +17,8 @@ from dreamvid.cli.stopping import stopping
 from dreamvid.config import VideoConfig
 
 
-def _port(help: str) -> Any:  # noqa: A002: typer's name
-    return typer.Option(metavar="PORT", help=help, min=0, max=65535)
+def _port(words: str) -> Any:
+    return typer.Option(metavar="PORT", help=words, min=0, max=65535)
 
 
 @command(VideoConfig)

@@ -112,6 +112,10 @@ def play(
             if film is not None:
                 film.close()
         session.close()
+        if film is not None and film.left_out:
+            reporter.warn(
+                f"'{out}' is too slow to write: {film.left_out} frames are left out of it"
+            )
         for line in session.take_news():
             reporter.say(line)
     return tally.performance()

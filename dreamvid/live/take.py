@@ -16,7 +16,7 @@ _IN_THE_PICTURE = ("zoom", "rotate", "pan", "centre", "ease", "shutter")
 """Options of the camera, which the source of a take shows already."""
 _OF_THE_SOURCE = ("start", "end", "fps", "rate", "seconds", "input_format", "size", "deliver")
 _OF_THE_SOUND = ("music", "music_start", "bpm")
-_OF_THE_FILE = ("codec", "crf", "pix_fmt", "output_format", "mask", "mask_invert")
+_OF_THE_FILE = ("codec", "crf", "pix_fmt", "output_format")
 _DIGITS = 6
 
 
@@ -29,6 +29,8 @@ class Take:
     def __init__(self, config: VideoConfig) -> None:
         if config.at:
             raise ConfigError("a take holds no --at; allowed: -p for each text, and crossing over")
+        if config.mask is not None:
+            raise ConfigError("a take holds no --mask; allowed: --mask where it is rendered")
         self.frames = 0
         self._rows: dict[str, list[float]] = {}
 

@@ -95,3 +95,5 @@ def test_the_file_of_a_take_is_read_as_the_same_options(tmp_path):
 def test_what_cannot_be_rendered_is_refused():
     with pytest.raises(ConfigError, match="a take holds no --at"):
         Take(VideoConfig(at=[("0", "a"), ("2", "b")]))
+    with pytest.raises(ConfigError, match="a take holds no --mask"):
+        Take(VideoConfig(prompt=["a"], mask="mask.png"))
