@@ -113,9 +113,7 @@ def play(
                 film.close()
         session.close()
         if film is not None and film.left_out:
-            reporter.warn(
-                f"'{out}' is too slow to write: {film.left_out} frames are left out of it"
-            )
+            reporter.warn(f"'{out}' is slow to write: {film.left_out} frames are left out")
         for line in session.take_news():
             reporter.say(line)
     return tally.performance()
