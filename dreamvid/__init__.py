@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from dreamvid.film.shots import FoundShots, find_shots
     from dreamvid.film.video import dream_video
     from dreamvid.guide.objective import create_objectives
+    from dreamvid.live.performance import Performance, play
     from dreamvid.media.reader import VideoReader
     from dreamvid.media.still import read_image, write_image
     from dreamvid.media.writer import VideoWriter
@@ -59,6 +60,7 @@ _HOMES = {
     "find_shots": "film.shots",
     "join": "resuming",
     "peek": "resuming",
+    "play": "live.performance",
     "plan": "film.outlook",
     "rerun": "rerunning",
     "resume": "resuming",
@@ -77,6 +79,7 @@ _HOMES = {
     "Listener": "events",
     "Message": "events",
     "Outlook": "film.outlook",
+    "Performance": "live.performance",
     "Progress": "events",
     "ScoreConfig": "config",
     "Scores": "evaluation.score",
@@ -130,6 +133,7 @@ __all__ = [
     "Loop",
     "Message",
     "Outlook",
+    "Performance",
     "Progress",
     "Schedule",
     "ScoreConfig",
@@ -161,6 +165,7 @@ __all__ = [
     "join",
     "peek",
     "plan",
+    "play",
     "read_image",
     "rerun",
     "resume",

@@ -46,6 +46,7 @@ HURRY = {
     "image": ["--steps", "0"],
     "plan": ["--no-timing"],
     "shots": ["--no-timing"],
+    "live": ["--steps", "0", "--first-steps", "0", "--no-browser", "--duration", "0.2"],
 }
 """What makes a command quick."""
 

@@ -35,6 +35,8 @@ MAY_IMPORT = {
     | {"workers"},
     "zooms": BASE
     | {"zooms", "film", "journal", "guide", "control", "dream", "motion", "media", "notebook"},
+    "live": BASE
+    | {"live", "film", "journal", "guide", "control", "dream", "motion", "media", "notebook"},
     "batch": BASE | {"film", "zooms", "journal", "guide", "media", "notebook", "workers"},
     "doctor": BASE | {"dream", "guide", "media"},
     "rerunning": BASE | {"film", "zooms", "media"},
@@ -43,7 +45,7 @@ MAY_IMPORT = {
     | {"evaluation", "film", "guide", "dream", "motion", "media", "plot", "notebook"},
     "cli": BASE
     | {"cli", "film", "zooms", "rerunning", "resuming", "evaluation", "journal", "guide", "media"}
-    | {"batch", "doctor", "workers"},
+    | {"batch", "doctor", "live", "workers"},
     # Within film, what dreams frames knows the seams and no library behind them.
     "film/sequence.py": BASE | {"film", "dream", "motion"},
     "film/inbetween.py": BASE | {"motion"},
@@ -64,6 +66,9 @@ HOMES = {
     "simpleeval": {"control/expressions.py"},
     "matplotlib": {"plot.py"},
     "ray": {"workers.py"},
+    "starlette": {"live/server.py"},
+    "uvicorn": {"live/server.py"},
+    "pythonosc": {"live/osc.py"},
     "typer": {"cli"},
     "rich": {"cli"},
 }

@@ -17,6 +17,7 @@ from dreamvid.cli.hints import check_texts, find_hint, split_short
 from dreamvid.cli.image import image
 from dreamvid.cli.info import info
 from dreamvid.cli.join import join
+from dreamvid.cli.live import live
 from dreamvid.cli.options import fail, join_pairs
 from dreamvid.cli.peek import peek
 from dreamvid.cli.plan import plan
@@ -49,6 +50,7 @@ app = typer.Typer(
 for name, command in {
     "video": video,
     "zoom": zoom,
+    "live": live,
     "resume": resume,
     "peek": peek,
     "join": join,

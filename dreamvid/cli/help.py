@@ -46,6 +46,11 @@ SHORT_HELPS = {
         "zoom",
         (*_PROMPTS, "zoom", "rotate", "loop", "seconds", "strength", "music", *_ALWAYS),
     ),
+    "live": ShortHelp(
+        VideoConfig,
+        "video",
+        (*_PROMPTS, "set_", "strength", "steps", "out", "record", "osc", *_ALWAYS),
+    ),
     "image": ShortHelp(
         ImageConfig,
         "image",

@@ -40,6 +40,7 @@ from dreamvid.config.sections import (
     WriteConfig,
     ZoomConfig,
     command_of,
+    limits,
     varying,
 )
 from dreamvid.config.values import (
@@ -91,6 +92,7 @@ __all__ = [
     "checked",
     "command_of",
     "config_from",
+    "limits",
     "options",
     "parse_duration",
     "parse_pair",

@@ -6,6 +6,7 @@ a function that needs only `DreamConfig` says so and still takes a whole `VideoC
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -681,6 +682,18 @@ def varying(model: type[Section]) -> dict[str, str]:
         for name, field in model.model_fields.items()
         if any(isinstance(mark, Varies) for mark in field.metadata)
     }
+
+
+def limits(model: type[Section], field: str) -> tuple[float, float]:
+    """The least and the greatest value of a number of `model`; an open limit counts as its own."""
+    marks = model.model_fields[field].metadata
+    bounds = {
+        name: float(getattr(mark, name))
+        for mark in marks
+        for name in ("ge", "gt", "le")
+        if getattr(mark, name, None) is not None
+    }
+    return bounds.get("ge", bounds.get("gt", -math.inf)), bounds.get("le", math.inf)
 
 
 def command_of(config: VideoConfig | ZoomConfig | ImageConfig) -> str:

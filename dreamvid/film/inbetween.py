@@ -63,8 +63,8 @@ def direct(key: Tensor, images: Sequence[Tensor], flow: FlowEstimator) -> FlowFi
     Serves flashes, whose neighbours show no motion that could be chained.
     """
     return FlowFields(
-        [_flow_field(image, key, flow) for image in images],
-        [_flow_field(image, images[-1], flow) for image in images[:-1]],
+        [flow_field(image, key, flow) for image in images],
+        [flow_field(image, images[-1], flow) for image in images[:-1]],
     )
 
 
@@ -99,17 +99,23 @@ def fill_in(image: Tensor, weight: Tensor) -> Tensor:
     return weight * image + (1 - weight) * beneath
 
 
-def _flow_field(image: Tensor, other: Tensor, flow: FlowEstimator) -> FlowField:
+def flow_field(image: Tensor, other: Tensor, flow: FlowEstimator) -> FlowField:
+    """The flow field from `image` to `other`, (3, H, W) each."""
     there, back = flow(image, other)
     return FlowField(there, trust(there, back))
 
 
-def _continue(further: FlowField, step: FlowField) -> FlowField:
-    """The composition of two flow fields: `step`, then `further` from where `step` leads.
+def continued(further: Sequence[FlowField], step: FlowField) -> list[FlowField]:
+    """The compositions of flow fields: `step`, then each of `further` from where `step` leads.
 
-    One warp lengthens a flow field by a frame. Following each field anew from its own frame
+    One warp lengthens them all by a frame. Following each field anew from its own frame
     (`motion.chain`) interpolates less, but takes time quadratic in the span, and the dreams are
     no steadier.
     """
-    rest = warp(torch.cat([further.flow, further.trust]), step.flow)  # (3, H, W)
-    return FlowField(step.flow + rest[:2], step.trust * rest[2:])
+    parts = [part for field in further for part in (field.flow, field.trust)]
+    rests = torch.split(warp(torch.cat(parts), step.flow), 3)
+    return [FlowField(step.flow + rest[:2], step.trust * rest[2:]) for rest in rests]
+
+
+def _continue(further: FlowField, step: FlowField) -> FlowField:
+    return continued([further], step)[0]

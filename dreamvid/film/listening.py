@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from dreamvid.config import ScheduledConfig, VideoConfig
 from dreamvid.control.analysis import RATE, Sound, analyse
@@ -19,8 +19,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from dreamvid.media.probing import VideoInfo
     from dreamvid.media.reader import FrameReader
     from dreamvid.media.source import Source
+
+
+class Heard(Protocol):
+    """An open source: its header, and its time 0 on its own clock."""
+
+    info: VideoInfo
+    origin: Fraction
 
 
 def create_schedule(
@@ -57,12 +65,28 @@ def schedule_of(
     Raises ConfigError, MediaError.
     """
     info = reader.info
-    sound = None
-    if config.music is not None:
-        sound = hear_music(config, listener, always_listen=always_listen)
-    elif follows_sound(config) or (always_listen and info.sound and source.is_stored):
-        sound = _hear_own(config, source, reader, listener)
+    sound = sound_of(config, source, reader, listener, always_listen=always_listen)
     return create_schedule(config, info.rate, info.frame_count, sound), sound
+
+
+def sound_of(
+    config: VideoConfig,
+    source: Source,
+    reader: Heard,
+    listener: Listener,
+    *,
+    always_listen: bool = False,
+) -> Sound | None:
+    """The sound that `config` follows, or that of `source` where it follows none.
+
+    Analysed only where an option uses it; with `always_listen`, wherever there is sound. Raises
+    ConfigError, MediaError.
+    """
+    if config.music is not None:
+        return hear_music(config, listener, always_listen=always_listen)
+    if follows_sound(config) or (always_listen and reader.info.sound and source.is_stored):
+        return _hear_own(config, source, reader, listener)
+    return None
 
 
 def follows_sound(config: ScheduledConfig) -> bool:
@@ -81,7 +105,7 @@ def hear_music(
 
 
 def _hear_own(
-    config: VideoConfig, source: Source, reader: FrameReader, listener: Listener
+    config: VideoConfig, source: Source, reader: Heard, listener: Listener
 ) -> Sound | None:
     """The sound of the source itself; None, with a warning, where it has none."""
     if source.kind == "pipe":

@@ -52,6 +52,11 @@ class Prefetch(Generic[T]):
             raise StopIteration
         raise error
 
+    @property
+    def has_next(self) -> bool:
+        """Whether the next item is made already."""
+        return bool(self._made)
+
     def close(self) -> None:
         """Stop after the item in work, and wait for it; items not taken are dropped.
 

@@ -215,6 +215,27 @@ def find_shots(
         yield shot
 
 
+def dream_key(
+    frame: Frame,
+    index: int,
+    settings: FrameSettings,
+    carry: Carry | None = None,
+    back: FlowField | None = None,
+    *,
+    on_step: OnStep | None = None,
+    graphs: StepGraphs | None = None,
+) -> DreamedFrame:
+    """Dream one key frame alone, as `dream_frames` does those of a film.
+
+    `index` chooses its random numbers. `carry` is that of the key frame before, in the same shot,
+    and `back` the flow field that leads there; without `carry` the frame begins a shot.
+    """
+    flow_fields = None if back is None else FlowFields([back], [])
+    span = _Span([_Asked(index, frame, settings)], carry is None, flow_fields=flow_fields)
+    (dreamed,) = _dream_span(span, carry, on_step, graphs)
+    return dreamed
+
+
 @dataclass(frozen=True, eq=False)
 class _Asked:
     """A frame and the settings that it is given."""

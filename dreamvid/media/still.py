@@ -184,6 +184,15 @@ def encode_image(
         return _with_metadata(_encode(image, _FORMATS[path.suffix.lower()], alpha), metadata or {})
 
 
+def encode_jpeg(image: Tensor, quantiser: int = 5) -> bytes:
+    """float32 (3, H, W), R'G'B' in [0, 1], as JPEG for a screen.
+
+    `quantiser` is FFmpeg's, from 2, the best, to 31. Raises MediaError where it cannot be encoded.
+    """
+    with media_errors("the picture cannot be encoded"):
+        return _encode(image, replace(_JPEG, quantiser=quantiser), None)
+
+
 def _encode(image: Tensor, form: _Format, alpha: Tensor | None) -> bytes:
     if alpha is not None and form.codec in ("png", "tiff"):
         form = replace(form, pix_fmt="rgba")

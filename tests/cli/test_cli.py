@@ -247,6 +247,7 @@ COMMANDS: dict[str, type[Section]] = {
     "eval": EvalConfig,
     "zoom": ZoomConfig,
     "plan": VideoConfig,
+    "live": VideoConfig,
 }
 
 
@@ -272,8 +273,19 @@ def test_help_tells_every_option_with_its_limits_and_default(dreamvid, command):
 
 def test_help_tells_the_commands_and_their_own_options(dreamvid):
     text = dreamvid("--help").out
-    commands = ("video", "zoom", "resume", "peek", "plan", "image", "eval", "guides", "config")
-    assert all(f" {command} " in text for command in commands)
+    commands = (
+        "video",
+        "zoom",
+        "live",
+        "resume",
+        "peek",
+        "plan",
+        "image",
+        "eval",
+        "guides",
+        "config",
+    )
+    assert all(f" {command} " in text for command in (*commands, "config"))
     video, image = (dreamvid(command, "--help-all").out.split() for command in ("video", "image"))
     assert {"--overwrite", "--quiet", "--json", "--debug"} <= set(video) & set(image)
     assert "--film" in image
