@@ -49,9 +49,7 @@ def live(
             "others in, the page with a token."
         ),
     ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(metavar="PORT", help="Port of the page; 0: any.", min=0, max=65535)
-    ] = 0,
+    port: Annotated[int, _port("Port of the page; 0: any.")] = 0,
     osc: Annotated[int | None, _port("Listen for OSC on this UDP port.")] = None,
     folder: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Folder for takes and stills.")

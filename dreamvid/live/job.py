@@ -8,7 +8,7 @@ from pathlib import Path
 from dreamvid.config import ReadConfig, VideoConfig
 from dreamvid.config.values import kebab
 from dreamvid.errors import ConfigError
-from dreamvid.film.checks import check_prompts
+from dreamvid.film.checks import check_music, check_prompts
 from dreamvid.film.job import Parts
 from dreamvid.media.source import Source, check_result
 
@@ -54,6 +54,7 @@ class LiveJob:
         found = Source.find(source, config)
         if out is not None:
             check_result(out, found, overwrite)
+            check_music(out, config)
         if not folder.is_dir():
             raise ConfigError(f"--folder '{folder}' is no folder; allowed: one that exists")
         parts = parts or Parts()

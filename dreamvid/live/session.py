@@ -73,7 +73,7 @@ class Figures:
 
 
 class Session:
-    """Frames as they are shown, for one pass. Use it under `with`; `open_session` makes one.
+    """Frames as they are shown, for one pass; `open_session` makes one.
 
     All that is not the frames themselves may be called from any thread.
     """
