@@ -12,7 +12,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-from dreamvid.config import ImageConfig, VideoConfig, ZoomConfig, build_config, options
+from dreamvid.config import (
+    COMMANDS,
+    ImageConfig,
+    VideoConfig,
+    ZoomConfig,
+    build_config,
+    options,
+)
 from dreamvid.config.loading import listed, parse_toml
 from dreamvid.errors import ConfigError, DreamvidError, shown
 from dreamvid.events import Event, Finished, Listener, Message, Progress
@@ -23,11 +30,6 @@ from dreamvid.notebook import usual_listener
 from dreamvid.workers import Done, Told, Workers, share_out
 from dreamvid.zooms.film import zoom
 
-MODELS: Mapping[str, type[VideoConfig | ZoomConfig | ImageConfig]] = {
-    "video": VideoConfig,
-    "zoom": ZoomConfig,
-    "image": ImageConfig,
-}
 _OWN_KEYS = {"command", "in", "out", "film"}
 
 
@@ -88,9 +90,9 @@ def read_jobs(file: Path) -> list[BatchJob]:
 
 def _read_job(number: int, table: Mapping[str, Any], common: Mapping[str, Any]) -> BatchJob:
     command = table.get("command", "video")
-    if command not in MODELS:
+    if command not in COMMANDS:
         raise ConfigError(
-            f"job {number}: command '{shown(command)}' is not allowed; allowed: {', '.join(MODELS)}"
+            f"job {number}: command '{shown(command)}' is not allowed; allowed: {', '.join(COMMANDS)}"
         )
     own = {name: value for name, value in table.items() if name in _OWN_KEYS}
     for name in ("in", "out"):
@@ -103,7 +105,7 @@ def _read_job(number: int, table: Mapping[str, Any], common: Mapping[str, Any]) 
         raise ConfigError(
             f"job {number}: 'film' is of command image alone; allowed: to leave it out"
         )
-    model = MODELS[command]
+    model = COMMANDS[command]
     known = {option.name for option in options(model)}
     given = {name: value for name, value in common.items() if name in known}
     given |= {name: value for name, value in table.items() if name not in _OWN_KEYS}
