@@ -92,7 +92,8 @@ def _read_job(number: int, table: Mapping[str, Any], common: Mapping[str, Any]) 
     command = table.get("command", "video")
     if command not in COMMANDS:
         raise ConfigError(
-            f"job {number}: command '{shown(command)}' is not allowed; allowed: {', '.join(COMMANDS)}"
+            f"job {number}: command '{shown(command)}' is not allowed; "
+            f"allowed: {', '.join(COMMANDS)}"
         )
     own = {name: value for name, value in table.items() if name in _OWN_KEYS}
     for name in ("in", "out"):
