@@ -105,17 +105,16 @@ class Follower:
         field, age = newest.track.field, newest.track.length
         here = newest.here()
         trust = here.new_ones(1, *here.shape[1:]) if field is None else field.trust
-        if self._last is not None:
-            self._memories.keep(self._last, here, newest.effort)
         return Begun(here, trust, age, newest.effort)
 
     def arrive(self, source: Tensor, added: Tensor, effort: Effort) -> None:
         """Take what a dream has added to the frame `source` that `begin` marked, (3, H, W) each.
 
-        Where the shot of that frame is over, it is kept until such a picture comes back.
+        It is also kept until such a picture comes back, which is all that happens where the shot
+        of that frame is over.
         """
+        self._memories.keep(source, added, effort)
         if self._key is None:
-            self._memories.keep(source, added, effort)
             return
         shown = self.difference()
         self._before = None if shown is None else _Difference(shown, _Track(), effort)

@@ -56,10 +56,10 @@ class Memories:
         self._kept.append(Memory(source, added, effort, thumbnail))
 
     def like(self, source: Tensor) -> list[Memory]:
-        """The memories of pictures that may be `source`, (3, H, W), moved; the newest first."""
+        """The memories of pictures that may be `source`, (3, H, W), moved; the nearest first."""
         distances = self._distances(_thumbnail(source))
-        pairs = zip(self._kept, distances, strict=True)
-        return [memory for memory, distance in pairs if distance <= ALIKE][::-1]
+        order = sorted(range(len(distances)), key=distances.__getitem__)
+        return [self._kept[place] for place in order if distances[place] <= ALIKE]
 
     def _distances(self, thumbnail: Tensor) -> list[float]:
         if not self._kept:

@@ -86,6 +86,7 @@ def test_numbers_prompts_and_keys_arrive(browser, stage):
     assert float(off) <= session.bus.value("strength") + 1e-4
     knob.dblclick()
     until(lambda: session.bus.value("strength") == 0.18, 1)
+    page.locator(".knob[data-name=strength][aria-valuenow='0.18']").wait_for()
     knob.press("ArrowUp")
     until(lambda: session.bus.value("strength") > 0.18, 1)
 
