@@ -339,6 +339,16 @@ class MotionConfig(FirstFrameConfig, FlowConfig):
     )
 
 
+class SplitConfig(Section):
+    title = "Motion"
+
+    split: Duration | None = Field(
+        None,
+        description="Longest time of a shot that is dreamed in one piece; a longer one is cut into "
+        "parts, which can be shared out and are blended where they meet.",
+    )
+
+
 class SequenceConfig(MotionConfig, DreamConfig):
     """Options of the loop over time."""
 
@@ -540,6 +550,7 @@ class VideoConfig(
     DeliveryConfig,
     ReadConfig,
     CameraConfig,
+    SplitConfig,
     SequenceConfig,
     ScheduledConfig,
     TargetConfig,

@@ -45,7 +45,9 @@ def share_film(
     shots = chosen(shot_list, numbers)
     left = unfinished(job.out, shots)
     if len(shot_list.shots) == 1:
-        reporter.say("the film is a single shot, which cannot be shared out: one process dreams it")
+        reporter.say(
+            "the film is a single shot, which only --split shares out: one process dreams it"
+        )
         if numbers is None:
             return complete_shots(job, reporter)
         return dream_shots(job, numbers, reporter)
