@@ -344,8 +344,8 @@ class SplitConfig(Section):
 
     split: Duration | None = Field(
         None,
-        description="Longest time of a shot that is dreamed in one piece; a longer one is cut into "
-        "parts, which can be shared out and are blended where they meet.",
+        description="Cut shots that last longer into parts of about this time, which can be shared "
+        "out; where two meet, they are blended.",
     )
 
 

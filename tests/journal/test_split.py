@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from fractions import Fraction
 from pathlib import Path
@@ -75,3 +76,18 @@ def test_no_frame_that_a_seam_has_is_dreamed_twice_after_a_kill(scene, tmp_path,
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert len(list(part.glob("*.shared"))) == LEAD
     assert Dreamer(tmp_path, "resume", out, *RUN).summary()["digest"] == summary["digest"]
+
+
+def test_two_processes_at_once_make_each_part_and_seam_once(scene, tmp_path):
+    source, _, summary = scene
+    out = tmp_path / "out.mkv"
+    runs = []
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        arguments = ["video", source, out, *QUICK, "--shot", "1-3"]
+        runs.append(Dreamer(tmp_path / name, *arguments, step_s=0.02))
+    assert [run.wait() for run in runs] == [0, 0]
+    told = "".join(run.told() for run in runs)
+    assert sorted(re.findall(r"^dreamvid: shot (\d): \d frames", told, re.M)) == ["1", "2", "3"]
+    assert "going on" not in told
+    assert Dreamer(tmp_path, "join", out, *RUN).summary()["digest"] == summary["digest"]
