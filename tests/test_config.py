@@ -378,6 +378,7 @@ carry              delta      -          -          -      delta      -
 decay              1.0        -          -          -      1.0        -
 catch_up           0.1        -          -          -      0.1        -
 every              1          -          -          -      1          -
+split              None       -          -          -      -          -
 zoom               1.0        1.5        -          -      -          -
 rotate             0.0        0.0        -          -      -          -
 pan                (0.0,0.0)  (0.0,0.0)  -          -      -          -

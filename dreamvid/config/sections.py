@@ -339,6 +339,16 @@ class MotionConfig(FirstFrameConfig, FlowConfig):
     )
 
 
+class SplitConfig(Section):
+    title = "Motion"
+
+    split: Duration | None = Field(
+        None,
+        description="Cut shots that last longer into parts of about this time, which can be shared "
+        "out; where two meet, they are blended.",
+    )
+
+
 class SequenceConfig(MotionConfig, DreamConfig):
     """Options of the loop over time."""
 
@@ -540,6 +550,7 @@ class VideoConfig(
     DeliveryConfig,
     ReadConfig,
     CameraConfig,
+    SplitConfig,
     SequenceConfig,
     ScheduledConfig,
     TargetConfig,

@@ -53,11 +53,15 @@ class Delivery:
         Call it in order of time. Frames without a result, which a resumed loop reads again, are
         skipped.
         """
-        full = next(frame for frame in self._taken() if frame.time == dream.time).image
+        full = self.skip(dream).image
         if full is source and mask is None:
             return dream.with_image(self.folded(dream.image))
         difference = resize(dream.image - source, full.shape[1:])
         return dream.with_image(self.folded(_masked(full, difference, mask)))
+
+    def skip(self, dream: Frame) -> Frame:
+        """The full-size source of a dreamed frame, which is not kept any longer."""
+        return next(frame for frame in self._taken() if frame.time == dream.time)
 
     def folded(self, image: Tensor) -> Tensor:
         """An image (3, H, W) that has the symmetry again, where there is one."""

@@ -17,7 +17,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from dreamvid.config import checked
@@ -104,6 +104,11 @@ def shot_state(out: Path, shot: Shot) -> State | None:
     Raises JournalError where it is damaged.
     """
     return read_state(shot_path(out, shot))
+
+
+def neighbours(seam: Shot) -> tuple[Shot, Shot]:
+    """The parts before and after a seam, by their numbers alone."""
+    return replace(seam, number=seam.number - 1), replace(seam, number=seam.number + 1)
 
 
 def is_finished(state: State | None, shot: Shot) -> bool:
