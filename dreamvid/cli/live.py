@@ -51,6 +51,20 @@ def live(
     ] = "127.0.0.1",
     port: Annotated[int, _port("Port of the page; 0: any.")] = 0,
     osc: Annotated[int | None, _port("Listen for OSC on this UDP port.")] = None,
+    midi: Annotated[
+        str | None,
+        typer.Option(
+            metavar="INPUT", help="Listen to this MIDI input, a part of its name, or any."
+        ),
+    ] = None,
+    midi_map: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=ACTION",
+            help="What a controller or note plays: cc1=strength:0:0.4, note36=cross:2, or a TOML "
+            "file of such lines. Repeatable.",
+        ),
+    ] = None,
     folder: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Folder for takes and stills.")
     ] = Path(),
@@ -76,6 +90,10 @@ def live(
         from dreamvid.live.osc import Osc
 
         surfaces.append(Osc(osc, host, preset_files()))
+    if midi is not None:
+        from dreamvid.live.midi import USUAL_MAP, Midi, parse_map
+
+        surfaces.append(Midi(midi, parse_map(midi_map or USUAL_MAP), preset_files()))
     if out is not None:
         check_pipe(out, as_json)
     with stopping(display) as listener:
