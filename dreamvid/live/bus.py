@@ -70,8 +70,8 @@ class _Glide:
 
     def at(self, now: float) -> float:
         """The value at `now`: smoothstep."""
-        if now >= self.begun + self.seconds:
-            return self.last
+        if not self.seconds or now >= self.begun + self.seconds:
+            return self.last  # another thread's `now` may be a little before it was begun
         share = max(0.0, (now - self.begun) / self.seconds)
         return self.first + share * share * (3 - 2 * share) * (self.last - self.first)
 

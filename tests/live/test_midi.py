@@ -172,6 +172,8 @@ def test_a_thousand_random_messages_break_nothing(session, keys):
         status = dice.randrange(0x80, 0x100)
         for message in mido.Parser([status, *(dice.randrange(128) for _ in range(3))]):
             keys.hear(message)
+    for number in session.bus.numbers:
+        session.bus.release(number.name)
     newest(session, newest(session).index + 2)
 
 
