@@ -38,8 +38,8 @@ options of `dreamvid video`. In the library the dashes are underscores: `first_s
 
 These belong to a run and not to the dream, so that no file holds them: `--overwrite`, `--resume`,
 `--force`, `--quiet`, `--json`, `--debug`, `--config FILE`, `--preset NAME`, `--plot FILE`,
-`--sheet FILE`, `--film FILE`, `--shot K`, `--workers N`. `dreamvid COMMAND --help` tells which
-command takes which.
+`--sheet FILE`, `--film FILE`, `--shot K`, `--workers N`, `--watch`. `dreamvid COMMAND --help` tells
+which command takes which.
 """
 
 

@@ -71,6 +71,7 @@ HOMES = {
     "starlette": {"live/server.py"},
     "uvicorn": {"live/server.py"},
     "pythonosc": {"live/osc.py"},
+    "mido": {"live/midi.py"},
     "typer": {"cli"},
     "rich": {"cli"},
 }

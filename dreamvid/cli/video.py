@@ -10,6 +10,7 @@ import typer
 from dreamvid.cli.checks import check_pipe
 from dreamvid.cli.display import AsJson, Display, Force, Overwrite, Quiet, Resume, SharedOut
 from dreamvid.cli.options import command
+from dreamvid.cli.pages import LOCAL, Browser, Host, Port, Watch, Watching
 from dreamvid.cli.stopping import stopping
 from dreamvid.config import VideoConfig
 
@@ -44,6 +45,10 @@ def video(
         ),
     ] = None,
     workers: SharedOut = None,
+    watch: Watch = False,
+    browser: Browser = True,
+    host: Host = LOCAL,
+    port: Port = 0,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -53,7 +58,9 @@ def video(
     from dreamvid.workers import parse_workers
 
     check_pipe(out, as_json)
-    with stopping(Display(quiet, as_json)) as listener:
+    display = Display(quiet, as_json)
+    page = Watching(display, watch, browser, host, port)
+    with stopping(display) as shown, page(shown, source, out) as listener:
         dream_video(
             source,
             out,

@@ -10,6 +10,7 @@ import typer
 from dreamvid.cli.checks import check_pipe
 from dreamvid.cli.display import AsJson, Display, Force, Overwrite, Quiet, Resume
 from dreamvid.cli.options import command
+from dreamvid.cli.pages import LOCAL, Browser, Host, Port, Watch, Watching
 from dreamvid.cli.stopping import stopping
 from dreamvid.config import ZoomConfig
 
@@ -32,6 +33,10 @@ def zoom(
     overwrite: Overwrite = False,
     resume: Resume = False,
     force: Force = False,
+    watch: Watch = False,
+    browser: Browser = True,
+    host: Host = LOCAL,
+    port: Port = 0,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -39,7 +44,9 @@ def zoom(
     from dreamvid.zooms.film import zoom as dream_zoom
 
     check_pipe(out, as_json)
-    with stopping(Display(quiet, as_json)) as listener:
+    display = Display(quiet, as_json)
+    page = Watching(display, watch, browser, host, port)
+    with stopping(display) as shown, page(shown, source, out) as listener:
         dream_zoom(
             source,
             out,

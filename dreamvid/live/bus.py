@@ -36,6 +36,7 @@ LONGEST_TEXT = 1000
 MOST_PROMPTS = 64
 TAPS = 8
 """Most taps that a tempo is taken from."""
+SLOWEST_BPM, FASTEST_BPM = 20.0, 400.0
 PAUSE_S = 2.5
 """Seconds without a tap after which a new tempo begins."""
 _FIXED = ("guide", "precision", "device", "size", "deliver", "mask", "input_format", "carry")
@@ -69,8 +70,8 @@ class _Glide:
 
     def at(self, now: float) -> float:
         """The value at `now`: smoothstep."""
-        if now >= self.begun + self.seconds:
-            return self.last
+        if not self.seconds or now >= self.begun + self.seconds:
+            return self.last  # another thread's `now` may be a little before it was begun
         share = max(0.0, (now - self.begun) / self.seconds)
         return self.first + share * share * (3 - 2 * share) * (self.last - self.first)
 
@@ -120,10 +121,32 @@ class Bus:
         with self._lock:
             return dict(self._played)
 
+    def number(self, name: str) -> Number:
+        """The number of this name. Raises ConfigError."""
+        if name not in self._numbers:
+            raise ConfigError(
+                f"'{shown(name)}' is no number here; allowed: {', '.join(self._numbers)}"
+            )
+        return self._numbers[name]
+
+    def check(self, name: str, value: object) -> None:
+        """Raise ConfigError where a number may not have this value."""
+        number = self.number(name)
+        if (
+            not isinstance(value, int | float)
+            or isinstance(value, bool)
+            or not math.isfinite(value)
+        ):
+            raise ConfigError(f"{number.name}: '{shown(value)}' is no number; allowed: a number")
+        if not _is_weight(number.name):
+            varied(self.config, {varying(VideoConfig)[number.name]: value})
+        elif not 0 <= value <= 1e6:
+            raise ConfigError(f"{number.name}: {value:g} is not allowed; allowed: from 0 to 1e6")
+
     def value(self, name: str) -> float:
         """The value of a number at the newest frame."""
         with self._lock:
-            default = self._number(name).default
+            default = self.number(name).default
             return self._played.get(name, default)
 
     @property
@@ -159,8 +182,8 @@ class Bus:
     def set(self, name: str, value: float, now: float, seconds: float = 0.0) -> None:
         """Set a number, at once or on a way of so many seconds."""
         with self._lock:
-            number = self._number(name)
-            self._check(number, value)
+            number = self.number(name)
+            self.check(name, value)
             if not 0 <= seconds <= LONGEST_GLIDE_S:
                 raise ConfigError(
                     f"{name}: {shown(seconds)} seconds are not allowed; allowed: 0 to "
@@ -173,7 +196,7 @@ class Bus:
     def release(self, name: str) -> None:
         """Let a number follow its option or its expression again."""
         with self._lock:
-            self._number(name)
+            self.number(name)
             if self._glides.pop(name, None) is not None:
                 self._known = None
                 self.wishes += _is_weight(name)
@@ -200,7 +223,7 @@ class Bus:
     def cross(self, number: int, now: float, seconds: float = 0.0) -> None:
         """Cross over to prompt `number`, from 1: it takes the weight of all, and they lose it."""
         with self._lock:
-            self._number(f"prompt{number}")
+            self.number(f"prompt{number}")
             names = [f"prompt{place}" for place in range(1, len(self.config.prompt) + 1)]
             total = sum(self._played.get(name, self._numbers[name].default) for name in names)
             for name in names:
@@ -215,11 +238,19 @@ class Bus:
             if len(self._taps) < 2:
                 return None
             period = (self._taps[-1] - self._taps[0]) / (len(self._taps) - 1)
-            bpm = min(max(60 / period, 20.0), 400.0)
-            first = math.fmod(time, 60 / bpm)
-            self._tempo = Clock(self._rate, None, bpm, (first, first + 60 / bpm))
-            self._use(self.config)
+            bpm = min(max(60 / period, SLOWEST_BPM), FASTEST_BPM)
+            self._keep_time(math.fmod(time, 60 / bpm), bpm)
             return bpm
+
+    def follow_beat(self, number: int, time: float, bpm: float) -> None:
+        """Let beat `number` be at `time`, of the time that `at` is given: a clock from outside."""
+        bpm = min(max(bpm, SLOWEST_BPM), FASTEST_BPM)
+        with self._lock:
+            self._keep_time(time - number * 60 / bpm, bpm)
+
+    def _keep_time(self, first: float, bpm: float) -> None:
+        self._tempo = Clock(self._rate, None, bpm, (first, first + 60 / bpm))
+        self._use(self.config)
 
     def use_preset(self, file: Path) -> None:
         """Lay the options of a preset over those that are played; what it sets is let go."""
@@ -245,25 +276,6 @@ class Bus:
         fields = set(varying(VideoConfig).values())
         plain = {name: value for name, value in plain.items() if name not in fields}
         return VideoConfig(**(plain | {"set_": kept}))
-
-    def _number(self, name: str) -> Number:
-        if name not in self._numbers:
-            raise ConfigError(
-                f"'{shown(name)}' is no number here; allowed: {', '.join(self._numbers)}"
-            )
-        return self._numbers[name]
-
-    def _check(self, number: Number, value: float) -> None:
-        if (
-            not isinstance(value, int | float)
-            or isinstance(value, bool)
-            or not math.isfinite(value)
-        ):
-            raise ConfigError(f"{number.name}: '{shown(value)}' is no number; allowed: a number")
-        if not _is_weight(number.name):
-            varied(self.config, {varying(VideoConfig)[number.name]: value})
-        elif not 0 <= value <= 1e6:
-            raise ConfigError(f"{number.name}: {value:g} is not allowed; allowed: from 0 to 1e6")
 
     def _holding(
         self, planned: Setting[VideoConfig], held: Mapping[str, float]

@@ -1,4 +1,4 @@
-"""The page on which a session is seen and played, served to browsers."""
+"""The page on which a session is seen and played, or a film watched, served to browsers."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import html
 import json
 import secrets
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dreamvid.errors import ConfigError, DreamvidError, MediaError, shown
-from dreamvid.live.commands import COMMANDS, Commands
-from dreamvid.live.session import Session, Shown
+from dreamvid.live.commands import COMMANDS, Argument, Commands
+from dreamvid.live.session import Session
 from dreamvid.media.still import encode_jpeg
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.websockets import WebSocket
+    from torch import Tensor
 
 LOCAL = "127.0.0.1"
 LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
@@ -37,6 +38,40 @@ LONGEST_MESSAGE = 16_384
 REFUSED = 4403
 """WebSocket's code for a page of another site."""
 _PATIENCE_S = 5.0
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """One frame to show."""
+
+    index: int
+    dream: Tensor
+    """(3, H, W)."""
+    source: Tensor
+    """(3, H, W), perhaps of another size."""
+
+
+class Stage(Protocol):
+    """What a page shows, and what may be done on it; all but `watch` by any thread."""
+
+    @property
+    def newest(self) -> Pair | None:
+        """The newest frame."""
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        """Call `wake` with each new frame."""
+
+    def greeting(self) -> dict[str, Any]:
+        """What a page is told once."""
+
+    def status(self) -> dict[str, Any]:
+        """What holds at this moment."""
+
+    def addresses(self) -> str:
+        """A page, in HTML, of all that may be done."""
+
+    def do(self, name: str, given: Sequence[Argument]) -> None:
+        """Do what a page asks for. Raises DreamvidError, in one line."""
 
 
 @dataclass(frozen=True)
@@ -54,37 +89,46 @@ class Page:
     @contextmanager
     def __call__(self, session: Session) -> Iterator[str]:
         """Serve the page of `session`. Raises ConfigError where it cannot, or a part is missing."""
-        try:
-            import uvicorn
-        except ImportError as error:
-            raise ConfigError(
-                f"the page needs {error.name}, which is not installed: pip install "
-                "'dreamvid[live]'; allowed without it: --no-page"
-            ) from None
-        token = None if self.host == LOCAL else secrets.token_urlsafe(16)
-        with _listen(self.host, self.port) as listening:
-            port = listening.getsockname()[1]
-            name = self.host if self.host not in ("0.0.0.0", "::") else socket.gethostname()
-            address = f"http://{name}:{port}/" + ("" if token is None else f"{token}/")
-            watch = _Watch(session)
-            server = uvicorn.Server(
-                uvicorn.Config(
-                    create_app(Commands(session, self.presets), watch, token),
-                    log_config=None,
-                    lifespan="off",
-                    ws="websockets-sansio",
-                    ws_max_size=LONGEST_MESSAGE,
-                    timeout_graceful_shutdown=1,
-                )
+        stage = _Playing(Commands(session, self.presets))
+        with serve(stage, self.host, self.port, "--no-page") as address:
+            self.on_ready(address)
+            yield address
+
+
+@contextmanager
+def serve(stage: Stage, host: str, port: int, without: str) -> Iterator[str]:
+    """Serve the page of `stage`; its address. `without` is how to go without it.
+
+    Raises ConfigError where it cannot, or a part is missing.
+    """
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise ConfigError(
+            f"the page needs {error.name}, which is not installed: pip install "
+            f"'dreamvid[live]'; allowed without it: {without}"
+        ) from None
+    token = None if host == LOCAL else secrets.token_urlsafe(16)
+    with _listen(host, port) as listening:
+        name = host if host not in ("0.0.0.0", "::") else socket.gethostname()
+        address = f"http://{name}:{listening.getsockname()[1]}/"
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(stage, token),
+                log_config=None,
+                lifespan="off",
+                ws="websockets-sansio",
+                ws_max_size=LONGEST_MESSAGE,
+                timeout_graceful_shutdown=1,
             )
-            thread = Thread(target=server.run, args=([listening],), name="page", daemon=True)
-            thread.start()
-            try:
-                self.on_ready(address)
-                yield address
-            finally:
-                server.should_exit = True
-                thread.join(_PATIENCE_S)
+        )
+        thread = Thread(target=server.run, args=([listening],), name="page", daemon=True)
+        thread.start()
+        try:
+            yield address + ("" if token is None else f"{token}/")
+        finally:
+            server.should_exit = True
+            thread.join(_PATIENCE_S)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -105,58 +149,60 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 class _Watch:
-    """The newest frame of a session, as JPEG where somebody looks."""
+    """The newest frame of a stage, as JPEG where somebody looks."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
         self._encoded: tuple[int, bool, bytes] | None = None
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
-        session.watchers.append(self._wake)
+        stage.watch(self._wake)
 
-    def _wake(self, shown: Shown) -> None:
+    def _wake(self) -> None:
         for loop, event in tuple(self._waiting):
             loop.call_soon_threadsafe(event.set)
 
     @contextmanager
-    def waiting(self) -> Iterator[asyncio.Event]:
-        """An event of the running loop that is set with each frame."""
-        entry = asyncio.get_running_loop(), asyncio.Event()
+    def waking(self, event: asyncio.Event) -> Iterator[None]:
+        """Set an event of the running loop with each frame."""
+        entry = asyncio.get_running_loop(), event
         self._waiting.add(entry)
         try:
-            yield entry[1]
+            yield
         finally:
             self._waiting.discard(entry)
 
     def message(self, with_source: bool) -> tuple[int, bytes] | None:
         """Index of the newest frame, and its message: length of the dream, dream, source."""
-        shown = self.session.newest
-        if shown is None:
+        newest = self._stage.newest
+        if newest is None:
             return None
         known = self._encoded
-        if known is None or known[:2] != (shown.index, with_source):
-            dream = encode_jpeg(shown.frame.image.cpu())
-            source = encode_jpeg(shown.source.image.cpu()) if with_source else b""
+        if known is None or known[:2] != (newest.index, with_source):
+            dream = encode_jpeg(newest.dream.cpu())
+            source = encode_jpeg(newest.source.cpu()) if with_source else b""
             message = len(dream).to_bytes(4, "big") + dream + source
-            known = self._encoded = shown.index, with_source, message
+            known = self._encoded = newest.index, with_source, message
         return known[0], known[2]
 
 
-def create_app(commands: Commands, watch: _Watch, token: str | None) -> Starlette:
+def create_app(stage: Stage, token: str | None) -> Starlette:
     """The page as an application; everything lies beneath the token, where there is one."""
     from starlette.applications import Starlette
     from starlette.responses import HTMLResponse
     from starlette.routing import Mount, Route, WebSocketRoute
     from starlette.staticfiles import StaticFiles
 
+    watch = _Watch(stage)
+
     async def connect(websocket: WebSocket) -> None:
         if not _is_welcome(websocket.headers, token):
             await websocket.close(REFUSED)
             return
         await websocket.accept()
-        await _Visit(websocket, commands, watch).stay()
+        await _Visit(websocket, stage, watch).stay()
 
     async def addresses(request: Request) -> Response:
-        return HTMLResponse(address_page(commands.session))
+        return HTMLResponse(stage.addresses())
 
     routes = [
         WebSocketRoute("/socket", connect),
@@ -181,11 +227,12 @@ def _is_welcome(headers: Mapping[str, str], token: str | None) -> bool:
 class _Visit:
     """One browser: frames and figures go there, and what is played comes from there."""
 
-    def __init__(self, websocket: WebSocket, commands: Commands, watch: _Watch) -> None:
-        self._websocket, self._commands, self._watch = websocket, commands, watch
-        self._session = commands.session
+    def __init__(self, websocket: WebSocket, stage: Stage, watch: _Watch) -> None:
+        self._websocket, self._stage, self._watch = websocket, stage, watch
         self._unseen = 0
         self._wants_source = False
+        self._may_send = asyncio.Event()
+        self._may_send.set()
 
     async def stay(self) -> None:
         """Serve it until it leaves."""
@@ -221,39 +268,58 @@ class _Visit:
         name, *given = message
         if name == "seen":
             self._unseen = max(0, self._unseen - 1)
+            self._may_send.set()
         elif name == "source":
             self._wants_source = bool(given and given[0])
+            self._may_send.set()
         else:
             try:
-                await asyncio.to_thread(self._commands.do, name, given)
+                await asyncio.to_thread(self._stage.do, name, given)
             except DreamvidError as error:
                 return shown(error)
         return None
 
     async def _send_frames(self) -> None:
-        sent = -1
-        with self._watch.waiting() as new:
+        sent = None
+        with self._watch.waking(self._may_send):
             while True:
-                await new.wait()
-                new.clear()
+                await self._may_send.wait()
+                self._may_send.clear()
                 if self._unseen >= UNSEEN:
                     continue
+                wanted = self._wants_source
                 try:
-                    found = self._watch.message(self._wants_source)
+                    found = self._watch.message(wanted)
                 except MediaError:
                     continue  # one picture less
-                if found is not None and found[0] != sent:
-                    sent, message = found
+                if found is not None and (found[0], wanted) != sent:
+                    sent = found[0], wanted
                     self._unseen += 1
-                    await self._websocket.send_bytes(message)
+                    await self._websocket.send_bytes(found[1])
 
     async def _send_status(self) -> None:
-        await self._websocket.send_text(json.dumps(self._greeting()))
+        await self._websocket.send_text(json.dumps(self._stage.greeting()))
         while True:
-            await self._websocket.send_text(json.dumps(status(self._session)))
+            await self._websocket.send_text(json.dumps(self._stage.status()))
             await asyncio.sleep(STATUS_S)
 
-    def _greeting(self) -> dict[str, Any]:
+
+class _Playing:
+    """A session as a page has it."""
+
+    def __init__(self, commands: Commands) -> None:
+        self._commands, self._session = commands, commands.session
+        self.do = commands.do
+
+    @property
+    def newest(self) -> Pair | None:
+        shown = self._session.newest
+        return None if shown is None else Pair(shown.index, shown.frame.image, shown.source.image)
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        self._session.watchers.append(lambda shown: wake())
+
+    def greeting(self) -> dict[str, Any]:
         info = self._session.info
         return {
             "source": Path(self._session.job.source_name).name,
@@ -261,22 +327,23 @@ class _Visit:
             "presets": list(self._commands.presets),
         }
 
+    def status(self) -> dict[str, Any]:
+        session, bus = self._session, self._session.bus
+        tempo = bus.tempo
+        return {
+            "numbers": [asdict(number) for number in bus.numbers],
+            "values": bus.played,
+            "held": sorted(bus.held),
+            "following": sorted(bus.following),
+            "bpm": tempo.bpm,
+            "beat": tempo.beat(session.elapsed()),
+            "figures": asdict(session.figures),
+            "recording": session.is_recording,
+            "lines": session.lines,
+        }
 
-def status(session: Session) -> dict[str, Any]:
-    """What holds at this moment, for a page: numbers, prompts, beat and figures."""
-    bus = session.bus
-    tempo = bus.tempo
-    return {
-        "numbers": [asdict(number) for number in bus.numbers],
-        "values": bus.played,
-        "held": sorted(bus.held),
-        "following": sorted(bus.following),
-        "bpm": tempo.bpm,
-        "beat": tempo.beat(session.elapsed()),
-        "figures": asdict(session.figures),
-        "recording": session.is_recording,
-        "lines": session.lines,
-    }
+    def addresses(self) -> str:
+        return address_page(self._session)
 
 
 def address_page(session: Session) -> str:

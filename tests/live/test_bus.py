@@ -57,6 +57,12 @@ def test_a_number_glides():
     assert at(played, 101.0).config.strength == pytest.approx(0.38)
 
 
+def test_a_number_that_is_set_while_a_frame_is_begun_is_set():
+    played = bus()
+    played.set("strength", 0.3, 10.0)
+    assert at(played, 9.999).config.strength == 0.3
+
+
 def test_crossing_over_keeps_the_weight_of_all():
     played = bus()
     at(played)
@@ -65,6 +71,17 @@ def test_crossing_over_keeps_the_weight_of_all():
         weights = at(played, now).prompts.prompt
         assert sum(weights) == pytest.approx(1.5)
     assert weights == pytest.approx((0, 1.5))
+
+
+def test_a_clock_from_outside_keeps_the_number_of_the_beat():
+    played = bus(set_=["strength=beat/100"])
+    played.follow_beat(8, 5.0, 90.0)
+    assert played.tempo.bpm == 90
+    assert played.tempo.beat(5.0) == pytest.approx(8)
+    middle = 0.5 / 24 * 90 / 60  # of the frame, in beats
+    assert at(played, index=5 * 24).config.strength == pytest.approx((8 + middle) / 100)
+    played.follow_beat(0, 1.0, 1000.0)
+    assert played.tempo.bpm == 400
 
 
 def test_a_prompt_is_added_once_and_begins_at_nothing():

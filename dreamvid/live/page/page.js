@@ -54,8 +54,8 @@ function draw() {
     placeWipe();
   }
   pen.drawImage(dream, 0, 0);
-  const width = Math.round(wipe * picture.width);
-  if (source && width) pen.drawImage(source, 0, 0, width, source.height, 0, 0, width, picture.height);
+  const width = Math.round(wipe * picture.width), part = width / picture.width;
+  if (source && width) pen.drawImage(source, 0, 0, part * source.width, source.height, 0, 0, width, picture.height);
 }
 
 function shownBox() { // where the picture lies within its letterboxed element
@@ -92,12 +92,13 @@ function follow(message) {
   if (message.presets) return greet(message);
   const lines = state ? state.lines : message.lines;
   state = message;
+  if (message.lines.join() !== lines.join()) tell(message.lines.at(-1));
+  if (message.film) return watch(message.film);
   const names = message.numbers.map((number) => number.name).join();
   if (follow.names !== names) {
     follow.names = names;
     build(message.numbers);
   }
-  if (message.lines.join() !== lines.join()) tell(message.lines.at(-1));
   for (const number of message.numbers) update(number, message);
   const figures = message.figures;
   at("rate").textContent = figures.rate.toFixed(1);
@@ -108,8 +109,25 @@ function follow(message) {
   beat = { at: performance.now(), phase: message.beat, bpm: message.bpm || 0 };
 }
 
+function watch(film) { // one that is being made
+  document.body.classList.add("is-watching");
+  document.body.classList.toggle("is-whole", film.is_whole);
+  at("doing").textContent = (film.stage || "frame").toUpperCase();
+  at("done").textContent = film.stage ? `${film.done}${film.total ? ` of ${film.total}` : ""}` : "–";
+  at("each").textContent = film.each_s ? shown(film.each_s) : "–";
+  at("left").textContent = film.left_s === null ? "–" : clock(film.left_s);
+  at("similarity").textContent = film.after === null ? "–" : `${film.before.toFixed(3)} → ${film.after.toFixed(3)}`;
+  at("course").firstChild.style.width = `${100 * clamp(film.done / film.total)}%`;
+}
+
+function clock(seconds) {
+  const two = (number) => String(Math.floor(number)).padStart(2, "0");
+  const minutes = `${two(seconds / 60 % 60)}:${two(seconds % 60)}`;
+  return seconds < 3600 ? minutes : `${Math.floor(seconds / 3600)}:${minutes}`;
+}
+
 function greet(message) {
-  at("source-name").textContent = `${message.source}  ${message.size.join("×")}`;
+  at("source-name").textContent = `${message.source}  ${message.size ? message.size.join("×") : ""}`;
   at("presets").replaceChildren(...message.presets.map((name) => {
     const button = element("button", "", name);
     button.onclick = () => {
