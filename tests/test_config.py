@@ -340,7 +340,7 @@ at                 []         []         -          -      -          -
 lyrics             None       None       -          -      -          -
 transition         2s         2s         -          -      -          -
 set_               []         []         -          -      -          -
-music              None       None       -          -      -          -
+music              []         []         -          -      -          -
 music_start        0          0          -          -      -          -
 bpm                None       None       -          -      -          -
 attack             1/50       1/50       -          -      -          -

@@ -63,6 +63,7 @@ HOMES = {
     "open_clip": {"guide", "cli/guides.py"},
     "pydantic": {"config"},
     "librosa": {"control/analysis.py"},
+    "mido": {"media/notes.py"},
     "simpleeval": {"control/expressions.py"},
     "matplotlib": {"plot.py"},
     "ray": {"workers.py"},

@@ -45,6 +45,7 @@ from dreamvid.config.sections import (
 )
 from dreamvid.config.values import (
     DEVICES,
+    MusicFile,
     Position,
     check_device_name,
     parse_duration,
@@ -72,6 +73,7 @@ __all__ = [
     "GuideConfig",
     "ImageConfig",
     "MotionConfig",
+    "MusicFile",
     "Option",
     "Position",
     "PromptConfig",

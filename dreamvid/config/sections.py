@@ -19,6 +19,8 @@ from dreamvid.config.values import (
     Device,
     Duration,
     Flag,
+    Music,
+    MusicFile,
     Pair,
     Place,
     Rate,
@@ -32,9 +34,10 @@ from dreamvid.config.values import (
     Words,
     check_share,
     kebab,
+    parse_music,
     split_assignment,
 )
-from dreamvid.errors import ConfigError
+from dreamvid.errors import ConfigError, shown
 
 SMALLEST_ROUND = 1.25
 """Factor by which a loop must zoom in all; below it, the picture is nothing but rings."""
@@ -348,9 +351,10 @@ class SequenceConfig(MotionConfig, DreamConfig):
 class SoundConfig(Section):
     title = "Sound"
 
-    music: str | None = Field(
-        None,
-        description="Sound file to follow instead of the source's own; the result gets its sound.",
+    music: Music = Field(
+        [],
+        description="Sound file to follow instead of the source's own; the result gets the sound "
+        "of the first. Others, and MIDI files, as drums=FILE. Repeatable.",
     )
     music_start: Seconds = Field(
         Fraction(0), description="Time in that file at which the result begins."
@@ -370,12 +374,38 @@ class SoundConfig(Section):
 
     @model_validator(mode="after")
     def _something_to_start(self) -> Self:
-        if self.music is None and self.music_start:
+        if not self.music and self.music_start:
             raise ValueError(
                 f"--music-start {float(self.music_start):g} is given without --music; "
                 "allowed with --music FILE"
             )
         return self
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        files = self.music_files
+        names = [file.name for file in files if file.name]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"--music {name}=…: two have this name; allowed: one each")
+        for kind in (True, False):
+            for file in [file for file in files if file.is_midi == kind][1:]:
+                if not file.name:
+                    raise ValueError(
+                        f"--music '{shown(file.path)}' is not the first and has no name; allowed: "
+                        "NAME=FILE, as drums=FILE"
+                    )
+        return self
+
+    @property
+    def music_files(self) -> list[MusicFile]:
+        """The files of --music."""
+        return [parse_music(text) for text in self.music]
+
+    @property
+    def sound_file(self) -> MusicFile | None:
+        """The file whose sound the result gets; None where it keeps its own."""
+        return next((file for file in self.music_files if not file.is_midi), None)
 
 
 class ScheduledConfig(DreamConfig, SoundConfig, TimeConfig):

@@ -244,6 +244,44 @@ def _parse_assignments(value: object) -> list[str]:
     return [f"{name}={expression}" for name, expression in pairs.items()]
 
 
+@dataclass(frozen=True)
+class MusicFile:
+    """A file of --music: a sound, or the notes of a MIDI file."""
+
+    path: str
+    name: str = ""
+    """What its features are called by, as `drums` in `drums_onset`; empty where it has no name."""
+
+    @property
+    def is_midi(self) -> bool:
+        """Whether it holds notes instead of a sound."""
+        return self.path.lower().endswith((".mid", ".midi"))
+
+
+def parse_music(text: str) -> MusicFile:
+    """The file in `"FILE"` or `"drums=FILE"`; a path with an equals sign needs a `./` before it.
+
+    Raises ValueError if a name has no file.
+    """
+    match = re.fullmatch(r"([A-Za-z][A-Za-z0-9_]{0,30})=(.*)", text, re.DOTALL)
+    name, path = (match[1], match[2]) if match else ("", text)
+    if not path:
+        raise ValueError("no file")
+    return MusicFile(path, name)
+
+
+def _list_music(value: object) -> object:
+    """A list, where a file or an older result holds one text or none."""
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else value
+
+
+def _check_music(text: str) -> str:
+    parse_music(text)
+    return text
+
+
 def check_device_name(name: str) -> str:
     """Return `name` if a device can have it, present or not. Raises ValueError."""
     if re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,4})?", name) is None:
@@ -303,6 +341,11 @@ Assignments = Annotated[
     list[str],
     BeforeValidator(_parse_assignments),
     Allowed("NAME=EXPRESSION, as strength=0.1+0.3*bass"),
+]
+Music = Annotated[
+    list[Annotated[str, AfterValidator(_check_music)]],
+    BeforeValidator(_list_music),
+    Allowed("FILE or NAME=FILE, the name of letters, digits and _"),
 ]
 Words = Annotated[str, AfterValidator(check_unicode), Allowed("a text")]
 Device = Annotated[str, AfterValidator(check_device_name), Allowed(DEVICES)]

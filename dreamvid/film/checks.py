@@ -42,7 +42,7 @@ def _scenes(config: ScheduledConfig, lyrics: str) -> list[tuple[str, str]]:
     from dreamvid.media.lyrics import read_lyrics
 
     begin = config.music_start
-    if config.music is None and isinstance(config, VideoConfig):
+    if not config.music and isinstance(config, VideoConfig):
         begin = config.start or Fraction(0)
     texts = sorted(read_lyrics(Path(lyrics)), key=lambda timed: timed[0])
     later = [number for number, (time, _) in enumerate(texts) if time > begin]
@@ -64,8 +64,8 @@ def check_prompts(config: VideoConfig | ImageConfig | ZoomConfig) -> None:
         from dreamvid.control.schedule import asked_for
 
         asked_for(config)
-        if config.music is not None:
-            check_input(Path(config.music))
+        for file in config.music_files:
+            check_input(Path(file.path))
     config.require_prompt()
     for guide in config.guide:
         parse_guide(guide)
@@ -75,5 +75,5 @@ def check_prompts(config: VideoConfig | ImageConfig | ZoomConfig) -> None:
 
 def check_music(out: Path, config: ScheduledConfig) -> None:
     """Raise MediaError where the result would replace its own music."""
-    if config.music is not None and out.resolve() == Path(config.music).resolve():
+    if any(out.resolve() == Path(file.path).resolve() for file in config.music_files):
         raise MediaError(f"'{out}' is also --music; allowed: another name")

@@ -71,7 +71,7 @@ def test_music_becomes_the_sound_of_the_result_and_ends_with_it(dreamvid, clip, 
     assert begins[-1] < Fraction(6, 24)
     options = json.loads(probe(out).metadata["dreamvid"])["options"]
     assert options["set"] == ["strength=0.05+0.2*pulse(beat)"]
-    assert options["music"] == str(music)
+    assert options["music"] == [str(music)]
 
 
 def test_music_may_begin_later_and_be_followed_in_silence(dreamvid, clip, music, tmp_path):
