@@ -366,6 +366,9 @@ tv_of              difference difference difference -      difference difference
 steady             0.0        0.0        0.0        -      0.0        0.0
 hold               0.95       0.6        0.0        -      0.95        0.0
 colour_drift       30.0       30.0       30.0       -      30.0       30.0
+palette            None       None       None       -      None       None
+palette_weight     10.0       10.0       10.0       -      10.0       10.0
+palette_share      1.0        1.0        1.0        -      1.0        1.0
 symmetry           none       none       none       -      none       none
 seed               0          0          0          -      0          0
 flow               dis        -          -          dis    dis        -

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from dreamvid.config.values import (
     Allowed,
     Assignments,
+    Colours,
     Device,
     Duration,
     Flag,
@@ -258,6 +259,23 @@ class DreamConfig(Section):
         ge=0,
         le=1000,
         description="Weight of the penalty on drift of the dream's mean colour within a shot.",
+    )
+    palette: Colours | None = Field(
+        None,
+        description="Colours that the picture shall have, as #112233,#aabbcc, or those of a "
+        "picture file.",
+    )
+    palette_weight: Annotated[float, Varies()] = Field(
+        10.0,
+        ge=0,
+        le=1000,
+        description="Weight of the pull towards the nearest colours of --palette in each step.",
+    )
+    palette_share: Annotated[float, Varies()] = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of the way to these colours that the finished picture is moved.",
     )
     symmetry: SymmetryName = Field(
         "none",
