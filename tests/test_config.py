@@ -384,6 +384,8 @@ every              1          -          -          -      1          -
 zoom               1.0        1.5        -          -      -          -
 rotate             0.0        0.0        -          -      -          -
 pan                (0.0,0.0)  (0.0,0.0)  -          -      -          -
+pan_x              0.0        0.0        -          -      -          -
+pan_y              0.0        0.0        -          -      -          -
 centre             (0.5,0.5)  (0.5,0.5)  -          -      -          -
 ease               linear     linear     -          -      -          -
 shutter            0.0        0.0        -          -      -          -

@@ -545,6 +545,18 @@ class CameraConfig(Section):
     pan: Annotated[Pair, Allowed("two numbers as X,Y")] = Field(
         (0.0, 0.0), description="Frame widths right and heights down a second that the view moves."
     )
+    pan_x: Annotated[float, Varies()] = Field(
+        0.0,
+        ge=-100,
+        le=100,
+        description="Frame widths a second that the view moves right, beside --pan; may change.",
+    )
+    pan_y: Annotated[float, Varies()] = Field(
+        0.0,
+        ge=-100,
+        le=100,
+        description="Frame heights a second that the view moves down, beside --pan; may change.",
+    )
     centre: Annotated[
         Pair, AfterValidator(check_share), Allowed("two shares from 0 to 1 as X,Y")
     ] = Field(
@@ -557,6 +569,11 @@ class CameraConfig(Section):
     shutter: float = Field(
         0.0, ge=0, le=360, description="Shutter angle in degrees: 180 blurs half a frame's motion."
     )
+
+    @property
+    def whole_pan(self) -> tuple[float, float]:
+        """Frame widths right and heights down a second, of all options together."""
+        return self.pan[0] + self.pan_x, self.pan[1] + self.pan_y
 
 
 class MetadataConfig(Section):
@@ -687,9 +704,9 @@ class ZoomConfig(FilmConfig, EncodeConfig, CameraConfig, ScheduledConfig, Target
                 f"all; allowed with --loop: {SMALLEST_ROUND} to 1e12, inwards or outwards, over "
                 "two frames or more"
             )
-        if any(self.pan):
+        if any(self.whole_pan):
             raise ValueError(
-                f"--pan {self.pan[0]:g},{self.pan[1]:g} leaves the beginning behind; "
+                f"--pan {self.whole_pan[0]:g},{self.whole_pan[1]:g} leaves the beginning behind; "
                 "allowed with --loop: 0,0"
             )
         if self.canvas == "pyramid":

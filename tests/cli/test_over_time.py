@@ -174,6 +174,20 @@ def test_a_preset_and_beats_hold_in_a_zoom_and_weights_in_a_loop(dreamvid, pictu
     assert dreamvid(*typed, *loop).status == 0
 
 
+def test_a_clip_is_seen_under_a_pan_that_changes(dreamvid, tmp_path):
+    """Nothing moves but on the way to the third frame, by half of the width."""
+    image, out = texture(48, 64), tmp_path / "out.mkv"
+    write_image(tmp_path / "in.png", image)
+    typed = ["-p", "ice", "--seconds", "0.2", "--rate", "20", "--strength", "0", *QUICK]
+    asked = ["--set", "pan-x=10*(frame == 2)", "--codec", "ffv1", "--pix-fmt", "bgr0"]
+    assert dreamvid("video", tmp_path / "in.png", out, *typed, *asked).status == 0
+    with VideoReader(out) as reader:
+        first, second, third, last = (frame.image for frame in reader)
+    assert (second - first).abs().max() < 0.01
+    assert (third - last).abs().max() < 0.01
+    assert (third[..., :32] - first[..., 32:]).abs().max() < 0.02
+
+
 def test_what_varies_in_a_zoom_is_what_was_asked(dreamvid, picture, tmp_path):
     """No strength until the third frame, in which the view turns by a quarter."""
     out = tmp_path / "out.mkv"
