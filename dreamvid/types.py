@@ -79,6 +79,33 @@ class Shot:
 
 
 @dataclass(frozen=True)
+class Note:
+    """A note of a piece of music."""
+
+    begin: float
+    """Seconds."""
+    end: float
+    channel: int
+    """From 1 to 16; 10 is percussion."""
+    number: int
+    """From 0 to 127; 60 is middle C."""
+    velocity: float
+    """Force of the stroke, above 0, up to 1."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """The notes of a piece of music."""
+
+    notes: tuple[Note, ...]
+    """In the order of their beginnings."""
+    beats: tuple[float, ...]
+    """Times of all beats in seconds, at least two."""
+    duration: float
+    """Seconds."""
+
+
+@dataclass(frozen=True)
 class Mix:
     """Two neighbours in a row of texts, and their proportion."""
 

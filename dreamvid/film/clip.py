@@ -16,7 +16,7 @@ from dreamvid.config import VideoConfig
 from dreamvid.device import choose_device
 from dreamvid.dream.step_graph import step_graphs
 from dreamvid.dream.symmetry import Symmetry
-from dreamvid.film.delivery import Delivery, outline
+from dreamvid.film.delivery import Delivery, coloured, outline
 from dreamvid.film.listening import schedule_of
 from dreamvid.film.pipeline import FilmFrame
 from dreamvid.film.report import Reporter
@@ -270,6 +270,9 @@ class Clip:
         finished = self.delivery.finish(dreamed.frame, dreamed.source, dreamed.mask)
         if self.job.config.show_mask and dreamed.mask is not None:
             finished = finished.with_image(outline(finished.image, dreamed.mask))
+        else:
+            config = dreamed.settings.config
+            finished = finished.with_image(coloured(finished.image, config, dreamed.mask))
         exposed = self.view.exposed(finished)
         delivered = exposed.with_image(self.delivery.folded(exposed.image))
         return FilmFrame(delivered, dreamed.source, before, after, dreamed.carry)
