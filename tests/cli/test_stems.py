@@ -10,6 +10,9 @@ import pytest
 import torch
 
 import dreamvid as library
+from dreamvid.config import VideoConfig
+from dreamvid.film.job import VideoJob
+from dreamvid.film.recipe import describe_run
 from dreamvid.media import VideoReader, probe, read_image, write_image
 from tests.cli.conftest import Command, refused
 from tests.cli.test_over_time import QUICK, write_sound
@@ -177,6 +180,15 @@ def test_a_name_that_no_file_gives_is_refused_with_those_that_are(dreamvid, fold
     assert "drums_onset" in told.err
     kick = dreamvid("video", folder / "in.mp4", tmp_path / "o.mp4", "-p", "i", "--set", "tv=kick")
     assert "unknown name 'kick'" in kick.err
+
+
+def test_each_file_is_an_input_whose_change_a_stopped_run_notices(folder, tmp_path):
+    music = [str(part) for part in music_of(folder, keys="song.mid", bass="bass.wav")[1::2]]
+    config = VideoConfig(prompt=["ice"], music=music)
+    job = VideoJob.prepare(folder / "in.mp4", tmp_path / "o.mkv", config)
+    inputs = describe_run(job, None).inputs
+    named = {name: Path(mark.path).name for name, mark in inputs.items() if "music" in name}
+    assert named == {"--music": "bass.wav", "--music 1": "song.mid"}
 
 
 def test_no_file_of_music_is_overwritten(dreamvid, folder, tmp_path):
