@@ -70,6 +70,8 @@ HOMES = {
     "uvicorn": {"live/server.py"},
     "pythonosc": {"live/osc.py"},
     "mido": {"live/midi.py"},
+    "pyvirtualcam": {"live/sinks.py"},
+    "cyndilib": {"live/sinks.py"},
     "typer": {"cli"},
     "rich": {"cli"},
 }
