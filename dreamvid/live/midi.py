@@ -121,8 +121,9 @@ class Midi:
                 "allowed: without --midi"
             ) from None
         except OSError as error:
+            reason = shown(error).rstrip(".")
             raise ConfigError(
-                f"--midi {self.port}: {shown(error)}; allowed: where the system has MIDI"
+                f"--midi {self.port}: {reason}; allowed: where the system has MIDI"
             ) from None
         with port:
             session.tell(f"MIDI from {name}")
