@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,7 +46,8 @@ class Frame:
 class Shot:
     """A part of a film that is dreamed independently of what comes before: the frames between cuts.
 
-    All numbers and times are those of the whole film.
+    A long one may be split into parts, with a seam between two of them: frames that both dream, and
+    that then show both dreams, blended. All numbers and times are those of the whole film.
     """
 
     number: int
@@ -62,14 +63,46 @@ class Shot:
     steps: int
     """Gradient steps of its key frames, without the extra ones for what comes into view."""
     before: Fraction | None = None
-    """Time of the frame before its first; None at the beginning of the film."""
+    """Time of the frame before the first that it reads; None at the beginning of the film."""
     mark: int = 0
     """CRC-32 of that frame as read, by which a reader knows that it has found it."""
+    kind: Literal["shot", "part", "seam"] = "shot"
+    lead: int = 0
+    """Number of frames before its first that a part dreams too, for the seam before it."""
+    tail: int = 0
+    """Number of frames after its last that a part dreams too, for the seam after it."""
 
     @property
     def frames(self) -> int:
         """Number of its frames."""
         return self.last - self.first + 1
+
+
+@dataclass(frozen=True)
+class Note:
+    """A note of a piece of music."""
+
+    begin: float
+    """Seconds."""
+    end: float
+    channel: int
+    """From 1 to 16; 10 is percussion."""
+    number: int
+    """From 0 to 127; 60 is middle C."""
+    velocity: float
+    """Force of the stroke, above 0, up to 1."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """The notes of a piece of music."""
+
+    notes: tuple[Note, ...]
+    """In the order of their beginnings."""
+    beats: tuple[float, ...]
+    """Times of all beats in seconds, at least two."""
+    duration: float
+    """Seconds."""
 
 
 @dataclass(frozen=True)

@@ -8,4 +8,4 @@ cd "$(dirname "$0")/.."
 ruff format --check .
 ruff check .
 mypy
-python -m pytest --quiet --durations 5 --numprocesses auto --maxprocesses 4 "$@"
+python -m pytest --quiet --durations 5 --numprocesses auto --maxprocesses 4 --dist worksteal "$@"

@@ -340,7 +340,7 @@ at                 []         []         -          -      -          -
 lyrics             None       None       -          -      -          -
 transition         2s         2s         -          -      -          -
 set_               []         []         -          -      -          -
-music              None       None       -          -      -          -
+music              []         []         -          -      -          -
 music_start        0          0          -          -      -          -
 bpm                None       None       -          -      -          -
 attack             1/50       1/50       -          -      -          -
@@ -366,6 +366,9 @@ tv_of              difference difference difference -      difference difference
 steady             0.0        0.0        0.0        -      0.0        0.0
 hold               0.95       0.6        0.0        -      0.95        0.0
 colour_drift       30.0       30.0       30.0       -      30.0       30.0
+palette            None       None       None       -      None       None
+palette_weight     10.0       10.0       10.0       -      10.0       10.0
+palette_share      1.0        1.0        1.0        -      1.0        1.0
 symmetry           none       none       none       -      none       none
 seed               0          0          0          -      0          0
 flow               dis        -          -          dis    dis        -
@@ -378,9 +381,12 @@ carry              delta      -          -          -      delta      -
 decay              1.0        -          -          -      1.0        -
 catch_up           0.1        -          -          -      0.1        -
 every              1          -          -          -      1          -
+split              None       -          -          -      -          -
 zoom               1.0        1.5        -          -      -          -
 rotate             0.0        0.0        -          -      -          -
 pan                (0.0,0.0)  (0.0,0.0)  -          -      -          -
+pan_x              0.0        0.0        -          -      -          -
+pan_y              0.0        0.0        -          -      -          -
 centre             (0.5,0.5)  (0.5,0.5)  -          -      -          -
 ease               linear     linear     -          -      -          -
 shutter            0.0        0.0        -          -      -          -

@@ -22,6 +22,7 @@ import typer
 
 from dreamvid.cli.app import app
 from tests.cli.conftest import Command, dreamvid  # noqa: F401 (a fixture)
+from tests.control.midi import write_midi
 from tests.media.clips import Clip, make, steady
 
 ROOT = Path(__file__).parent.parent
@@ -112,6 +113,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _write_pictures(folder)
     (folder / "song.lrc").write_text("[00:00.50]a calm sea\n[00:04.00]a storm\n", encoding="utf-8")
     (folder / "song.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nice\n", encoding="utf-8")
+    for name in ("drums.wav", "bass.wav", "song.wav"):  # what is in a file counts, not its name
+        shutil.copy(ROOT / "samples" / "loop.m4a", folder / name)
+    write_midi(folder / "song.mid", [(beat, 9, 36, 100) for beat in range(2 * SECONDS)])
     (folder / "samples").mkdir()
     shutil.copy(folder / "clip.mp4", folder / "samples" / "flight.mp4")
     for name in ("loop.m4a", "reef.toml"):

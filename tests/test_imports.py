@@ -49,6 +49,8 @@ MAY_IMPORT = {
     # Within film, what dreams frames knows the seams and no library behind them.
     "film/sequence.py": BASE | {"film", "dream", "motion"},
     "film/inbetween.py": BASE | {"motion"},
+    "film/splitting.py": {"types"},
+    "film/seam.py": BASE | {"film", "dream"},
     "film/delivery.py": BASE | {"dream"},
     "film/prefetch.py": set(),
 }
@@ -63,13 +65,13 @@ HOMES = {
     "open_clip": {"guide", "cli/guides.py"},
     "pydantic": {"config"},
     "librosa": {"control/analysis.py"},
+    "mido": {"live/midi.py", "media/notes.py"},
     "simpleeval": {"control/expressions.py"},
     "matplotlib": {"plot.py"},
     "ray": {"workers.py"},
     "starlette": {"live/server.py"},
     "uvicorn": {"live/server.py"},
     "pythonosc": {"live/osc.py"},
-    "mido": {"live/midi.py"},
     "pyvirtualcam": {"live/sinks.py"},
     "cyndilib": {"live/sinks.py"},
     "typer": {"cli"},

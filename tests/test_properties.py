@@ -278,9 +278,9 @@ def test_a_monstrous_file_is_refused_in_a_second(name, tmp_path):
 
 def test_a_name_that_is_no_unicode_serves_for_files_alone(tmp_path):
     name = "\udcff.wav"
-    config = VideoConfig(music=name)
-    assert config.music == name
-    with pytest.raises(ConfigError, match=r"--music: '.*' is no Unicode"):
+    config = VideoConfig(mask=name)
+    assert config.mask == name
+    with pytest.raises(ConfigError, match=r"--mask: '.*' is no Unicode"):
         to_toml(config)
     for field in ("prompt", "from_", "at"):
         assert not accepted(VideoConfig, {field: [f"0 {name}"], "to": ["a"]}, tmp_path / "x.toml")

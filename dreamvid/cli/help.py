@@ -38,7 +38,7 @@ SHORT_HELPS = {
         "video",
         (
             *("cuts", "cut_threshold", "every", "steps", "first_steps", "start", "end", "fps"),
-            *("size", "rate", "guide", "preset"),
+            *("split", "size", "rate", "preset"),
         ),
     ),
     "zoom": ShortHelp(

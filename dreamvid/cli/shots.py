@@ -45,11 +45,12 @@ def shots(
 
 
 def _lines(found: FoundShots) -> list[str]:
-    rows: list[tuple[str, ...]] = [COLUMNS]
+    is_split = any(shot.kind != "shot" for shot in found.shots)
+    rows: list[tuple[str, ...]] = [(*COLUMNS, "kind") if is_split else COLUMNS]
     for shot in found.shots:
         seconds = found.seconds(shot)
         places = map(str, (shot.number, shot.first, shot.last))
         times = (f"{float(time):.3f}" for time in (shot.begin, shot.end))
         work = str(shot.steps), "" if seconds is None else f"{seconds:.1f}"
-        rows.append((*places, *times, *work))
+        rows.append((*places, *times, *work, *([shot.kind] if is_split else [])))
     return ["".join(cell.rjust(10) for cell in row).rstrip() for row in rows]

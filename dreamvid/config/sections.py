@@ -16,9 +16,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from dreamvid.config.values import (
     Allowed,
     Assignments,
+    Colours,
     Device,
     Duration,
     Flag,
+    Music,
+    MusicFile,
     Pair,
     Place,
     Rate,
@@ -32,9 +35,10 @@ from dreamvid.config.values import (
     Words,
     check_share,
     kebab,
+    parse_music,
     split_assignment,
 )
-from dreamvid.errors import ConfigError
+from dreamvid.errors import ConfigError, shown
 
 SMALLEST_ROUND = 1.25
 """Factor by which a loop must zoom in all; below it, the picture is nothing but rings."""
@@ -256,6 +260,23 @@ class DreamConfig(Section):
         le=1000,
         description="Weight of the penalty on drift of the dream's mean colour within a shot.",
     )
+    palette: Colours | None = Field(
+        None,
+        description="Colours that the picture shall have, as #112233,#aabbcc, or those of a "
+        "picture file.",
+    )
+    palette_weight: Annotated[float, Varies()] = Field(
+        10.0,
+        ge=0,
+        le=1000,
+        description="Weight of the pull towards the nearest colours of --palette in each step.",
+    )
+    palette_share: Annotated[float, Varies()] = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of the way to these colours that the finished picture is moved.",
+    )
     symmetry: SymmetryName = Field(
         "none",
         description="Make the picture symmetric: its left half mirrored, a quarter mirrored twice "
@@ -339,6 +360,16 @@ class MotionConfig(FirstFrameConfig, FlowConfig):
     )
 
 
+class SplitConfig(Section):
+    title = "Motion"
+
+    split: Duration | None = Field(
+        None,
+        description="Cut shots that last longer into parts of about this time, which can be shared "
+        "out; where two meet, they are blended.",
+    )
+
+
 class SequenceConfig(MotionConfig, DreamConfig):
     """Options of the loop over time."""
 
@@ -348,9 +379,10 @@ class SequenceConfig(MotionConfig, DreamConfig):
 class SoundConfig(Section):
     title = "Sound"
 
-    music: str | None = Field(
-        None,
-        description="Sound file to follow instead of the source's own; the result gets its sound.",
+    music: Music = Field(
+        [],
+        description="Sound file to follow instead of the source's own; the result gets the sound "
+        "of the first. Others, and MIDI files, as drums=FILE. Repeatable.",
     )
     music_start: Seconds = Field(
         Fraction(0), description="Time in that file at which the result begins."
@@ -370,12 +402,38 @@ class SoundConfig(Section):
 
     @model_validator(mode="after")
     def _something_to_start(self) -> Self:
-        if self.music is None and self.music_start:
+        if not self.music and self.music_start:
             raise ValueError(
                 f"--music-start {float(self.music_start):g} is given without --music; "
                 "allowed with --music FILE"
             )
         return self
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        files = self.music_files
+        names = [file.name for file in files if file.name]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"--music {name}=…: two have this name; allowed: one each")
+        for kind in (True, False):
+            for file in [file for file in files if file.is_midi == kind][1:]:
+                if not file.name:
+                    raise ValueError(
+                        f"--music '{shown(file.path)}' is not the first and has no name; allowed: "
+                        "NAME=FILE, as drums=FILE"
+                    )
+        return self
+
+    @property
+    def music_files(self) -> list[MusicFile]:
+        """The files of --music."""
+        return [parse_music(text) for text in self.music]
+
+    @property
+    def sound_file(self) -> MusicFile | None:
+        """The file whose sound the result gets; None where it keeps its own."""
+        return next((file for file in self.music_files if not file.is_midi), None)
 
 
 class ScheduledConfig(DreamConfig, SoundConfig, TimeConfig):
@@ -497,6 +555,18 @@ class CameraConfig(Section):
     pan: Annotated[Pair, Allowed("two numbers as X,Y")] = Field(
         (0.0, 0.0), description="Frame widths right and heights down a second that the view moves."
     )
+    pan_x: Annotated[float, Varies()] = Field(
+        0.0,
+        ge=-100,
+        le=100,
+        description="Frame widths a second that the view moves right, beside --pan; may change.",
+    )
+    pan_y: Annotated[float, Varies()] = Field(
+        0.0,
+        ge=-100,
+        le=100,
+        description="Frame heights a second that the view moves down, beside --pan; may change.",
+    )
     centre: Annotated[
         Pair, AfterValidator(check_share), Allowed("two shares from 0 to 1 as X,Y")
     ] = Field(
@@ -509,6 +579,11 @@ class CameraConfig(Section):
     shutter: float = Field(
         0.0, ge=0, le=360, description="Shutter angle in degrees: 180 blurs half a frame's motion."
     )
+
+    @property
+    def whole_pan(self) -> tuple[float, float]:
+        """Frame widths right and heights down a second, of all options together."""
+        return self.pan[0] + self.pan_x, self.pan[1] + self.pan_y
 
 
 class MetadataConfig(Section):
@@ -540,6 +615,7 @@ class VideoConfig(
     DeliveryConfig,
     ReadConfig,
     CameraConfig,
+    SplitConfig,
     SequenceConfig,
     ScheduledConfig,
     TargetConfig,
@@ -639,9 +715,9 @@ class ZoomConfig(FilmConfig, EncodeConfig, CameraConfig, ScheduledConfig, Target
                 f"all; allowed with --loop: {SMALLEST_ROUND} to 1e12, inwards or outwards, over "
                 "two frames or more"
             )
-        if any(self.pan):
+        if any(self.whole_pan):
             raise ValueError(
-                f"--pan {self.pan[0]:g},{self.pan[1]:g} leaves the beginning behind; "
+                f"--pan {self.whole_pan[0]:g},{self.whole_pan[1]:g} leaves the beginning behind; "
                 "allowed with --loop: 0,0"
             )
         if self.canvas == "pyramid":

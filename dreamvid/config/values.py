@@ -20,6 +20,8 @@ POSITION_WORDS = "2.5, 1:02.5, 48f (frames), 16b (beats) or 4bar"
 SLOWEST_RATE, FASTEST_RATE = Fraction(1, 1000), 1000
 SMALLEST_SIDE, LARGEST_SIDE = 16, 16384
 """Pixels of a frame's side."""
+USUAL_COLOURS, MOST_COLOURS = 5, 32
+"""Colours of a palette, which are taken from a picture."""
 MOST_SECTORS = 64
 """Sectors of a kaleidoscope."""
 LONGEST_S = 10**9
@@ -244,6 +246,80 @@ def _parse_assignments(value: object) -> list[str]:
     return [f"{name}={expression}" for name, expression in pairs.items()]
 
 
+@dataclass(frozen=True)
+class MusicFile:
+    """A file of --music: a sound, or the notes of a MIDI file."""
+
+    path: str
+    name: str = ""
+    """What its features are called by, as `drums` in `drums_onset`; empty where it has no name."""
+
+    @property
+    def is_midi(self) -> bool:
+        """Whether it holds notes instead of a sound."""
+        return self.path.lower().endswith((".mid", ".midi"))
+
+
+def parse_music(text: str) -> MusicFile:
+    """The file in `"FILE"` or `"drums=FILE"`; a path with an equals sign needs a `./` before it.
+
+    Raises ValueError if a name has no file.
+    """
+    match = re.fullmatch(r"([A-Za-z][A-Za-z0-9_]{0,30})=(.*)", text, re.DOTALL)
+    name, path = (match[1], match[2]) if match else ("", text)
+    if not path:
+        raise ValueError("no file")
+    return MusicFile(path, name)
+
+
+def _list_music(value: object) -> object:
+    """A list, where a file or an older result holds one text or none."""
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else value
+
+
+def _check_music(text: str) -> str:
+    parse_music(text)
+    return text
+
+
+def split_palette(text: str) -> tuple[str, int]:
+    """The path of a picture and the number of its colours, from `"FILE"` or `"FILE::8"`.
+
+    Raises ValueError where that number is not allowed.
+    """
+    body, separator, tail = text.rpartition(WEIGHT_SEPARATOR)
+    path, count = (body, tail) if separator else (text, str(USUAL_COLOURS))
+    if not path.strip() or re.fullmatch(r"\d{1,3}", count) is None:
+        raise ValueError("not a palette")
+    if not 2 <= int(count) <= MOST_COLOURS:
+        raise ValueError("too many colours")
+    return path.strip(), int(count)
+
+
+def parse_colours(text: str) -> list[tuple[float, float, float]] | None:
+    """The colours in `"#112233,#aabbcc"`, as red, green and blue in [0, 1]; None for a file's name.
+
+    Raises ValueError where a colour is none, or where there are too many.
+    """
+    if not text.startswith("#"):
+        return None
+    colours = [colour.strip() for colour in text.split(",")]
+    if len(colours) > MOST_COLOURS:
+        raise ValueError("too many colours")
+    if not all(re.fullmatch(r"#[0-9a-fA-F]{6}", colour) for colour in colours):
+        raise ValueError("not a colour")
+    numbers = [bytes.fromhex(colour[1:]) for colour in colours]
+    return [(red / 255, green / 255, blue / 255) for red, green, blue in numbers]
+
+
+def _check_palette(text: str) -> str:
+    if parse_colours(text) is None:
+        split_palette(text)
+    return text
+
+
 def check_device_name(name: str) -> str:
     """Return `name` if a device can have it, present or not. Raises ValueError."""
     if re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,4})?", name) is None:
@@ -303,6 +379,19 @@ Assignments = Annotated[
     list[str],
     BeforeValidator(_parse_assignments),
     Allowed("NAME=EXPRESSION, as strength=0.1+0.3*bass"),
+]
+Music = Annotated[
+    list[Annotated[str, AfterValidator(_check_music)]],
+    BeforeValidator(_list_music),
+    Allowed("FILE or NAME=FILE, the name of letters, digits and _"),
+]
+Colours = Annotated[
+    str,
+    AfterValidator(_check_palette),
+    Allowed(
+        f"colours as #112233,#aabbcc, or a picture FILE or FILE::N with the number of its colours, "
+        f"2 to {MOST_COLOURS}"
+    ),
 ]
 Words = Annotated[str, AfterValidator(check_unicode), Allowed("a text")]
 Device = Annotated[str, AfterValidator(check_device_name), Allowed(DEVICES)]

@@ -47,6 +47,12 @@ class Sound:
     """Times in seconds; the first is beat 0. Empty, or at least two."""
     start: float = 0.0
     """Time 0 in seconds from the beginning of `features`."""
+    others: tuple[tuple[str, Sound], ...] = ()
+    """Sounds that are heard together with this one, each with what stands before its names."""
+
+    def beside(self, prefix: str, other: Sound) -> Sound:
+        """The same together with `other`, the names of whose features begin with `prefix`."""
+        return replace(self, others=(*self.others, (prefix, other)))
 
     def beginning_at(self, start: float) -> Sound:
         """The same piece from `start` seconds on; beat 0 is the first beat from there."""
@@ -63,9 +69,16 @@ class Sound:
         first = math.ceil((time + self.start) / self.step - 0.5)
         last = max(first + 1, math.ceil((time + self.start + duration) / self.step - 0.5))
         span = slice(max(0, first), max(0, last))
-        return {
+        values = {
             name: float(series[span].max(initial=0.0)) for name, series in self.features.items()
         }
+        for prefix, other in self.others:
+            values |= {prefix + name: value for name, value in other(time, duration).items()}
+        return values
+
+
+SILENT = Sound({}, HOP / RATE, 0.0, None, ())
+"""No sound at all."""
 
 
 @dataclass(frozen=True, eq=False)

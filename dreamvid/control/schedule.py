@@ -20,13 +20,11 @@ from dreamvid.config import (
 from dreamvid.control.clock import BEATS_PER_BAR, Clock
 from dreamvid.control.expressions import Expression, Text
 from dreamvid.control.keyframes import Keyframes, Variables, is_keyframes
+from dreamvid.control.names import TEMPO_NAMES, HeardNames
 from dreamvid.control.prompts import mix_at
 from dreamvid.errors import ConfigError, shown
 from dreamvid.types import Mix, PromptWeights
 
-FEATURES = ("rms", "bass", "mid", "high", "onset", "centroid")
-"""Features of a sound that expressions may use; each also exists with the suffix `_smooth`."""
-FEATURE_NAMES = (*FEATURES, *(f"{name}_smooth" for name in FEATURES))
 LONGEST = 50_000
 """Largest number of characters of a row of key frames."""
 WEIGHTED = {
@@ -57,8 +55,8 @@ class Schedule(Generic[Scheduled]):
     """Values of `config` at each frame; calls may come in any order.
 
     `features(time, duration)`, both in seconds, gives the features of the sound in that interval,
-    by `FEATURE_NAMES`; without it all are 0. With a `period`, in seconds, prompts are cyclic.
-    Raises ConfigError, with a caret, for an invalid text or a position unknown to `clock`.
+    by their names; those that it does not give are 0. With a `period`, in seconds, prompts are
+    cyclic. Raises ConfigError, with a caret, for an invalid text or a position unknown to `clock`.
     """
 
     def __init__(
@@ -71,7 +69,8 @@ class Schedule(Generic[Scheduled]):
     ) -> None:
         self.clock = clock
         self._config, self._period = config, period
-        self._features = features or (lambda time, duration: dict.fromkeys(FEATURE_NAMES, 0.0))
+        self._features = features or (lambda time, duration: {})
+        self._heard = HeardNames(config.music_files)
         self.names: set[str] = set()
         """All variables that the options use."""
         placed = sorted((self._seconds(time), number) for number, (time, _) in enumerate(config.at))
@@ -167,7 +166,7 @@ class Schedule(Generic[Scheduled]):
         length = len(str(text))
         if length > LONGEST:
             raise text.error(f"{length} characters are too many; allowed: up to {LONGEST}")
-        names, unknown = self._known(), self._unknown()
+        names, unknown = self._known(str(text)), self._unknown()
         seed = self._config.seed
         if is_keyframes(text):
             keyframes = Keyframes(text, names, self.clock, seed=seed, unknown=unknown)
@@ -177,15 +176,16 @@ class Schedule(Generic[Scheduled]):
         self.names |= expression.names
         return lambda time, frame, variables: expression(variables(time, frame))
 
-    def _known(self) -> set[str]:
-        names = {"t", "frame", *FEATURE_NAMES}
+    def _known(self, text: str) -> set[str]:
+        """The variables that `text` may use."""
+        names = {"t", "frame", *self._heard.fixed, *self._heard.numbered(text)}
         names |= {"n"} if self.clock.frames is not None else set()
-        return names | ({"bpm", "beat", "bar"} if self.clock.beats else set())
+        return names | (set(TEMPO_NAMES) if self.clock.beats else set())
 
     def _unknown(self) -> dict[str, str]:
         """Reasons why variables are not available, by name."""
         tempo = "no tempo is known; allowed: seconds, frames, or a sound with a beat (--music FILE)"
-        reasons = dict.fromkeys(("bpm", "beat", "bar"), tempo)
+        reasons = dict.fromkeys(TEMPO_NAMES, tempo)
         reasons["n"] = "it is not known how many frames will come; allowed: t and frame"
         return reasons
 
@@ -198,7 +198,8 @@ class Schedule(Generic[Scheduled]):
 
     def _variables(self, time: float, frame: float, shown: float) -> dict[str, float]:
         clock = self.clock
-        values = {"t": time, "frame": frame, **self._features(time, shown)}
+        silent = dict.fromkeys(self.names | self._heard.fixed, 0.0)
+        values = silent | {"t": time, "frame": frame, **self._features(time, shown)}
         if clock.frames is not None:
             values["n"] = float(clock.frames)
         if clock.beats:

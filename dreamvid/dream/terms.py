@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dreamvid.config import DreamConfig
+from dreamvid.dream.palette import Palette
 
 EDGE = 0.03
 """Gradient of the blurred source, per pixel in [0, 1] units, at which the detail mask is 1/2."""
@@ -105,6 +106,9 @@ def terms_of(config: DreamConfig) -> list[Term]:
         (config.steady, Steadiness(config.steady)),
         (config.colour_drift, ColourDrift(config.colour_drift)),
     ]
+    palette = Palette.of(config)
+    if palette is not None:
+        terms.append((config.palette_weight, PalettePull(config.palette_weight, palette)))
     return [term for weight, term in terms if weight]
 
 
@@ -200,6 +204,27 @@ class ColourDrift:
         if scene.mean_colour is not None:
             drift = scene.dreamed.mean((1, 2)) - scene.mean_colour
             gradient += 2 * self.weight * drift[:, None, None]
+
+
+@dataclass(frozen=True)
+class PalettePull:
+    """`weight · mean((I − P(I))²)`: draws the image I towards P(I), I in a palette's colours.
+
+    P(I) counts as constant in each step.
+    """
+
+    weight: float
+    palette: Palette
+
+    def __call__(self, image: Tensor, scene: Scene) -> Tensor:
+        return self.weight * (image - self._target(image)).square().mean()
+
+    def add_gradient(self, gradient: Tensor, image: Tensor, scene: Scene) -> None:
+        """Add the gradient in closed form."""
+        gradient.add_(image - self._target(image), alpha=2 * self.weight)
+
+    def _target(self, image: Tensor) -> Tensor:
+        return self.palette(image.detach())
 
 
 def detail_mask(source: Tensor) -> Tensor:

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from dreamvid.config import (
+    DreamConfig,
     ImageConfig,
     ScheduledConfig,
     VideoConfig,
     ZoomConfig,
     build_config,
+    parse_colours,
+    split_palette,
     split_weight,
 )
 from dreamvid.config.loading import Config, listed
@@ -23,14 +26,30 @@ from dreamvid.guide.names import parse_guide
 def config_of(model: type[Config], config: Config | None, given: Mapping[str, Any]) -> Config:
     """`config`, or the defaults, with the options `given` by field name on top.
 
-    A single text counts as a list of one. The texts of --lyrics become those of --at. Raises
-    ConfigError for an unknown option or a value that is not allowed, MediaError for --lyrics.
+    A single text counts as a list of one. The texts of --lyrics become those of --at, and the
+    picture of --palette its colours. Raises ConfigError for an unknown option or a value that is
+    not allowed, MediaError for --lyrics and --palette.
     """
     if config is None or given:
         config = build_config(model, base=config, given=listed(model, given))
+    if isinstance(config, DreamConfig) and config.palette is not None:
+        config = config.model_copy(update={"palette": _colours(config.palette)})
     if isinstance(config, ScheduledConfig) and config.lyrics is not None:
         return config.model_copy(update={"at": _scenes(config, config.lyrics), "lyrics": None})
     return config
+
+
+def _colours(palette: str) -> str:
+    """A palette by its colours, so that a film is resumed without the picture."""
+    if parse_colours(palette) is not None:
+        return palette
+    from dreamvid.dream.palette import colours_of
+    from dreamvid.media.files import check_input
+    from dreamvid.media.still import read_image
+
+    path, count = split_palette(palette)
+    check_input(Path(path))
+    return str(colours_of(read_image(Path(path)), count))
 
 
 def _scenes(config: ScheduledConfig, lyrics: str) -> list[tuple[str, str]]:
@@ -42,7 +61,7 @@ def _scenes(config: ScheduledConfig, lyrics: str) -> list[tuple[str, str]]:
     from dreamvid.media.lyrics import read_lyrics
 
     begin = config.music_start
-    if config.music is None and isinstance(config, VideoConfig):
+    if not config.music and isinstance(config, VideoConfig):
         begin = config.start or Fraction(0)
     texts = sorted(read_lyrics(Path(lyrics)), key=lambda timed: timed[0])
     later = [number for number, (time, _) in enumerate(texts) if time > begin]
@@ -64,8 +83,8 @@ def check_prompts(config: VideoConfig | ImageConfig | ZoomConfig) -> None:
         from dreamvid.control.schedule import asked_for
 
         asked_for(config)
-        if config.music is not None:
-            check_input(Path(config.music))
+        for file in config.music_files:
+            check_input(Path(file.path))
     config.require_prompt()
     for guide in config.guide:
         parse_guide(guide)
@@ -75,5 +94,5 @@ def check_prompts(config: VideoConfig | ImageConfig | ZoomConfig) -> None:
 
 def check_music(out: Path, config: ScheduledConfig) -> None:
     """Raise MediaError where the result would replace its own music."""
-    if config.music is not None and out.resolve() == Path(config.music).resolve():
+    if any(out.resolve() == Path(file.path).resolve() for file in config.music_files):
         raise MediaError(f"'{out}' is also --music; allowed: another name")

@@ -16,11 +16,12 @@ from dreamvid.config import VideoConfig
 from dreamvid.device import choose_device
 from dreamvid.dream.step_graph import step_graphs
 from dreamvid.dream.symmetry import Symmetry
-from dreamvid.film.delivery import Delivery, outline
+from dreamvid.film.delivery import Delivery, coloured, outline
 from dreamvid.film.listening import schedule_of
 from dreamvid.film.pipeline import FilmFrame
 from dreamvid.film.report import Reporter
-from dreamvid.film.sequence import Carry, DreamedFrame, dream_frames, find_shots
+from dreamvid.film.seam import Shared, blend_seam
+from dreamvid.film.sequence import Carry, DreamedFrame, SettingsAt, dream_frames, find_shots
 from dreamvid.film.settings import (
     load_finder,
     load_objectives,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from dreamvid.guide.finding import WordFinder
     from dreamvid.guide.microbatch import Microbatches
     from dreamvid.guide.objective import FilmObjective
-    from dreamvid.journal import Journal
+    from dreamvid.journal import Journal, ShotJournal
     from dreamvid.media.reader import FrameReader
     from dreamvid.media.tracks import SoundSource
     from dreamvid.types import FlowEstimator, Frame, Shot
@@ -145,29 +146,80 @@ class Clip:
 
         settings_at = scheduled_settings(self.schedule, ())
         is_cut = create_cut_detector(self.job.config.cut_threshold)
-        yield from find_shots(read(), settings_at, is_cut, marks.__getitem__)
+        split = self.job.config.split
+        yield from find_shots(read(), settings_at, is_cut, marks.__getitem__, split)
 
     def first_frame(self) -> Frame:
         """The first frame as it is dreamed on; reading then continues after it."""
         self.reader.restart()
         return self._small(next(iter(self.reader)))
 
-    def frames(
-        self, result: Journal | DirectResult, shot: Shot | None = None
-    ) -> Generator[FilmFrame, None, None]:
-        """Dream the frames after those of `result`, and deliver them.
-
-        With a `shot`, only its frames, and `result` is that of this shot.
-        """
-        job, config, parts, reporter = self.job, self.job.config, self.job.parts, self.reporter
+    def frames(self, result: Journal | DirectResult) -> Generator[FilmFrame, None, None]:
+        """Dream the frames after those of `result`, and deliver them."""
         carry = result.carry(Carry, self.device)
         if carry is not None:
             self._skip_past(carry)
-        elif shot is not None:
+        with closing(self._dream(result, carry)) as dreamed_frames:
+            self.reporter.progress(self.stage, self.info.frame_count)
+            for dreamed in dreamed_frames:
+                yield self._finished(dreamed)
+        self.reporter.note_strikes()
+
+    def shot_frames(self, result: ShotJournal, shot: Shot) -> Generator[FilmFrame, None, None]:
+        """Dream the frames of a shot after those of `result`, its journal, and deliver them.
+
+        Those that a part dreams for a seam are kept in its journal; those of a seam are blended.
+        """
+        carries = result.carry(Carry, self.device), result.checkpoint(Carry, self.device)
+        carry = max(filter(None, carries), key=lambda each: each.last, default=None)
+        if carry is None:
             self._begin(shot)
-        first = 0 if shot is None else shot.first
+        else:
+            self._skip_past(carry)
+        make = self._blend if shot.kind == "seam" else self._dream
+        with closing(make(result, carry, shot)) as made:
+            for dreamed in made:
+                if shot.first <= dreamed.carry.last <= shot.last:
+                    yield self._finished(dreamed)
+                else:
+                    self.delivery.skip(dreamed.frame)
+                    result.share(dreamed.carry.last, Shared.of(dreamed), dreamed.carry)
+
+    def _dream(
+        self, result: Journal | DirectResult, carry: Carry | None, shot: Shot | None = None
+    ) -> Generator[DreamedFrame, None, None]:
+        """Dream what comes after `carry`, of a shot or of the film."""
+        job, config = self.job, self.job.config
+        first = 0 if shot is None else shot.first - shot.lead
         done = first if carry is None else carry.index + 1
-        count = None if shot is None else shot.last + 1 - done
+        count = None if shot is None else shot.last + shot.tail + 1 - done
+        return dream_frames(
+            self.delivery.prepare(islice(self._read(result), count)),
+            self._settings_at(),
+            flow=self.flow,
+            is_cut=create_cut_detector(config.cut_threshold),
+            carry=carry,
+            first=first,
+            on_step=self.reporter.step,
+            ahead=read_ahead(job.source, config, self.info.width * self.info.height),
+            graphs=step_graphs(self.device),
+        )
+
+    def _blend(
+        self, result: ShotJournal, carry: Carry | None, seam: Shot
+    ) -> Generator[DreamedFrame, None, None]:
+        """Blend what comes after `carry` of a seam."""
+        first = seam.first if carry is None else carry.index + 1
+        frames = self.delivery.prepare(islice(self._read(result), seam.last + 1 - first))
+
+        def shared_at(index: int) -> tuple[Shared, Shared]:
+            return result.shared(Shared, index, self.device)
+
+        return blend_seam(frames, self._settings_at(), shared_at, seam, first)
+
+    def _settings_at(self) -> SettingsAt:
+        """The settings of each frame, with masks."""
+        config, parts = self.job.config, self.job.parts
         planned = scheduled_settings(self.schedule, self.objectives, parts.canvas, parts.terms)
         if self.finder is not None:
             planned = with_finder(planned, self.finder, config.mask_steers)
@@ -175,24 +227,7 @@ class Clip:
             planned = without_steps(planned)
         if self.mask is not None:
             planned = with_masks(planned, partial(self.view.mask, self.mask), config.mask_steers)
-        dreamed_frames = dream_frames(
-            self.delivery.prepare(islice(self._read(result), count)),
-            with_microbatches(planned, reporter.note_microbatch),
-            flow=self.flow,
-            is_cut=create_cut_detector(config.cut_threshold),
-            carry=carry,
-            first=first,
-            on_step=reporter.step,
-            ahead=read_ahead(job.source, config, self.info.width * self.info.height),
-            graphs=step_graphs(self.device),
-        )
-        with closing(dreamed_frames):
-            if shot is None:
-                reporter.progress(self.stage, self.info.frame_count)
-            for dreamed in dreamed_frames:
-                yield self._finished(dreamed)
-        if shot is None:
-            reporter.note_strikes()
+        return with_microbatches(planned, self.reporter.note_microbatch)
 
     def _skip_past(self, carry: Carry) -> None:
         """Move the reader past the last key frame, whose picture it must have."""
@@ -204,7 +239,7 @@ class Clip:
         self.reader.skip_past(carry.time, shows)
 
     def _begin(self, shot: Shot) -> None:
-        """Move the reader to the beginning of a shot."""
+        """Move the reader to the first frame that a shot reads."""
         if shot.before is None:
             self.reader.restart()
             return
@@ -235,6 +270,9 @@ class Clip:
         finished = self.delivery.finish(dreamed.frame, dreamed.source, dreamed.mask)
         if self.job.config.show_mask and dreamed.mask is not None:
             finished = finished.with_image(outline(finished.image, dreamed.mask))
+        else:
+            config = dreamed.settings.config
+            finished = finished.with_image(coloured(finished.image, config, dreamed.mask))
         exposed = self.view.exposed(finished)
         delivered = exposed.with_image(self.delivery.folded(exposed.image))
         return FilmFrame(delivered, dreamed.source, before, after, dreamed.carry)

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 
 from torch import Tensor
 
+from dreamvid.config import DreamConfig
 from dreamvid.dream.octaves import resize
+from dreamvid.dream.palette import Palette
 from dreamvid.dream.symmetry import Symmetry
 from dreamvid.types import Frame
 
@@ -53,11 +55,15 @@ class Delivery:
         Call it in order of time. Frames without a result, which a resumed loop reads again, are
         skipped.
         """
-        full = next(frame for frame in self._taken() if frame.time == dream.time).image
+        full = self.skip(dream).image
         if full is source and mask is None:
             return dream.with_image(self.folded(dream.image))
         difference = resize(dream.image - source, full.shape[1:])
         return dream.with_image(self.folded(_masked(full, difference, mask)))
+
+    def skip(self, dream: Frame) -> Frame:
+        """The full-size source of a dreamed frame, which is not kept any longer."""
+        return next(frame for frame in self._taken() if frame.time == dream.time)
 
     def folded(self, image: Tensor) -> Tensor:
         """An image (3, H, W) that has the symmetry again, where there is one."""
@@ -71,6 +77,20 @@ class Delivery:
 def show(dream: Tensor, source: Tensor, mask: Tensor | None) -> Tensor:
     """What is shown of a dream (3, H, W) where a `mask` (1, H, W) hides a part of it."""
     return dream if mask is None else _masked(source, dream - source, mask)
+
+
+def coloured(image: Tensor, config: DreamConfig, mask: Tensor | None = None) -> Tensor:
+    """A finished image (3, H, W) in the palette's colours, by its share, where there is one.
+
+    What a `mask` (1, H, W) hides stays.
+    """
+    palette = Palette.of(config)
+    if palette is None or not config.palette_share:
+        return image
+    moved = palette(image) - image
+    if mask is not None:
+        moved = moved * resize(mask, image.shape[1:]).to(image)
+    return image + config.palette_share * moved
 
 
 def _masked(source: Tensor, difference: Tensor, mask: Tensor | None) -> Tensor:

@@ -204,9 +204,10 @@ def _dream(
 def _shown(dream: Tensor, start: Tensor, mask: Tensor | None, config: ImageConfig) -> Tensor:
     """The dream (3, H, W) of `start` where the mask lets it be seen."""
     from dreamvid.dream.symmetry import Symmetry
-    from dreamvid.film.delivery import outline, show
+    from dreamvid.film.delivery import coloured, outline, show
 
-    symmetry, image = Symmetry.of(config.symmetry), show(dream, start, mask)
+    symmetry = Symmetry.of(config.symmetry)
+    image = coloured(show(dream, start, mask), config, mask)
     if config.show_mask and mask is not None:
         image = outline(start, mask)
     return image if symmetry is None or mask is None else symmetry.fold(image)

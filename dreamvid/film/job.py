@@ -172,7 +172,7 @@ def complete(job: FilmJob, reporter: Reporter) -> Summary:
     settled = settle(job.out, reporter) if job.resume else None
     if settled is not None:
         return settled
-    if job.resume and isinstance(job, VideoJob) and job.is_in_shots:
+    if isinstance(job, VideoJob) and (job.config.split or (job.resume and job.is_in_shots)):
         from dreamvid.film.shots import complete_shots
 
         return complete_shots(job, reporter)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from dreamvid.config import ScheduledConfig, VideoConfig
-from dreamvid.control.analysis import RATE, Sound, analyse
+from dreamvid.config import MusicFile, ScheduledConfig, VideoConfig
+from dreamvid.control.analysis import RATE, SILENT, Sound, analyse
 from dreamvid.control.clock import Clock, even_beats
-from dreamvid.control.schedule import FEATURE_NAMES, Schedule, Scheduled, asked_for
+from dreamvid.control.names import (
+    FEATURE_NAMES,
+    NOTE_NAMES,
+    TEMPO_NAMES,
+    channel_and_note,
+    prefixes_of,
+)
+from dreamvid.control.notes import hear_notes
+from dreamvid.control.schedule import Schedule, Scheduled, asked_for
 from dreamvid.errors import ConfigError
 from dreamvid.events import Listener, Message, Warned
+from dreamvid.media.notes import read_notes
 from dreamvid.media.tracks import read_samples
 
 if TYPE_CHECKING:
@@ -77,31 +87,76 @@ def sound_of(
     *,
     always_listen: bool = False,
 ) -> Sound | None:
-    """The sound that `config` follows, or that of `source` where it follows none.
+    """The sound that `config` follows, or that of `source` where --music names none.
 
     Analysed only where an option uses it; with `always_listen`, wherever there is sound. Raises
     ConfigError, MediaError.
     """
-    if config.music is not None:
-        return hear_music(config, listener, always_listen=always_listen)
-    if follows_sound(config) or (always_listen and reader.info.sound and source.is_stored):
-        return _hear_own(config, source, reader, listener)
-    return None
+    own = None
+    if config.sound_file is None and (
+        _follows_own(config) or (always_listen and reader.info.sound and source.is_stored)
+    ):
+        own = _hear_own(config, source, reader, listener)
+    return hear_music(config, listener, own, always_listen=always_listen)
 
 
-def follows_sound(config: ScheduledConfig) -> bool:
-    """Whether an option asks for a feature of the sound."""
-    return bool(asked_for(config) & {*FEATURE_NAMES, "bpm", "beat", "bar"})
+def _follows_own(config: ScheduledConfig) -> bool:
+    """Whether an option asks for a feature of the clip's own sound; notes give their own beats."""
+    names = FEATURE_NAMES if config.music else (*FEATURE_NAMES, *TEMPO_NAMES)
+    return not asked_for(config).isdisjoint(names)
 
 
 def hear_music(
-    config: ScheduledConfig, listener: Listener, *, always_listen: bool = False
+    config: ScheduledConfig,
+    listener: Listener,
+    own: Sound | None = None,
+    *,
+    always_listen: bool = False,
 ) -> Sound | None:
-    """The sound of --music; None without it, or where neither an option nor the caller needs it."""
-    if config.music is None or not (always_listen or follows_sound(config)):
-        return None
-    blocks = read_samples(Path(config.music), RATE)
-    return _hear(blocks, config, config.music_start, listener)
+    """The sounds and notes of --music as one, beside the clip's `own` sound.
+
+    A file is read only where an option or the caller needs it. The tempo is that of the first
+    sound; without one, that of the first notes. None where nothing is heard. Raises MediaError.
+    """
+    heard, asked = own, asked_for(config)
+    for file in sorted(config.music_files, key=lambda file: file.is_midi):
+        prefixes = prefixes_of(file, config.music_files)
+        names = _asked_of(file, prefixes, asked)
+        keeps_time = "" in prefixes and (heard is None or heard is own)
+        if not (always_listen or names or (keeps_time and asked & {*TEMPO_NAMES})):
+            continue
+        one = _hear_file(file, names, config, listener)
+        for prefix in prefixes:
+            heard = one if heard is None and not prefix else (heard or SILENT).beside(prefix, one)
+        if keeps_time and heard is not None:
+            heard = replace(heard, bpm=one.bpm, beats=one.beats)
+    return heard
+
+
+def _asked_of(file: MusicFile, prefixes: Sequence[str], asked: Collection[str]) -> set[str]:
+    """The features of `file`, without their prefix, that are among the names `asked` for."""
+    plain = {
+        name.removeprefix(prefix)
+        for prefix in prefixes
+        for name in asked
+        if name.startswith(prefix)
+    }
+    if file.is_midi:
+        return {name for name in plain if name in NOTE_NAMES or channel_and_note(name)}
+    return plain & {*FEATURE_NAMES}
+
+
+def _hear_file(
+    file: MusicFile, names: Collection[str], config: ScheduledConfig, listener: Listener
+) -> Sound:
+    """The sound in `file`; of notes, those of the features `names` that not every file has."""
+    path, start = Path(file.path), config.music_start
+    if not file.is_midi:
+        return _hear(read_samples(path, RATE), config, start, listener, file.name)
+    score = read_notes(path)
+    sound = hear_notes(score, {*NOTE_NAMES, *names}, release=float(config.release))
+    listener(Message(f"read {len(score.notes)} notes at {sound.bpm:.1f} beats a minute"))
+    return sound.beginning_at(float(start))
 
 
 def _hear_own(
@@ -125,8 +180,12 @@ def _hear(
     config: ScheduledConfig,
     start: Fraction,
     listener: Listener,
+    name: str = "",
 ) -> Sound:
-    """The features of the whole piece: its scale and tempo do not depend on the part dreamed."""
+    """The features of the whole piece: its scale and tempo do not depend on the part dreamed.
+
+    `name` is what messages call it, where there are several.
+    """
     sound = analyse(
         blocks,
         attack=float(config.attack),
@@ -134,7 +193,8 @@ def _hear(
         bpm=config.bpm,
     ).beginning_at(float(start))
     tempo = "no beat" if sound.bpm is None else f"{sound.bpm:.1f} beats a minute"
-    listener(Message(f"heard {tempo} in {sound.duration:.1f} s of sound"))
+    listener(Message(f"heard {tempo} in {sound.duration:.1f} s of {name or 'sound'}"))
     if not any(series.any() for series in sound.features.values()):
-        listener(Warned("the sound is silent: rms, bass, onset and their like are 0"))
+        what = f"the sound of {name}" if name else "the sound"
+        listener(Warned(f"{what} is silent: rms, bass, onset and their like are 0"))
     return sound

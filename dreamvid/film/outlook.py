@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
@@ -270,14 +270,25 @@ def _curve_panels(outlook: Outlook) -> list[Panel]:
 
 
 def _sound_panels(outlook: Outlook) -> list[Panel]:
+    """The sounds and notes that are heard, each file's once."""
+    if outlook.sound is None:
+        return []
+    heard = [("", outlook.sound), *outlook.sound.others]
+    once = {id(sound.features): (prefix, sound) for prefix, sound in heard if sound.features}
+    panels = []
+    for prefix, sound in once.values():
+        alone = replace(sound, others=())
+        draw = _heard_panels if "rms" in alone.features else _note_panels
+        panels += draw(alone, prefix.removesuffix("_"), outlook.times)
+    return panels
+
+
+def _heard_panels(sound: Sound, name: str, times: Sequence[float]) -> list[Panel]:
     """Loudness to both sides, as a waveform is drawn, and the features that are heard."""
-    from dreamvid.control.schedule import FEATURES
+    from dreamvid.control.names import FEATURES
     from dreamvid.plot import Line, Panel
 
-    sound, times = outlook.sound, outlook.times
-    if sound is None:
-        return []
-    step = times[1] - times[0] if len(times) > 1 else 0.04
+    step = _step_of(times)
     heard = [sound(time, step) for time in times]
     fine = [time + part * step / 4 for time in times for part in range(4)]
     loud = [sound(time)["rms"] for time in fine]
@@ -291,7 +302,30 @@ def _sound_panels(outlook: Outlook) -> list[Panel]:
     silent = [name for name, values in bands.items() if not any(values)]
     lines = [Line(name, times, values) for name, values in bands.items() if name not in silent]
     title = f"features; silent: {', '.join(silent)}" if silent else "features"
+    if name:
+        return [Panel(f"sound of {name}", wave), Panel(f"{name}: {title}", lines, from_zero=True)]
     return [Panel("sound and beats", wave), Panel(title, lines, from_zero=True)]
+
+
+def _note_panels(score: Sound, name: str, times: Sequence[float]) -> list[Panel]:
+    """The velocities of notes and drums, and the number of the note."""
+    from dreamvid.plot import Line, Panel
+
+    heard = [score(time, _step_of(times)) for time in times]
+    curves = {
+        name: [values[name] for values in heard]
+        for name in score.features
+        if not name.endswith("_smooth")
+    }
+    number = Line("note", times, curves.pop("note"))
+    lines = [Line(each, times, values) for each, values in curves.items() if any(values)]
+    title = f"notes of {name}" if name else "notes"
+    return [Panel(title, lines, from_zero=True), Panel(f"{title}, by number", [number])]
+
+
+def _step_of(times: Sequence[float]) -> float:
+    """Seconds from one frame to the next."""
+    return times[1] - times[0] if len(times) > 1 else 0.04
 
 
 def _rounded(values: Sequence[float]) -> list[float]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dreamvid.config import (
     COMMANDS,
     ImageConfig,
+    ScheduledConfig,
     VideoConfig,
     ZoomConfig,
     checked,
@@ -122,10 +123,14 @@ def _other_inputs(
     config: VideoConfig | ImageConfig | ZoomConfig,
 ) -> Iterator[tuple[str, Path]]:
     """Yield the files that options name, each with its option and number."""
-    for option in ("mask", "music", "flow_weights"):
+    for option in ("mask", "flow_weights"):
         path = getattr(config, option, None)
         if path is not None:
             yield f"--{option.replace('_', '-')}", Path(path)
+    if isinstance(config, ScheduledConfig):
+        for number, file in enumerate(config.music_files, 1):
+            is_sound = file == config.sound_file
+            yield "--music" if is_sound else f"--music {number}", Path(file.path)
     for number, text in enumerate(config.image_prompt, 1):
         yield f"--image-prompt {number}", Path(split_weight(text)[0])
     for number, text in enumerate(config.guide, 1):

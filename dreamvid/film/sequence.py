@@ -26,6 +26,7 @@ from dreamvid.errors import GradientError
 from dreamvid.film.budget import STRIKE, rise_of, step_budget
 from dreamvid.film.inbetween import FlowField, FlowFields, blend, chained, direct, fill_in
 from dreamvid.film.prefetch import Prefetch
+from dreamvid.film.splitting import Place, split_up
 from dreamvid.types import CutDetector, FlowEstimator, Frame, Shot
 
 FORGOTTEN = 0.9
@@ -59,6 +60,11 @@ class Carry:
     """Strength with which that key frame was dreamed; None where it is not known."""
     found: Tensor | None = None
     """What a `Finder` saw in that key frame; None without one."""
+
+    @property
+    def last(self) -> int:
+        """Index of the last frame that has been yielded."""
+        return self.index + self.given
 
 
 Outcome = Literal["dreamed", "retried", "kept"]
@@ -97,6 +103,12 @@ class FrameSettings:
     finder: Finder | None = None
     """Finds what else limits the mask, and the region if `finder_steers`."""
     finder_steers: bool = True
+
+    def under(self, found: Tensor | None) -> FrameSettings:
+        """The same settings under a mask (1, H, W) that the finder has found."""
+        if found is None or not self.finder_steers:
+            return self
+        return replace(self, region=found if self.region is None else self.region * found)
 
 
 SettingsAt = Callable[[Frame, int], FrameSettings]
@@ -187,32 +199,73 @@ def find_shots(
     settings_at: SettingsAt,
     is_cut: CutDetector,
     mark_of: Callable[[Frame], int],
+    split: Fraction | None = None,
 ) -> Iterator[Shot]:
     """Yield the shots into which `dream_frames` cuts all `frames` of a film; dreams nothing.
 
-    `mark_of` gives the mark of the frame before a shot.
+    Those longer than `split` seconds are split up (`splitting`). `mark_of` gives the mark of a
+    frame that has just been read, or of the one before.
     """
+    pieces = (
+        piece
+        for shot, places in _whole_shots(frames, settings_at, is_cut, mark_of, split is not None)
+        for piece in split_up(shot, places, split)
+    )
+    for number, piece in enumerate(pieces, 1):
+        yield replace(piece, number=number)
+
+
+def _whole_shots(
+    frames: Iterable[Frame],
+    settings_at: SettingsAt,
+    is_cut: CutDetector,
+    mark_of: Callable[[Frame], int],
+    with_places: bool,
+) -> Iterator[tuple[Shot, list[Place]]]:
+    """Yield the shots between cuts; the places of all their frames too, where asked for."""
     shot: Shot | None = None
     before: Frame | None = None
     strength: float | None = None
+    places: list[Place] = []
     for span in _spans(_asked(frames, settings_at, 0), is_cut, None):
         key = span.frames[-1]
-        end = key.frame.time + (key.frame.duration or 0)
+        end = _end_of(key.frame)
+        rise = rise_of(key.strength, strength)
+        steps = step_budget(key.settings.config, rise=rise)
         if shot is None or before is None:
-            steps = key.settings.config.first_steps
-            shot = Shot(1, key.index, key.index, key.frame.time, end, steps)
+            first_steps = key.settings.config.first_steps
+            shot = Shot(1, key.index, key.index, key.frame.time, end, first_steps)
         elif span.begins_shot:
-            yield shot
+            yield shot, places
+            places = []
             place = shot.number + 1, key.index, key.index, key.frame.time, end
-            steps = key.settings.config.first_steps
-            shot = Shot(*place, steps, before.time, mark_of(before))
+            first_steps = key.settings.config.first_steps
+            shot = Shot(*place, first_steps, before.time, mark_of(before))
         else:
-            rise = rise_of(key.strength, strength)
-            steps = shot.steps + step_budget(key.settings.config, rise=rise)
-            shot = replace(shot, last=key.index, end=end, steps=steps)
+            shot = replace(shot, last=key.index, end=end, steps=shot.steps + steps)
+        if with_places:
+            places += _places(span, steps, mark_of)
         before, strength = key.frame, key.strength
     if shot is not None:
-        yield shot
+        yield shot, places
+
+
+def _places(span: _Span, steps: int, mark_of: Callable[[Frame], int]) -> Iterator[Place]:
+    """The places of a span's frames; its key, the last, takes so many steps."""
+    for each in span.frames:
+        is_key = each is span.frames[-1]
+        yield Place(
+            each.frame.time,
+            _end_of(each.frame),
+            mark_of(each.frame),
+            steps if is_key else 0,
+            each.settings.config.first_steps,
+            is_safe=is_key or not span.is_flash,
+        )
+
+
+def _end_of(frame: Frame) -> Fraction:
+    return frame.time + (frame.duration or 0)
 
 
 def dream_key(
@@ -378,7 +431,8 @@ def _find(span: _Span, carry: Carry | None) -> tuple[list[_Asked], Tensor | None
             seen = finder.look(each.image, before, 0 if carry is None else carry.keys)
         else:
             seen = before
-        frames.append(_masked(each, finder.mask(seen, each.image)))
+        mask = finder.mask(seen, each.image)
+        frames.append(replace(each, found=mask, settings=each.settings.under(mask)))
     return frames, seen
 
 
@@ -386,15 +440,6 @@ def _followed(seen: Tensor, back: FlowField) -> Tensor:
     """What was seen, (3, h, w), on the next frame's grid; less where the flow is not trusted."""
     there = back.warp(resize(seen, back.trust.shape[1:]))
     return resize((1 - FORGOTTEN * (1 - back.trust)) * there, seen.shape[1:])
-
-
-def _masked(asked: _Asked, found: Tensor) -> _Asked:
-    """The same frame under the mask that was found."""
-    settings = asked.settings
-    if settings.finder_steers:
-        region = found if settings.region is None else settings.region * found
-        settings = replace(settings, region=region)
-    return replace(asked, found=found, settings=settings)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from dreamvid.events import Event, Listener, Message, Progress, Warned
 from dreamvid.film.job import Parts, VideoJob
 from dreamvid.film.report import Reporter, Summary
 from dreamvid.film.shots import (
+    OnFrames,
     ShotDreamer,
     Together,
     begin,
@@ -23,6 +24,7 @@ from dreamvid.film.shots import (
     complete_shots,
     dream_shots,
     join_shots,
+    needed,
     sum_up,
     unfinished,
 )
@@ -45,7 +47,9 @@ def share_film(
     shots = chosen(shot_list, numbers)
     left = unfinished(job.out, shots)
     if len(shot_list.shots) == 1:
-        reporter.say("the film is a single shot, which cannot be shared out: one process dreams it")
+        reporter.say(
+            "the film is a single shot, which only --split shares out: one process dreams it"
+        )
         if numbers is None:
             return complete_shots(job, reporter)
         return dream_shots(job, numbers, reporter)
@@ -149,9 +153,14 @@ class ShotWork:
         def on_frames(shot: Shot, done: int, note: str) -> None:
             listener(Progress("dreaming", done, shot.frames, note))
 
+        for part in needed(self.shot_list, shot):  # most often, others have made them
+            self._complete(dreamer, part, lambda *_: None)
+        self._complete(dreamer, shot, on_frames)
+        return dreamer.made - made
+
+    def _complete(self, dreamer: ShotDreamer, shot: Shot, on_frames: OnFrames) -> None:
         while not dreamer.dream(shot, on_frames):
             dreamer.wait([shot])
-        return dreamer.made - made
 
     def _begin(self) -> ShotDreamer:
         os.chdir(self.folder)

@@ -61,6 +61,7 @@ class FoundShots:
                     "end": round(float(shot.end), 6),
                     "steps": shot.steps,
                     "seconds": None if (took := self.seconds(shot)) is None else round(took, 1),
+                    "kind": shot.kind,
                 }
                 for shot in self.shots
             ],
@@ -164,8 +165,9 @@ def _dream_all(clip: Clip, shot_list: ShotList, shots: Sequence[Shot]) -> int:
 def check_shots(job: VideoJob) -> None:
     """Raise ConfigError where the shots of a film cannot be dreamed one by one."""
     if not job.can_resume:
+        asked = "shots" if job.config.split is None else "--split"
         raise ConfigError(
-            f"shots: '{job.source_name}' to '{job.out}' has no journal; allowed: from files to "
+            f"{asked}: '{job.source_name}' to '{job.out}' has no journal; allowed: from files to "
             "files"
         )
 
@@ -196,16 +198,31 @@ def begin(clip: Clip) -> ShotList:
 
 
 def chosen(shot_list: ShotList, numbers: Sequence[int] | None) -> list[Shot]:
-    """The shots of these numbers, or all. Raises ConfigError where the film has no such shot."""
+    """The shots of these numbers, or all; and the parts between which a seam among them lies.
+
+    Raises ConfigError where the film has no such shot.
+    """
     shots = shot_list.shots
-    for number in numbers or ():
+    if numbers is None:
+        return list(shots)
+    found: dict[int, Shot] = {}
+    for number in numbers:
         if number > len(shots):
             plural = "s" if len(shots) > 1 else ""
             raise ConfigError(
                 f"--shot {number}: the film has {len(shots)} shot{plural}; "
                 f"allowed: {'1 to ' if plural else ''}{len(shots)}"
             )
-    return list(shots) if numbers is None else [shots[number - 1] for number in numbers]
+        shot = shots[number - 1]
+        found |= {each.number: each for each in (*needed(shot_list, shot), shot)}
+    return list(found.values())
+
+
+def needed(shot_list: ShotList, shot: Shot) -> tuple[Shot, ...]:
+    """The shots that must be finished before this one: the parts around a seam."""
+    if shot.kind != "seam":
+        return ()
+    return shot_list.shots[shot.number - 2], shot_list.shots[shot.number]
 
 
 class Together:
@@ -243,11 +260,14 @@ class ShotDreamer:
     def dream(self, shot: Shot, on_frames: OnFrames) -> bool:
         """Dream what is missing of a shot; False where another process is at it.
 
-        Raises DreamvidError.
+        False too for a seam whose parts are not finished. Raises DreamvidError.
         """
         from dreamvid.journal import ShotTakenError, is_finished, shot_state
 
-        if not is_finished(shot_state(self._clip.job.out, shot), shot):
+        out = self._clip.job.out
+        if not is_finished(shot_state(out, shot), shot):
+            if unfinished(out, needed(self._list, shot)):
+                return False
             try:
                 self._go_on(shot, on_frames)
             except ShotTakenError:
@@ -280,8 +300,8 @@ class ShotDreamer:
             def on_frame(note: str) -> None:
                 on_frames(shot, reporter.tally.frames, note)
 
-            if done < shot.frames:
-                frames = clip.frames(result, shot)
+            if done < shot.frames or shot.tail:
+                frames = clip.shot_frames(result, shot)
                 write_frames(frames, result, reporter, on_frame, shot.first)
             result.finish(clip.is_cut_short)
             self.made += result.frames - done

@@ -78,7 +78,7 @@ def create_camera(
     return Camera(
         zoom=config.zoom,
         rotate=config.rotate,
-        pan=config.pan,
+        pan=config.whole_pan,
         centre=config.centre,
         ease=config.ease,
         seconds=seconds,
@@ -87,15 +87,22 @@ def create_camera(
 
 
 def _course_of(schedule: Schedule[VideoConfig] | Schedule[ZoomConfig]) -> Course | None:
-    """Zoom and rotation that change, in steps of one frame at the average rate."""
-    if not schedule.varying & {"zoom", "rotate"}:
+    """Zoom, rotation and pan that change, in steps of one frame at the average rate."""
+    pans = schedule.varying & {"pan-x", "pan-y"}
+    if not pans and not schedule.varying & {"zoom", "rotate"}:
         return None
     rate, frames = schedule.clock.rate or USUAL_RATE, schedule.clock.frames
 
-    def rates_at(step: int) -> tuple[float, float]:
+    def config_at(step: int) -> CameraConfig:
         if frames is not None:
             step = min(step, frames - 1)  # a shutter may still be open after the last
-        config = schedule(step / rate, step).config
+        return schedule(step / rate, step).config
+
+    def rates_at(step: int) -> tuple[float, float]:
+        config = config_at(step)
         return config.zoom, config.rotate
 
-    return Course(rates_at, rate)
+    def pan_at(step: int) -> tuple[float, float]:
+        return config_at(step).whole_pan
+
+    return Course(rates_at, rate, pan_at if pans else None)

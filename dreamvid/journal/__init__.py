@@ -4,16 +4,19 @@ While the result OUT is made, the folder OUT.dreaming lies beside it:
 
     state.0, state.1    the run, its progress and its `Carry`; written in turns after every
                         frame, so that the older one remains when the newer one is damaged
-    checkpoint          the same, with work that no frame shows yet, as the canvas of a loop
+    checkpoint          the same, with work that no frame shows yet, as the canvas of a loop, or
+                        the last frame that a part of a shot made for a seam
     000002.segment      packets of a closed segment, encoded by an encoder of its own; frames
                         where packets cannot be joined, as in GIF; a picture of a row of pictures
     000003.open         the pictures of the open segment, as the encoder takes them
+    000123.shared       what a part of a shot makes of frame 123 of the film, which a seam will show
     joining.mp4         the result, while the segments are joined at the end; one picture of it
     done                the identity and the summary of that file, once only its name is missing
     lock                the process that writes the journal
 
 Segments are cut by frame count alone, and each encoder starts anew, so that a killed and an
-uninterrupted run give the same packets. States, segments and open pictures end with their hash.
+uninterrupted run give the same packets. States, segments, shared frames and open pictures end with
+their hash.
 
 A film may also be made shot by shot, each in a journal of its own; see `shot_list`.
 

@@ -31,7 +31,9 @@ _PACKAGES = ("dreamvid", "torch", "av", "opencv-python-headless", "open_clip_tor
 """Packages whose versions decide a frame's pixels."""
 RunConfig = VideoConfig | ZoomConfig | ImageConfig
 _FREE = {"end", "sound", "subtitles", "metadata"}
-_FIXED = ({*ReadConfig.model_fields, *WriteConfig.model_fields} | {"deliver", "loop"}) - _FREE
+_FIXED = (
+    {*ReadConfig.model_fields, *WriteConfig.model_fields} | {"deliver", "loop", "split"}
+) - _FREE
 """Options that must not change midway, even by force: times and pictures would not match."""
 _HASHED_BYTES = 2**20
 _LEAST_BYTES = 2**12

@@ -12,15 +12,25 @@ from typing import TYPE_CHECKING, Any
 
 from dreamvid.errors import JournalError
 from dreamvid.journal.lock import FileLock
+from dreamvid.journal.record import Record, from_bytes, to_bytes
 from dreamvid.journal.run import Run
 from dreamvid.journal.shot_list import (
     holding,
     is_finished,
+    neighbours,
     read_shot_list,
     shot_path,
     shot_state,
 )
-from dreamvid.journal.state import ANEW, State, folder_of, state_path
+from dreamvid.journal.state import (
+    ANEW,
+    State,
+    checkpoint_path,
+    folder_of,
+    seal,
+    state_path,
+    unseal,
+)
 from dreamvid.journal.writing import Journal
 from dreamvid.media.files import media_errors, write_durably
 from dreamvid.media.probing import VideoInfo
@@ -28,6 +38,8 @@ from dreamvid.media.tracks import SoundSource
 from dreamvid.types import Shot
 
 if TYPE_CHECKING:
+    import torch
+
     from dreamvid.types import Frame
 
 _DIGEST_SIZE = hashlib.sha256().digest_size
@@ -81,6 +93,28 @@ class ShotJournal(Journal):
         super().write(frame, carry, tally)
         self._note_digest()
 
+    def share(self, index: int, record: Any, carry: Any) -> None:
+        """Keep what was made of the film's frame `index` for the seam that shows it.
+
+        After the return, no kill can lose it: `checkpoint` then gives `carry`. Raises MediaError
+        where writing fails.
+        """
+        self._clear()
+        self._has_checkpoint = True
+        write_durably(shared_path(self._out, index), *seal(to_bytes(record)))
+        self.keep(lambda: carry, now=True)
+
+    def shared(self, kind: type[Record], index: int, device: torch.device) -> tuple[Record, Record]:
+        """The records that the parts before and after this seam keep of the film's frame `index`.
+
+        Raises JournalError where they are missing or damaged.
+        """
+        before, after = neighbours(self._shot)
+        return (
+            read_shared(kind, shot_path(self._whole, before), index, device),
+            read_shared(kind, shot_path(self._whole, after), index, device),
+        )
+
     def finish(
         self,
         is_cut_short: bool = False,
@@ -97,8 +131,19 @@ class ShotJournal(Journal):
         write_durably(state_path(self._out, state.frames), *state.to_bytes())
         with media_errors(f"'{self._folder}' cannot be written"):
             state_path(self._out, state.frames + 1).unlink(missing_ok=True)
+            checkpoint_path(self._out).unlink(missing_ok=True)
             for path in self._folder.glob("*.open"):
                 path.unlink()
+            self._remove_shared()
+
+    def _remove_shared(self) -> None:
+        """Remove what was kept for this seam, which now has its own frames."""
+        if self._shot.kind != "seam":
+            return
+        indices = range(self._shot.first, self._shot.last + 1)
+        for part in neighbours(self._shot):
+            for index in indices:
+                shared_path(shot_path(self._whole, part), index).unlink(missing_ok=True)
 
     def _note_digest(self) -> None:
         """Write the digest of the last frame to its place among those of the shot."""
@@ -129,6 +174,23 @@ class ShotJournal(Journal):
                     f"shot {self._shot.number} of '{self._whole}' has just been finished"
                 )
             return lock
+
+
+def shared_path(out: Path, index: int) -> Path:
+    """Path of what the part whose result is `out` keeps of the film's frame `index` for a seam."""
+    return folder_of(out) / f"{index:06}.shared"
+
+
+def read_shared(kind: type[Record], out: Path, index: int, device: torch.device) -> Record:
+    """The record that the part whose result is `out` keeps of the film's frame `index`.
+
+    Raises JournalError where it is missing or damaged.
+    """
+    path = shared_path(out, index)
+    try:
+        return from_bytes(kind, unseal(path.read_bytes()), device)
+    except (OSError, ValueError) as error:
+        raise JournalError(f"the journal is damaged: '{path}' {error}; {ANEW}") from None
 
 
 def digests_path(out: Path) -> Path:

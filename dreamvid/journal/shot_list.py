@@ -17,7 +17,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from dreamvid.config import checked
@@ -93,12 +93,22 @@ def read_shot_list(out: Path) -> ShotList | None:
         raise JournalError(f"the journal is damaged: '{path}' {error}; {ANEW}") from None
 
 
+def has_frames(out: Path) -> bool:
+    """Whether a frame of any shot of `out` is finished; without any, a list is in nobody's way."""
+    return any(folder_of(out).glob("shot-*/state.?"))
+
+
 def shot_state(out: Path, shot: Shot) -> State | None:
     """The latest state of a shot of `out`; None where no frame is finished.
 
     Raises JournalError where it is damaged.
     """
     return read_state(shot_path(out, shot))
+
+
+def neighbours(seam: Shot) -> tuple[Shot, Shot]:
+    """The parts before and after a seam, by their numbers alone."""
+    return replace(seam, number=seam.number - 1), replace(seam, number=seam.number + 1)
 
 
 def is_finished(state: State | None, shot: Shot) -> bool:
@@ -180,7 +190,7 @@ def _begun(out: Path, run: Run, overwrite: bool, force: bool) -> ShotList | None
     found = read_shot_list(out)
     if found is not None:
         differs = run.fixed_differences(found.run) or run.differences(found.run)
-        if not (differs and overwrite):
+        if not (differs and (overwrite or not has_frames(out))):
             run.goes_on(found.run, force=force)
             return found
         check_idle(out)

@@ -21,7 +21,7 @@ from dreamvid.journal.lock import FileLock
 from dreamvid.journal.pictures import PictureParts
 from dreamvid.journal.record import Record, from_bytes, to_bytes
 from dreamvid.journal.run import FileMark, Run
-from dreamvid.journal.shot_list import check_idle, read_shot_list
+from dreamvid.journal.shot_list import check_idle, has_frames, read_shot_list
 from dreamvid.journal.state import (
     ANEW,
     JOINING,
@@ -249,7 +249,7 @@ class Journal:
         where the two runs differ.
         """
         if read_shot_list(self._out) is not None:
-            if not anew:
+            if not anew and has_frames(self._out):
                 raise JournalError(
                     f"'{self._folder}' holds a film that is made shot by shot; "
                     f"{resume_command(self._out)} goes on, --overwrite begins anew"

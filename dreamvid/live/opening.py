@@ -133,7 +133,7 @@ def _bus(job: LiveJob, player: Player, reporter: Reporter) -> tuple[Bus, bool]:
     if sound is not None and sound.bpm is not None:
         tempo = Clock(info.rate, None, sound.bpm, sound.beats)
     bus = Bus(config, info.rate, tempo=tempo, features=sound)
-    return bus, sound is not None and config.music is None
+    return bus, sound is not None and config.sound_file is None
 
 
 def _flow(job: LiveJob, device: torch.device) -> FlowEstimator:

@@ -112,7 +112,7 @@ class MovingView:
         self._camera = Camera(
             zoom=config.zoom,
             rotate=config.rotate,
-            pan=config.pan,
+            pan=config.whole_pan,
             centre=config.centre,
             ease=config.ease,
             seconds=self._seconds,

@@ -12,7 +12,7 @@ from dreamvid.config import VideoConfig, split_weight, to_toml, varying
 from dreamvid.control.schedule import LONGEST
 from dreamvid.errors import ConfigError
 
-_IN_THE_PICTURE = ("zoom", "rotate", "pan", "centre", "ease", "shutter")
+_IN_THE_PICTURE = ("zoom", "rotate", "pan", "pan_x", "pan_y", "centre", "ease", "shutter")
 """Options of the camera, which the source of a take shows already."""
 _OF_THE_SOURCE = ("start", "end", "fps", "rate", "seconds", "input_format", "size", "deliver")
 _OF_THE_SOUND = ("music", "music_start", "bpm")
@@ -47,7 +47,7 @@ class Take:
         plain: dict[str, Any] = {}
         sets = []
         for name, row in self._rows.items():
-            if name in _IN_THE_PICTURE:
+            if name.replace("-", "_") in _IN_THE_PICTURE:
                 continue
             if len(set(row)) > 1:
                 sets.append(f"{name}={keyframes(row)}")

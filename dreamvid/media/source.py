@@ -157,13 +157,13 @@ def _end_of(config: ReadConfig) -> Fraction | None:
 
 
 def open_music(config: SoundConfig, on_warning: OnWarning) -> SoundSource | None:
-    """The file that `config` names as the result's sound; None where it names none.
+    """The file that `config` names as the result's sound, the first; None where it names none.
 
     Raises MediaError where there is no sound in it.
     """
-    if config.music is None:
+    if config.sound_file is None:
         return None
-    path = Path(config.music)
+    path = Path(config.sound_file.path)
     music = SoundSource(
         path, config.music_start or None, ends_with_picture=True, on_warning=on_warning
     )

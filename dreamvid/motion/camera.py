@@ -4,7 +4,7 @@ Points of the frame are complex numbers x + iy (y down). They move by `dx/dt = a
 a = ln(zoom) + i·rotation, c the centre, p the pan. The solution: a point that is now at x was,
 s seconds of motion earlier, at `c + e^(−as)·(x − c) + p·(1 − e^(−as))/a`. This is a similarity,
 and the composition of two similarities is a similarity. Where a changes with time, it is constant
-within steps of one frame each, and the similarities of the steps are composed.
+within steps of one frame each, as is p, and the similarities of the steps are composed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import pairwise
 from threading import Lock
 from typing import Literal
@@ -71,24 +71,36 @@ class Similarity:
 
 
 class Course:
-    """Zoom and rotation that change over time.
+    """Zoom, rotation and pan that change over time.
 
     `rates_at(k)` gives the zoom factor and the rotation in degrees, both for one second, of the
     step from time (k − 1) / `per_second` to k / `per_second`. So the rates at a frame's time move
     the camera to that frame, and a move on the beat is visible on the beat. The rates of step 0
-    also apply before time 0. `rates_at` must be a pure function: it is called from any thread, in
-    any order.
+    also apply before time 0. `pan_at(k)`, if there is one, gives the pan of that step instead of
+    the camera's own, in frame widths and heights a second. Both must be pure functions: they are
+    called from any thread, in any order.
     """
 
     def __init__(
-        self, rates_at: Callable[[int], tuple[float, float]], per_second: Fraction
+        self,
+        rates_at: Callable[[int], tuple[float, float]],
+        per_second: Fraction,
+        pan_at: Callable[[int], tuple[float, float]] | None = None,
     ) -> None:
         self.per_second = per_second
+        self.pans = pan_at is not None
+        """Whether the pan changes."""
+        self._pan_at = lru_cache(maxsize=256)(pan_at) if pan_at is not None else None
         self._rate_at = lru_cache(maxsize=256)(lambda step: _rate(*rates_at(max(step, 0))))
 
     def rate(self, one: Fraction, other: Fraction) -> complex:
         """Rate between two times of one step: ln(zoom) + i·rotation, in 1/s and radians/s."""
         return self._rate_at(math.ceil(max(one, other) * self.per_second))
+
+    def pan(self, one: Fraction, other: Fraction) -> tuple[float, float]:
+        """Pan between two times of one step, in frame widths and heights a second."""
+        assert self._pan_at is not None
+        return self._pan_at(max(math.ceil(max(one, other) * self.per_second), 0))
 
     def stations(self, one: Fraction, other: Fraction) -> list[Fraction]:
         """Both times and the ends of steps between them, in order from `one` to `other`."""
@@ -145,7 +157,7 @@ class Camera:
     seconds: Fraction = Fraction(1)
     """Length of the film, over which `ease` spreads the motion."""
     course: Course | None = None
-    """Zoom and rotation at each time, in place of `zoom` and `rotate`."""
+    """Zoom and rotation at each time, in place of `zoom` and `rotate`, and perhaps the pan."""
 
     @property
     def rate(self) -> complex:
@@ -172,22 +184,29 @@ class Camera:
         Times are in seconds, points in pixels of a frame of that size. The cost does not depend
         on the order of calls, and threads may call at the same time.
         """
+        centre = centre_px(self.centre, height, width)
+        if self.course is not None and self.course.pans:
+            moved = self._unit_back(now, before, (height, width))
+            return Similarity(moved.factor, centre - moved.factor * centre + moved.shift)
         unit = self._unit_back(now, before)
         pan = complex(self.pan[0] * width, self.pan[1] * height)
-        centre = centre_px(self.centre, height, width)
         return Similarity(unit.factor, centre - unit.factor * centre + pan * unit.shift)
 
-    def _unit_back(self, now: Fraction, before: Fraction) -> Similarity:
-        """`back` for points relative to the centre and a pan of 1 a second."""
+    def _unit_back(
+        self, now: Fraction, before: Fraction, size: tuple[int, int] | None = None
+    ) -> Similarity:
+        """`back` for points relative to the centre and a pan of 1 a second.
+
+        With a `size`, (height, width), for the pan of the course in pixels instead.
+        """
         if self.course is None:
             return self._even_back(now, before, self.rate)
         reached = Similarity()
         if before == 0 < now:
             steps = math.floor(now * self.course.per_second)
-            reached, before = self._path.back(steps), steps / self.course.per_second
+            reached, before = self._path(size).back(steps), steps / self.course.per_second
         for earlier, later in pairwise(self.course.stations(before, now)):
-            rate = self.course.rate(earlier, later)
-            reached = reached.after(self._even_back(later, earlier, rate))
+            reached = reached.after(self._part_back(later, earlier, size))
         return reached
 
     def _even_back(self, now: Fraction, before: Fraction, rate: complex) -> Similarity:
@@ -196,16 +215,27 @@ class Camera:
         factor = cmath.exp(-rate * past)
         return Similarity(factor, (1 - factor) / rate if abs(rate) > 1e-9 else past)
 
-    @cached_property
-    def _path(self) -> _Path:
-        """The path of the camera along its course, from time 0."""
-        return _Path(self._step_back)
+    def _part_back(
+        self, now: Fraction, before: Fraction, size: tuple[int, int] | None
+    ) -> Similarity:
+        """`_unit_back` within one step of the course."""
+        assert self.course is not None
+        unit = self._even_back(now, before, self.course.rate(before, now))
+        if size is None:
+            return unit
+        across, down = self.course.pan(before, now)
+        return Similarity(unit.factor, complex(across * size[1], down * size[0]) * unit.shift)
 
-    def _step_back(self, step: int) -> Similarity:
+    @cached_property
+    def _path(self) -> Callable[[tuple[int, int] | None], _Path]:
+        """The path of the camera along its course, from time 0, for frames of a size."""
+        return lru_cache(maxsize=8)(lambda size: _Path(partial(self._step_back, size)))
+
+    def _step_back(self, size: tuple[int, int] | None, step: int) -> Similarity:
         """`_unit_back` from the end of a step of the course to its beginning."""
         assert self.course is not None
         later, earlier = step / self.course.per_second, (step - 1) / self.course.per_second
-        return self._even_back(later, earlier, self.course.rate(earlier, later))
+        return self._part_back(later, earlier, size)
 
     def flow(
         self,

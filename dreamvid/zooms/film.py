@@ -250,6 +250,7 @@ class _ZoomFilm:
         self, index: int, before: Tensor, after: Tensor, settings: _Settings, carry: Any
     ) -> FilmFrame:
         """Frame `index`, before it was dreamed and after, judged."""
+        from dreamvid.film.delivery import coloured
         from dreamvid.film.pipeline import FilmFrame
         from dreamvid.film.settings import mean_similarities
         from dreamvid.types import Frame
@@ -257,6 +258,7 @@ class _ZoomFilm:
         frame = Frame(after, index / self.config.fps, 1 / self.config.fps)
         objectives = settings.objectives_at(frame.time)
         similarity_before, similarity_after = mean_similarities(objectives, [before, after])
+        frame = frame.with_image(coloured(after, settings.config_at(frame.time)))
         return FilmFrame(frame, before, similarity_before, similarity_after, carry)
 
 

@@ -347,7 +347,7 @@ def test_info_tells_of_pictures_too(dreamvid, picture):
     assert (seen["container"], seen["codec"], seen["rate"]) == ("pictures", "png", "25")
     assert (seen["width"], seen["height"]) == (alone["width"], alone["height"])
     refused(
-        dreamvid("info", picture, "--input-format", "nut"), 2, "--input-format nut is no device"
+        dreamvid("info", picture, "--input-format", "nut"), 2, "--input-format 'nut' is no device"
     )
 
 

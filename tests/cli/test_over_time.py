@@ -71,7 +71,7 @@ def test_music_becomes_the_sound_of_the_result_and_ends_with_it(dreamvid, clip, 
     assert begins[-1] < Fraction(6, 24)
     options = json.loads(probe(out).metadata["dreamvid"])["options"]
     assert options["set"] == ["strength=0.05+0.2*pulse(beat)"]
-    assert options["music"] == str(music)
+    assert options["music"] == [str(music)]
 
 
 def test_music_may_begin_later_and_be_followed_in_silence(dreamvid, clip, music, tmp_path):
@@ -172,6 +172,20 @@ def test_a_preset_and_beats_hold_in_a_zoom_and_weights_in_a_loop(dreamvid, pictu
     assert dreamvid(*typed, "--preset", "pulse").status == 0
     loop = ["--loop", "--zoom", "9", "--loop-steps", "2", "-p", "a rose", "--set", "prompt1=beat"]
     assert dreamvid(*typed, *loop).status == 0
+
+
+def test_a_clip_is_seen_under_a_pan_that_changes(dreamvid, tmp_path):
+    """Nothing moves but on the way to the third frame, by half of the width."""
+    image, out = texture(48, 64), tmp_path / "out.mkv"
+    write_image(tmp_path / "in.png", image)
+    typed = ["-p", "ice", "--seconds", "0.2", "--rate", "20", "--strength", "0", *QUICK]
+    asked = ["--set", "pan-x=10*(frame == 2)", "--codec", "ffv1", "--pix-fmt", "bgr0"]
+    assert dreamvid("video", tmp_path / "in.png", out, *typed, *asked).status == 0
+    with VideoReader(out) as reader:
+        first, second, third, last = (frame.image for frame in reader)
+    assert (second - first).abs().max() < 0.01
+    assert (third - last).abs().max() < 0.01
+    assert (third[..., :32] - first[..., 32:]).abs().max() < 0.02
 
 
 def test_what_varies_in_a_zoom_is_what_was_asked(dreamvid, picture, tmp_path):

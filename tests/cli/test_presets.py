@@ -12,7 +12,8 @@ import pytest
 from dreamvid.cli.preset_files import BUILT_IN, describe, preset_files
 from dreamvid.config import VideoConfig, build_config
 from dreamvid.control.clock import Clock
-from dreamvid.control.schedule import FEATURE_NAMES, Schedule
+from dreamvid.control.names import FEATURE_NAMES
+from dreamvid.control.schedule import Schedule
 from tests.cli.conftest import refused
 
 README = Path(__file__).parents[2] / "README.md"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dreamvid.control.analysis import HOP, RATE, Sound, analyse, follow
-from dreamvid.control.schedule import FEATURE_NAMES
+from dreamvid.control.names import FEATURE_NAMES
 from tests.control.pieces import Samples, beat_times, clicks, drums
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from dreamvid.config import VideoConfig, build_config
 from dreamvid.control.clock import Clock
-from dreamvid.control.schedule import FEATURE_NAMES, Schedule
+from dreamvid.control.names import FEATURE_NAMES
+from dreamvid.control.schedule import Schedule
 from dreamvid.errors import ConfigError
 
 CLOCK = Clock(Fraction(24), 48, bpm=120, beats=[0.5 * beat for beat in range(8)])

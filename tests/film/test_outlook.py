@@ -11,7 +11,7 @@ import pytest
 
 import dreamvid.plot
 from dreamvid.control.analysis import Sound
-from dreamvid.control.schedule import FEATURE_NAMES
+from dreamvid.control.names import FEATURE_NAMES
 from dreamvid.errors import ConfigError
 from dreamvid.film.outlook import Outlook, draw_outlook, plan
 from tests.media.clips import Clip, make, steady

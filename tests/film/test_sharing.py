@@ -122,10 +122,8 @@ def test_a_single_shot_says_that_it_cannot_be_shared_out(clip, tmp_path, worker)
     out, config = tmp_path / "out.mkv", quick(end="1/12")
     summary = dreamvid.dream_video(clip, out, config=config, workers=2, listener=told.append)
     assert (summary.frames, worker.tasks) == (2, [])
-    assert (
-        Message("the film is a single shot, which cannot be shared out: one process dreams it")
-        in told
-    )
+    text = "the film is a single shot, which only --split shares out: one process dreams it"
+    assert Message(text) in told
 
 
 def test_what_workers_cannot_be_given_is_told(clip, tmp_path, worker):

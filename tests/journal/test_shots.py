@@ -18,7 +18,7 @@ from dreamvid.config import VideoConfig
 from dreamvid.errors import ConfigError, JournalError, MediaError
 from dreamvid.film import shots as shots_of_films
 from dreamvid.film.shots import parse_shots
-from dreamvid.journal import folder_of, ranges, read_shot_list, read_state
+from dreamvid.journal import folder_of, ranges, read_shot_list, read_state, remove_folder
 from dreamvid.journal.shot_list import is_finished as journal_is_finished
 from dreamvid.journal.shot_list import shot_path
 from dreamvid.media import VideoReader, probe, read_image, write_image
@@ -241,6 +241,19 @@ def test_a_film_in_one_piece_and_one_in_shots_do_not_mix(scene, tmp_path):
     assert read_state(out) is None
     refused(Dreamer(tmp_path, *arguments), "holds a film that is made shot by shot; `dreamvid res")
     told = Dreamer(tmp_path, *arguments, "--overwrite", "--json").summary()
+    assert told["digest"] == scene.summary["digest"]
+    assert not folder_of(out).exists()
+
+
+def test_a_list_without_a_frame_is_in_nobody_s_way(scene, tmp_path):
+    out = tmp_path / "out.mkv"
+    arguments = ["video", scene.source, out, *QUICK, "-q"]
+    refused(Dreamer(tmp_path, *arguments, "--shot", "9"), "the film has 4 shots", status=2)
+    assert read_shot_list(out) is not None
+    assert Dreamer(tmp_path, *arguments, "--shot", "2", "--steps", "1").wait() == 0
+    remove_folder(folder_of(out))
+    refused(Dreamer(tmp_path, *arguments, "--shot", "9"), "the film has 4 shots", status=2)
+    told = Dreamer(tmp_path, *arguments, "--json").summary()
     assert told["digest"] == scene.summary["digest"]
     assert not folder_of(out).exists()
 

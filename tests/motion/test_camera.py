@@ -235,6 +235,29 @@ def test_rates_that_change_add_up_and_lead_to_their_frame():
     assert camera.back(second, Fraction(0), 5, 9)(4 + 4j) == pytest.approx(5 + 2j)
 
 
+def test_a_pan_that_stays_the_same_step_by_step_is_the_closed_form():
+    even = Camera(zoom=1.5, rotate=20, pan=(0.1, -0.2), ease="in-out", seconds=Fraction(3))
+    course = Course(lambda step: (1.5, 20.0), Fraction(24), lambda step: (0.1, -0.2))
+    stepped = replace(even, pan=(9.0, 9.0), course=course)
+    for now, before in [("2", "0"), ("2", "1/7"), ("5/48", "1/12"), ("1/3", "2"), ("-1/48", "1")]:
+        for size in [(40, 60), (80, 20)]:
+            moved, expected = (
+                camera.back(Fraction(now), Fraction(before), *size) for camera in (stepped, even)
+            )
+            assert moved(13 + 31j) == pytest.approx(expected(13 + 31j), rel=1e-9)
+
+
+def test_pans_that_change_add_up():
+    """A quarter of the width to the right, then half of the height up, then nothing."""
+    pans = [(9.0, 9.0), (1.0, 0.0), (0.0, -2.0), (0.0, 0.0)]
+    course = Course(lambda step: (1.0, 0.0), Fraction(4), lambda step: pans[step])
+    camera = Camera(course=course)
+    steps = [camera.back(Fraction(step, 4), Fraction(0), 20, 40)(5 + 12j) for step in range(4)]
+    assert steps == pytest.approx([5 + 12j, 15 + 12j, 15 + 2j, 15 + 2j])
+    assert camera.back(Fraction(1, 2), Fraction(1, 4), 20, 40)(0j) == pytest.approx(-10j)
+    assert camera.moves
+
+
 RATE = Fraction(24)
 
 
@@ -247,9 +270,10 @@ def follow(camera: Camera, step: int) -> Similarity:
     return camera.back((step + Fraction(step % 2, 2)) / RATE, Fraction(0), 40, 60)
 
 
-def test_a_course_is_the_same_in_whatever_order_it_is_asked_for():
+@pytest.mark.parametrize("pan_at", [None, swinging])
+def test_a_course_is_the_same_in_whatever_order_it_is_asked_for(pan_at):
     def camera() -> Camera:
-        return Camera(pan=(0.1, 0.2), ease="in-out", course=Course(swinging, RATE))
+        return Camera(pan=(0.1, 0.2), ease="in-out", course=Course(swinging, RATE, pan_at))
 
     serial = {step: follow(onwards, step) for onwards in [camera()] for step in range(100)}
     late = camera()
