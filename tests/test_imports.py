@@ -72,6 +72,8 @@ HOMES = {
     "starlette": {"live/server.py"},
     "uvicorn": {"live/server.py"},
     "pythonosc": {"live/osc.py"},
+    "pyvirtualcam": {"live/sinks.py"},
+    "cyndilib": {"live/sinks.py"},
     "typer": {"cli"},
     "rich": {"cli"},
 }

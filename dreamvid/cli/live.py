@@ -63,6 +63,14 @@ def live(
             "file of such lines. Repeatable.",
         ),
     ] = None,
+    camera: Annotated[
+        str | None,
+        typer.Option(metavar="DEVICE", help="Send all to this virtual camera, or any."),
+    ] = None,
+    ndi: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Send all into the network by NDI, under this name."),
+    ] = None,
     folder: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Folder for takes and stills.")
     ] = Path(),
@@ -93,6 +101,14 @@ def live(
         from dreamvid.live.midi import USUAL_MAP, Midi, parse_map
 
         surfaces.append(Midi(midi, parse_map(midi_map or USUAL_MAP), preset_files()))
+    if camera is not None:
+        from dreamvid.live.sinks import Camera
+
+        surfaces.append(Camera(camera))
+    if ndi is not None:
+        from dreamvid.live.sinks import Ndi
+
+        surfaces.append(Ndi(ndi))
     if out is not None:
         check_pipe(out, as_json)
     with stopping(display) as listener:

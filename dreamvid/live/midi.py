@@ -110,19 +110,20 @@ class Midi:
     def __call__(self, session: Session) -> Iterator[str]:
         """Listen for `session`; the input's name. Raises ConfigError where it cannot."""
         keys = Keys(Commands(session, self.presets), self.actions)
-        try:
-            import mido
+        import mido
 
+        try:
             name = self._find(mido.get_input_names())
             port = mido.open_input(name, callback=keys.hear)
-        except ImportError as error:
+        except ImportError:  # mido looks for it when it is first used
             raise ConfigError(
-                f"--midi needs {error.name}, which is not installed: pip install 'dreamvid[live]'; "
-                "allowed: without --midi"
+                "--midi needs python-rtmidi, which is not installed: pip install "
+                "'dreamvid[live]'; allowed: without --midi"
             ) from None
         except OSError as error:
+            reason = shown(error).rstrip(".")
             raise ConfigError(
-                f"--midi {self.port}: {shown(error)}; allowed: where the system has MIDI"
+                f"--midi {self.port}: {reason}; allowed: where the system has MIDI"
             ) from None
         with port:
             session.tell(f"MIDI from {name}")

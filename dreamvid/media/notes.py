@@ -1,4 +1,4 @@
-"""Notes of MIDI files, with their times in seconds. The only module that imports mido."""
+"""Notes of MIDI files, with their times in seconds."""
 
 from __future__ import annotations
 

@@ -91,6 +91,15 @@ def test_the_result_tells_all_options_under_their_names(dreamvid, clip, tmp_path
     )
 
 
+def test_a_film_is_watched_on_a_page(dreamvid, clip, tmp_path):
+    loud = [argument for argument in QUICK if argument != "-q"]
+    out = tmp_path / "out.mp4"
+    result = dreamvid("video", clip, out, *ROSE, *loud, "--end", "0.1", "--watch", "--no-browser")
+    assert result.status == 0
+    assert "dreamvid: watched at http://127.0.0.1:" in result.err
+    assert out.exists()
+
+
 def test_prompts_and_paths_can_be_left_out_of_the_result(dreamvid, clip, picture, tmp_path):
     video, image = tmp_path / "out.mp4", tmp_path / "out.png"
     dreamvid("video", clip, video, *ROSE, *QUICK, "--end", "0.05", "--no-metadata")

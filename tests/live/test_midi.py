@@ -246,9 +246,15 @@ def test_a_system_without_midi_is_told(session, monkeypatch):
 
 
 def test_a_missing_part_is_told(session, monkeypatch):
-    monkeypatch.setitem(sys.modules, "mido", None)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "rtmidi"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "rtmidi", None)
+    monkeypatch.delitem(sys.modules, "mido.backends.rtmidi", raising=False)
+    monkeypatch.setattr(
+        mido, "get_input_names", mido.Backend("mido.backends.rtmidi").get_input_names
+    )
     with (
-        pytest.raises(ConfigError, match=r"needs mido, .* pip install 'dreamvid\[live\]'"),
+        pytest.raises(ConfigError, match=r"python-rtmidi, .* pip install 'dreamvid\[live\]'"),
         Midi()(session),
     ):
         pass

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dreamvid.cli.preset_files import BUILT_IN
+from dreamvid.events import Progress, ignore
 from dreamvid.live.server import Page
 from dreamvid.live.session import Session
+from dreamvid.live.watching import watched
 from tests.live.stage import newest, played, until
+from tests.live.test_watching import finished, frame_done
 from tests.media.clips import Clip, make, steady
 
 if TYPE_CHECKING:
@@ -131,6 +134,27 @@ def test_nothing_sticks_out_and_all_is_within_reach(browser, stage, size):
         assert box["height"] >= 40
     page.close()
     assert errors == []
+
+
+def test_a_film_that_is_made_is_watched(browser):
+    addresses: list[str] = []
+    with watched(ignore, "clip → film", on_ready=addresses.append) as listener:
+        listener(Progress("dreaming", 0, 4))
+        listener(frame_done(0))
+        page = browser.new_page()
+        page.goto(addresses[0])
+        page.wait_for_function("dreamvid.drawn > 0 && dreamvid.state")
+        listener(Progress("dreaming", 1, 4))
+        page.locator("#done", has_text="1 of 4").wait_for()
+        assert page.locator("#similarity").inner_text() == "0.100 → 0.300"
+        assert page.locator(".to-play >> visible=true").count() == 0
+        page.keyboard.press("r")
+        page.locator("#line.is-error", has_text="watched only").wait_for()
+        page.keyboard.press("ArrowRight")  # asks for the source
+        page.wait_for_function("dreamvid.drawn > 1")
+        listener(finished())
+    page.locator("body.is-whole.is-lost").wait_for()
+    page.close()
 
 
 @pytest.mark.slow

@@ -114,7 +114,7 @@ function watch(film) { // one that is being made
   document.body.classList.toggle("is-whole", film.is_whole);
   at("doing").textContent = (film.stage || "frame").toUpperCase();
   at("done").textContent = film.stage ? `${film.done}${film.total ? ` of ${film.total}` : ""}` : "–";
-  at("each").textContent = film.each_s ? shown(film.each_s) : "–";
+  at("each").textContent = film.each_s > 0.01 ? shown(film.each_s) : "–";
   at("left").textContent = film.left_s === null ? "–" : clock(film.left_s);
   at("similarity").textContent = film.after === null ? "–" : `${film.before.toFixed(3)} → ${film.after.toFixed(3)}`;
   at("course").firstChild.style.width = `${100 * clamp(film.done / film.total)}%`;
