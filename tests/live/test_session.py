@@ -222,3 +222,10 @@ def test_a_session_is_seen_from_other_threads(clip, tmp_path):
         assert figures.delay_ms >= 0
         assert session.elapsed() >= 0
         assert isinstance(session, Session)
+
+
+@pytest.mark.parametrize("options", [{"where": ["sky"]}, {"where_not": ["face"]}, {"split": 10}])
+def test_what_has_no_meaning_while_it_is_played_is_refused(tmp_path, options):
+    name = next(iter(options)).replace("_", "-")
+    with pytest.raises(ConfigError, match=f"--{name} is not for what is played; allowed in `drea"):
+        play(short_clip(tmp_path), prompt=["a"], **options)
