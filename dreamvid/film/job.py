@@ -108,7 +108,7 @@ class VideoJob(FilmJob):
 
         Raises ConfigError, MediaError or GuideError.
         """
-        found, mask = Source.find(source, config), _find_mask(config)
+        found, mask = Source.find(source, config), find_mask(config)
         check_result(out, found, overwrite or resume)
         check_music(out, config)
         parts = parts or Parts()
@@ -135,7 +135,7 @@ class VideoJob(FilmJob):
 
         Raises as `prepare`, and ConfigError for standard input, which can be read only once.
         """
-        found, mask = Source.find(source, config), _find_mask(config)
+        found, mask = Source.find(source, config), find_mask(config)
         if not found.is_stored:
             raise ConfigError(f"'{source}' cannot be read twice; allowed: a file, or pictures")
         check_prompts(config)
@@ -161,7 +161,8 @@ class VideoJob(FilmJob):
         return open_clip(self, reporter)
 
 
-def _find_mask(config: VideoConfig) -> Source | None:
+def find_mask(config: VideoConfig) -> Source | None:
+    """The source of --mask; None without it. Raises MediaError where it does not exist."""
     if config.mask is None:
         return None
     return Source.find(Path(config.mask), ReadConfig(rate=config.rate))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dreamvid.config import ReadConfig, VideoConfig
+from dreamvid.config import VideoConfig
 from dreamvid.config.values import kebab
 from dreamvid.errors import ConfigError
 from dreamvid.film.checks import check_music, check_prompts
-from dreamvid.film.job import Parts
+from dreamvid.film.job import Parts, find_mask
 from dreamvid.media.source import Source, check_result
 
 NOT_PLAYED = ("where", "where_not", "show_mask", "split")
@@ -60,9 +60,6 @@ class LiveJob:
         parts = parts or Parts()
         if parts.objectives is None:
             check_prompts(config)
-        mask = None
-        if config.mask is not None:
-            mask = Source.find(Path(config.mask), ReadConfig(rate=config.rate))
         return cls(
             source=found,
             source_name=str(source),
@@ -72,5 +69,5 @@ class LiveJob:
             folder=folder,
             record=record,
             parts=parts,
-            mask=mask,
+            mask=find_mask(config),
         )
