@@ -15,20 +15,24 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import OpenEXR
 import resvg_py
+import models3d
 from open_clip.tokenizer import SimpleTokenizer
+from photographs import photographs
 from PIL import Image
+from views import LEFT_OUT, MODELS, PHOTOGRAPHS
 
 SIDE = 80
 """Of a picture, in pixels: enough that one seen at its size in a 64 px view is not blurred."""
 LEAST_SIDE = 12
 SCENE_HEIGHT = 160
+
 
 KEYWORDS = 8
 """Of a picture, at most: the later ones are far-fetched."""
@@ -86,6 +90,8 @@ class Picture:
     """What it has to do with."""
     category: str = ""
     """Of an emoji, as the list has it."""
+    is_whole: bool = False
+    """Whether it fills its square, without anything transparent."""
 
 
 def fit(image: Image.Image) -> np.ndarray | None:
@@ -103,6 +109,16 @@ def fit(image: Image.Image) -> np.ndarray | None:
     square = Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
     square.paste(image, ((SIDE - size[0]) // 2, (SIDE - size[1]) // 2))
     return np.asarray(square)
+
+
+def whole(image: Image.Image) -> np.ndarray:
+    """A photograph as a square: its middle, at most a quarter longer than wide, made square."""
+    width, height = image.size
+    width, height = min(width, height * 5 // 4), min(height, width * 5 // 4)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    image = image.convert("RGB").crop((left, top, left + width, top + height))
+    image = image.resize((SIDE, SIDE), Image.Resampling.LANCZOS).convert("RGBA")
+    return np.asarray(image)
 
 
 def squashed(name: str) -> str:
@@ -166,6 +182,16 @@ class Names:
         found = self._keywords.get(character) or self._keywords.get(character.replace("\ufe0f", ""))
         keywords = [words(word) for word in found or [] if len(word) > 1][:KEYWORDS]
         return Picture(rgba, vendor, name, unique(names), unique(keywords), e["category"])
+
+    def named(
+        self, rgba: np.ndarray, vendor: str, names: list[str], is_whole: bool = False
+    ) -> Picture:
+        """What `names` name, the first as the concept; an emoji's, if there is one of that name."""
+        e = self._by_name.get(squashed(names[0]))
+        if e is None or not self.is_wanted(e):
+            return Picture(rgba, vendor, names[0], names, [], is_whole=is_whole)
+        known = self.picture(rgba, vendor, e)
+        return replace(known, names=unique([*known.names, *names]), is_whole=is_whole)
 
 
 def emoji_files(folder: Path, names: Names) -> Iterator[Picture]:
@@ -240,6 +266,31 @@ def clipart(folder: Path) -> Iterator[Picture]:
         yield Picture(rgba, "openclipart", told[0], given, [category])
 
 
+def photographed(folder: Path, names: Names) -> Iterator[Picture]:
+    """Photographs, those of some makers as another vendor's, to measure by."""
+    for photograph in photographs(folder / "deb/usr/share/gcompris-qt/rcc"):
+        vendor = LEFT_OUT[1] if photograph.is_left_out else PHOTOGRAPHS
+        image = photograph.image
+        if image.getchannel("A").getextrema()[0] > 0:
+            yield names.named(whole(image), vendor, photograph.names, is_whole=True)
+            continue
+        rgba = fit(image)
+        if rgba is not None:
+            yield names.named(rgba, vendor, photograph.names)
+
+
+def drawn_models(folder: Path, names: Names) -> Iterator[Picture]:
+    """Models of everyday things, each from a few sides."""
+    random = np.random.default_rng(3)
+    furniture = folder / "deb/usr/share/sweethome3d/furniture"
+    for model in models3d.models(furniture, folder / "furniture"):
+        thing = models3d.surface(model.path, random)
+        for _ in range(models3d.VIEWS):
+            rgba = fit(models3d.view(thing, random))
+            if rgba is not None:
+                yield names.named(rgba, MODELS, model.names)
+
+
 def school_buses(pictures: list[Picture]) -> Iterator[Picture]:
     """No list has one: they are the buses, painted yellow."""
     for picture in pictures:
@@ -291,6 +342,7 @@ def main() -> None:
     names = Names(folder)
     pictures = [*emoji_files(folder, names), *icon_sets(folder, names), *clipart(folder)]
     pictures += list(school_buses(pictures))
+    pictures += [*photographed(folder, names), *drawn_models(folder, names)]
     concepts = {p.concept for p in pictures}
     places, named = scenes(folder)
     tokens, vectors = word_vectors(folder)
@@ -306,6 +358,7 @@ def main() -> None:
             "vendor": p.vendor,
             "category": p.category,
             "concept": p.concept,
+            "is_whole": p.is_whole,
             "names": p.names,
             # A keyword that names another thing would call that by this one's looks.
             "keywords": [word for word in p.keywords if word not in concepts],
