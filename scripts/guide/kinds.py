@@ -41,9 +41,9 @@ def kinds(wordnet: Path, things: Collection[str], ranks: Mapping[str, int]) -> d
     for name, its_senses in senses.items():
         if name in things or rank(name) >= COMMON:
             continue
-        thing = _nearest(its_senses[0], meant, above)
-        if thing is not None:
-            found[thing].append(name)
+        nearest = _nearest(its_senses[0], meant, above)
+        if nearest is not None:
+            found[nearest].append(name)
     return {thing: sorted(names, key=rank)[:KINDS] for thing, names in found.items()}
 
 

@@ -4,8 +4,8 @@
                                     [--frames N] [--sheet FILE.png]
 
 FOLDER of --stamps holds pictures of single things, each NAME.png with NAME.txt beside it, whose
-first line says in English what it shows, as Tux Paint's stamps do; their licence, the GPL, lets them
-measure and never train. FOLDER of --ordinary holds `mobilenet.py` with `MobileNet`, a
+first line says in English what it shows, as Tux Paint's stamps do; under their licence, the GPL,
+they measure here and never train. FOLDER of --ordinary holds `mobilenet.py` with `MobileNet`, a
 classifier of 1000 classes that has seen photographs, and `LABELS`, their names: dreams of eight of
 those classes, on real frames and with the usual options, are seen when its log-odds of the class
 rise by more than 1. Also under noise and at a quarter of the size, where faint texture is lost.
@@ -18,6 +18,7 @@ import importlib
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -107,22 +108,33 @@ def noisy(image: Tensor) -> list[Tensor]:
     return draws
 
 
-def quartered(image: Tensor) -> Tensor:
+def quartered(image: Tensor) -> list[Tensor]:
     height, width = image.shape[-2:]
-    return resize(image, (height // QUARTER, width // QUARTER)).clamp(0, 1)
+    return [resize(image, (height // QUARTER, width // QUARTER)).clamp(0, 1)]
+
+
+def alone(image: Tensor) -> list[Tensor]:
+    return [image]
+
+
+LOOKS: dict[str, Callable[[Tensor], list[Tensor]]] = {
+    "": alone,
+    " in noise": noisy,
+    " at a quarter": quartered,
+}
+"""Ways to look at a picture, by what the figures' names say of them."""
 
 
 def judged(clip: Clip, outsider: Outsider, frames: list[Tensor]) -> tuple[dict[str, Any], Tensor]:
     """The mean rise of the log-odds for each prompt, and the dreams: a row a prompt."""
-    looks = {"": lambda x: [x], " in noise": noisy, " at a quarter": lambda x: [quartered(x)]}
-    rises: dict[str, dict[str, float]] = {look: {} for look in looks}
+    rises: dict[str, dict[str, float]] = {look: {} for look in LOOKS}
     rows = [torch.cat(frames, 2)]
     for prompt in PROMPTS:
         word = prompt.split()[-1]
         objective = create_objective(clip, ImageConfig(prompt=[prompt]))
         config = ImageConfig(prompt=[prompt], steps=STEPS)
         dreams = [descend(frame, [objective], config) for frame in frames]
-        for look, seen_as in looks.items():
+        for look, seen_as in LOOKS.items():
             gains = [
                 outsider.log_odds(seen_as(dreamed), word) - outsider.log_odds(seen_as(frame), word)
                 for dreamed, frame in zip(dreams, frames, strict=True)

