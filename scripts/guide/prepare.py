@@ -356,6 +356,26 @@ def word_vectors(vectors: dict[str, list[float]]) -> tuple[np.ndarray, np.ndarra
     return np.array(tokens), np.array(rows, np.float32)
 
 
+def credited(folder: Path) -> str:
+    """Who made the photographs and the models, and under which licence: Markdown."""
+    lines = ["# Who made the photographs and the models that `mini` learned from", ""]
+    lines += ["## Photographs, as GCompris has them, cropped and made smaller here", ""]
+    lines += ["| what | by | licence | from |", "|---|---|---|---|"]
+    for each in photographs(folder / "deb/usr/share/gcompris-qt/rcc"):
+        lines.append(f"| {each.names[0]} | {each.maker} | {each.licence} | {each.source} |")
+    lines += ["", "## Models, as Sweet Home 3D has them, drawn as pictures here", ""]
+    lines += ["| catalogue | by | what |", "|---|---|---|"]
+    made: dict[tuple[str, str], list[str]] = {}
+    for model in models3d.models(
+        folder / "deb/usr/share/sweethome3d/furniture", folder / "furniture"
+    ):
+        made.setdefault((model.catalogue, model.maker), []).append(model.names[-1])
+    for (catalogue, maker), names in sorted(made.items()):
+        told = ", ".join(unique(names)) if len(names) < 40 else f"{len(names)} things"
+        lines.append(f"| {catalogue} | {maker} | {told} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
     names = Names(folder)
@@ -389,6 +409,7 @@ def main() -> None:
     facts = {"pictures": described, "scenes": named, "retrieval": emoji}
     facts["kinds"] = kinds_of(folder, pictures, vectors)
     (folder / "captions.json").write_text(json.dumps(facts))
+    (folder / "credits.md").write_text(credited(folder))
     counts = {v: sum(p.vendor == v for p in pictures) for v in {p.vendor for p in pictures}}
     print(len(pictures), "pictures of", len(concepts), "concepts;", counts, "words", len(tokens))
 
