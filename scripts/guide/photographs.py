@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import zstandard
 from PIL import Image
 
 _LICENCES = re.compile(r"(public domain|cc0(-1\.0)?|cc-by[- ]\d\.\d)$", re.IGNORECASE)
@@ -262,7 +261,7 @@ def _described(
 
 
 def unpack(data: bytes) -> dict[PurePosixPath, bytes]:
-    """The files of a Qt resource file, by their paths (format of Qt's `rcc`)."""
+    """The files of a Qt resource file, by their paths, as Qt's `rcc` writes it with zlib."""
     magic, version, tree, content, names = struct.unpack(">4sIIII", data[:20])
     if magic != b"qres":
         raise ValueError("not a Qt resource file: it does not begin with 'qres'")
@@ -282,8 +281,6 @@ def unpack(data: bytes) -> dict[PurePosixPath, bytes]:
         packed = data[content + second + 4 : content + second + 4 + length]
         if flags & 1:
             packed = zlib.decompress(packed[4:])
-        elif flags & 4:
-            packed = zstandard.ZstdDecompressor().decompress(packed, max_output_size=1 << 28)
         files[path] = packed
 
     visit(0, PurePosixPath())
