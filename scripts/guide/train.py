@@ -136,25 +136,27 @@ class Training:
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.seconds = state["step"], state["seconds"]
             torch.set_rng_state(state["random"])
-        elif given.begin is not None and (given.begin / "training.pt").exists():
-            state = torch.load(given.begin / "training.pt", weights_only=False)
-            self._take_tower(state["model"])
-            self.tower.vectors.data.copy_(state["vectors"])
-            self.tower.style.data.copy_(state["style"])
         elif given.begin is not None:
-            state = load_file(given.begin / "open_clip_model.safetensors")
-            self.model.load_state_dict(self.model.state_dict() | state)
-            self.tower.vectors.data.copy_(self._places())
+            self._begin(given.begin)
 
     def _take(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.tower.vectors.data.copy_(state["vectors"])
         self.tower.style.data.copy_(state["style"])
 
-    def _take_tower(self, state: dict[str, Tensor]) -> None:
-        """The image tower of a model, without its text tower."""
-        towers = {k: v for k, v in state.items() if k.startswith("visual.")}
-        self.model.load_state_dict(self.model.state_dict() | towers)
+    def _begin(self, folder: Path) -> None:
+        """Go on from a training, with its words if it has taught any, or from a guide."""
+        ended, guide = folder / "training.pt", folder / "open_clip_model.safetensors"
+        if guide.exists():
+            self.model.load_state_dict(self.model.state_dict() | load_file(guide))
+        if ended.exists():
+            state = torch.load(ended, weights_only=False)
+            towers = {k: v for k, v in state["model"].items() if k.startswith("visual.")}
+            self.model.load_state_dict(self.model.state_dict() | towers)
+            self.tower.vectors.data.copy_(state["vectors"])
+            self.tower.style.data.copy_(state["style"])
+        else:
+            self.tower.vectors.data.copy_(self._places())
 
     @torch.no_grad()
     def _places(self) -> Tensor:
