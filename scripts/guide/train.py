@@ -156,10 +156,12 @@ class Training:
             self.tower.vectors.data.copy_(state["vectors"])
             self.tower.style.data.copy_(state["style"])
         else:
-            self.tower.vectors.data.copy_(self._places())
+            facts = json.loads((folder / "open_clip_config.json").read_text())
+            learned_norm = facts["vocabulary_cfg"]["learned_norm"]
+            self.tower.vectors.data.copy_(self._places(learned_norm))
 
     @torch.no_grad()
-    def _places(self) -> Tensor:
+    def _places(self, learned_norm: float) -> Tensor:
         """Where a guide has the concepts, for want of their vectors: (concepts, EMBEDDING).
 
         Where their names' words lie, as far as it has learned those, and some of their pictures.
@@ -168,7 +170,7 @@ class Training:
         tokenize = SimpleTokenizer(context_length=models.CONTEXT)
         names = tokenize([concept.names[0] for concept in self.views.concepts])
         norms = self.model.token_embedding.weight.norm(dim=1)
-        is_known = ((norms[names] >= models.LEARNED_NORM) | (names == 0)).all(1)[:, None]
+        is_known = ((norms[names] >= learned_norm) | (names == 0)).all(1)[:, None]
         places = models.encode_text(self.model, names)
         images, labels = self.views.some_of_each(models.SIDE, ~is_known.flatten())
         seen = torch.zeros_like(places)
@@ -238,9 +240,9 @@ class Training:
         given = self.given
         vectors = F.normalize(self.tower.vectors.detach(), dim=1)
         style = F.normalize(self.tower.style.detach(), dim=0)
-        words.teach(self.model, vectors, style, self.views, given.word_steps, SCALE)
+        learned = words.teach(self.model, vectors, style, self.views, given.word_steps, SCALE)
         self.model.logit_scale.data.fill_(math.log(SCALE))
-        models.save(self.model.state_dict(), given.vision, given.text_width, given.out)
+        models.save(self.model.state_dict(), given.vision, given.text_width, learned, given.out)
         facts = {k: str(v) if isinstance(v, Path) else v for k, v in vars(given).items()}
         facts |= {"seconds": round(self.seconds)}
         (given.out / "training.json").write_text(json.dumps(facts, indent=2) + "\n")

@@ -31,7 +31,7 @@ STYLE_PULL = 0.3
 JOINED = ("{} and {}", "{} with {}", "{} {}", "{} in {}", "{} of {}", "{} made of {}")
 JOINED_SHARE = 0.25
 """Of the phrases that ask for two things at once."""
-KIND_SHARE = 0.2
+KIND_SHARE = 0.1
 """Of the captions of a thing of which there are kinds: those that name one of them."""
 KEYWORD_WEIGHT = 0.3
 """How well a keyword fits, where a name fits as 1."""
@@ -62,13 +62,13 @@ def fits(concepts: Sequence[Concept], weights: Tensor) -> tuple[list[str], Tenso
 
 def teach(
     model: CLIP, vectors: Tensor, style: Tensor, views: Views, steps: int, scale: float
-) -> None:
+) -> float:
     """Fit the text tower so that a caption lies where the concepts lie that it fits.
 
     `vectors` are the concepts', (n, EMBEDDING) of unit length, `style` points from what is drawn to
     what is photographed, (EMBEDDING,) of unit length; the loss is the cross entropy of
     each caption among them all, at the `scale` at which they were learned, and one minus the cosine
-    to the fitting ones' mean.
+    to the fitting ones' mean. Returns the norm that tells a token's row that was learned.
     """
     phrases = Phrases(views)
     tokens = model.token_embedding.weight
@@ -97,7 +97,18 @@ def teach(
             told = {"words": step + 1, "loss": round(float(loss.detach()), 3)}
             print(json.dumps(told), flush=True)
     with torch.no_grad():
-        tokens.copy_(spread(before, tokens, phrases.tokens_seen()))
+        seen = phrases.tokens_seen()
+        tokens.copy_(spread(before, tokens, seen))
+        return learned_norm(tokens, seen)
+
+
+def learned_norm(tokens: Tensor, seen: Tensor) -> float:
+    """Half way between the rows that are rarely shorter, the seen ones, and those rarely longer."""
+    is_seen = torch.zeros(len(tokens), dtype=torch.bool)
+    is_seen[seen] = True
+    norms = tokens.norm(dim=1)
+    shortest, longest = norms[is_seen].quantile(0.05), norms[~is_seen].quantile(0.99)
+    return round(float(shortest + longest) / 2, 3)
 
 
 def rate_at(done: float, warm_up: float) -> float:
