@@ -63,6 +63,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--ramp", type=float, nargs=2, default=(0.5, 0.7), help="of the radius")
     parser.add_argument("--simple", type=float, nargs=2, default=(0.6, 0.3), help="views, in turn")
     parser.add_argument("--faint", type=float, nargs=2, default=(0.45, 0.45), help="alike")
+    parser.add_argument("--photographic", type=float, default=0.0, help="share of the views")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--left-out", nargs="*", default=LEFT_OUT, help="vendors")
@@ -113,7 +114,7 @@ class Training:
     def __init__(self, given: argparse.Namespace) -> None:
         torch.manual_seed(given.seed)
         self.given = given
-        self.views = Views(given.folder, tuple(given.left_out))
+        self.views = Views(given.folder, tuple(given.left_out), given.photographic)
         built = models.create(given.vision, given.text_width, given.folder / "data.npz")
         self.model = built.to(memory_format=torch.channels_last)
         self.tower = Tower(self.model.visual, len(self.views.concepts))

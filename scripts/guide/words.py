@@ -17,15 +17,16 @@ from torch import Tensor
 from views import DRAWN, PHOTOGRAPHED, Concept, Views
 
 TEMPLATES = (
-    *("{}", "{}", "{}", "{}", "a {}", "a {}", "the {}", "a picture of a {}"),
-    *("{} everywhere", "a painting of {}", "many {}", "full of {}"),
+    *("{}", "{}", "{}", "{}", "a {}", "a {}", "the {}", "a picture of a {}", "a photo of a {}"),
+    *("{} everywhere", "a painting of {}", "many {}", "full of {}", "a drawing of a {}"),
 )
 STYLED = {
-    PHOTOGRAPHED: ("a photograph of a {}", "a photo of a {}", "photograph of {}", "{}, photograph"),
-    DRAWN: ("a drawing of a {}", "a cartoon of a {}", "an emoji of a {}", "{}, clip art"),
+    PHOTOGRAPHED: ("a photograph of a {}", "photograph of {}", "{}, photograph"),
+    DRAWN: ("a cartoon of a {}", "an emoji of a {}", "{}, clip art"),
 }
-"""Phrases that ask for a style, for one in `STYLED_SHARE` of the captions each."""
+"""Phrases that ask for a style, where there are photographs beside the drawings."""
 STYLED_SHARE = 0.08
+"""Of the captions, for each style."""
 STYLE_PULL = 0.3
 """How far a phrase lies towards its style, where the concept's vector has the length 1."""
 JOINED = ("{} and {}", "{} with {}", "{} {}", "{} in {}", "{} of {}", "{} made of {}")
@@ -134,6 +135,7 @@ class Phrases:
 
     def __init__(self, views: Views) -> None:
         self._concepts, self._weights = views.concepts, views.weights
+        self._styled = STYLED_SHARE if views.has_photographs else 0.0
         captions, self._table = fits(views.concepts, views.weights)
         self._rows = {caption: row for row, caption in enumerate(captions)}
         self._tokenize = SimpleTokenizer(context_length=models.CONTEXT)
@@ -151,8 +153,8 @@ class Phrases:
         ones, others = ([self._caption(n) for n in numbers] for numbers in both.tolist())
         joined = torch.rand(BATCH) < JOINED_SHARE
         chance = torch.rand(BATCH)
-        styles = torch.where(chance < STYLED_SHARE, PHOTOGRAPHED, 0.0)
-        styles = torch.where(chance > 1 - STYLED_SHARE, DRAWN, styles)
+        styles = torch.where(chance < self._styled, PHOTOGRAPHED, 0.0)
+        styles = torch.where(chance > 1 - self._styled, DRAWN, styles)
         styles = torch.where(joined, 0.0, styles)
         written = [
             _with_articles(

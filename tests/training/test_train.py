@@ -31,6 +31,7 @@ def given(folder: Path, out: Path, **changes: object) -> argparse.Namespace:
         "faint": (0, 0.4),
     }
     usual = {"text_width": 32, "seed": 0, "left_out": ["fluent"], "every": 2, "begin": None}
+    usual["photographic"] = 0.5
     return argparse.Namespace(folder=folder, out=out, **{**few, **ramp, **usual, **changes})
 
 
