@@ -99,7 +99,8 @@ def teach(
             print(json.dumps(told), flush=True)
     with torch.no_grad():
         seen = phrases.tokens_seen()
-        tokens.copy_(spread(before, tokens, seen))
+        if steps:
+            tokens.copy_(spread(before, tokens, seen))
         return learned_norm(tokens, seen)
 
 
