@@ -115,6 +115,7 @@ class Training:
         torch.manual_seed(given.seed)
         self.given = given
         self.views = Views(given.folder, tuple(given.left_out), given.photographic)
+        self.measured = [v for v in given.left_out if v in self.views.vendors]
         built = models.create(given.vision, given.text_width, given.folder / "data.npz")
         self.model = built.to(memory_format=torch.channels_last)
         self.tower = Tower(self.model.visual, len(self.views.concepts))
@@ -266,7 +267,7 @@ def main() -> None:
                 "step": training.step,
                 "seconds": round(training.seconds),
                 "loss": round(sum(recent) / len(recent), 3),
-                "left out, first and among five": [training.recall(v) for v in given.left_out],
+                "left out, first and among five": [training.recall(v) for v in training.measured],
             }
             print(json.dumps(told), flush=True)
             recent.clear()

@@ -134,6 +134,7 @@ class Views:
         data = np.load(folder / "data.npz")
         facts = json.loads((folder / "captions.json").read_text())
         self._pictures: list[dict[str, Any]] = facts["pictures"]
+        self.vendors = {p["vendor"] for p in self._pictures}
         self._rgba = torch.from_numpy(data["rgba"]).permute(0, 3, 1, 2)
         self._retrieval: list[str] = facts["retrieval"]
         self.numbers: dict[str, int] = {}

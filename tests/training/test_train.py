@@ -99,6 +99,15 @@ def test_a_finished_training_is_a_guide(prepared, tmp_path):
     assert json.loads((tmp_path / "out" / "training.json").read_text())["radius"] == 1.0
 
 
+def test_it_measures_by_those_left_out_that_there_are(prepared, tmp_path, monkeypatch, capsys):
+    few = ("--steps", "1", "--word-steps", "0", "--batch", "6", "--text-width", "32")
+    monkeypatch.setattr("sys.argv", ["train.py", str(prepared), str(tmp_path / "out"), *few])
+    train.main()
+    told = json.loads(capsys.readouterr().out)
+    ((first, five),) = told["left out, first and among five"]
+    assert 0 <= first <= five == 1
+
+
 class Sum(nn.Module):
     """An embedding of which every pixel changes one place."""
 
