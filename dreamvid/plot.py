@@ -34,6 +34,8 @@ class Line:
     """Draw it dashed and pale, as a reference for the others."""
     points: bool = False
     """Mark each point."""
+    filled: bool = False
+    """Fill the area between the curve and 0."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ def _draw(plane: Any, panel: Panel, marks: Sequence[float]) -> None:
             marker="o" if line.points else None,
             markersize=4,
         )
+        if line.filled:
+            plane.fill_between(line.x, values, color=line.colour, alpha=0.3, linewidth=0)
     for mark in marks:
         plane.axvline(mark, color=_MARK, linewidth=0.8, linestyle=":")
     plane.set_title(panel.title, loc="left", fontsize=10)

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from dreamvid.config import COMMANDS
-from dreamvid.errors import ConfigError
 from dreamvid.events import Listener
-from dreamvid.film.blank import blank_name
 from dreamvid.film.image import dream_image
-from dreamvid.film.recipe import Recipe, read_recipe
+from dreamvid.film.recipe import find_source, read_recipe
 from dreamvid.film.report import Summary
 from dreamvid.film.video import dream_video
 from dreamvid.zooms.film import zoom
@@ -45,19 +43,3 @@ def rerun(
         found, new, config=config, overwrite=overwrite, listener=listener, **options
     )
     return made
-
-
-def find_source(recipe: Recipe, result: Path) -> str:
-    """The IN of a result: as it was typed, from this folder or from that of the result.
-
-    Raises ConfigError where it is in neither.
-    """
-    from dreamvid.media.image_sequence import names_images
-
-    for folder in (Path(), result.parent):
-        path = folder / recipe.source
-        if blank_name(recipe.source) or path.exists() or names_images(path):
-            return recipe.source if folder == Path() else str(path)
-    raise ConfigError(
-        f"'{recipe.source}', of which '{result}' was made, is not there; allowed: --source FILE"
-    )

@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dreamvid.config import VideoConfig, split_scene
+from dreamvid.config import VideoConfig, ZoomConfig, split_scene
 from dreamvid.errors import ConfigError
 from dreamvid.events import Listener
 from dreamvid.film.budget import rise_of, step_budget
@@ -49,12 +49,12 @@ class Outlook:
     """The settings of each frame of a film that is not dreamed yet."""
 
     source: str
-    config: VideoConfig
-    schedule: Schedule[VideoConfig]
+    config: VideoConfig | ZoomConfig
+    schedule: Schedule[Any]
     sound: Sound | None
     times: list[float]
     """Times of the frames, in seconds; where the rate varies, as if it did not."""
-    settings: list[Setting[VideoConfig]]
+    settings: list[Setting[Any]]
     cost: Cost | None = None
     """Expected cost; None where it was not measured."""
 
@@ -92,6 +92,7 @@ class Outlook:
 
         Without the extra ones at cuts, for new ground and at other frames that strike.
         """
+        assert isinstance(self.config, VideoConfig)  # a zoom is not planned
         configs = [setting.config for setting in self.settings]
         last = len(configs) - 1
         keys = sorted({*range(self.config.every, last, self.config.every), last} - {0})
@@ -195,9 +196,11 @@ def _time_steps(outlook: Outlook, reader: FrameReader, reporter: Reporter) -> Co
 
     from dreamvid.device import choose_device
 
-    device = choose_device(outlook.config.device)
+    config = outlook.config
+    assert isinstance(config, VideoConfig)
+    device = choose_device(config.device)
     frame = next(iter(reader)).image.to(device)
-    each = time_step(outlook.config, frame, outlook.settings[0].prompts, reporter)
+    each = time_step(config, frame, outlook.settings[0].prompts, reporter)
     memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _peak_memory()
     return Cost(each, each * outlook.steps, memory)
 
@@ -245,10 +248,15 @@ def draw_outlook(path: Path, outlook: Outlook, overwrite: bool) -> None:
     """
     from dreamvid.plot import write_plot
 
-    panels = [*_sound_panels(outlook), *_curve_panels(outlook)]
+    panels = outlook_panels(outlook)
     if not panels:
         raise ConfigError("--plot: there is neither sound nor anything that varies; allowed: --set")
     write_plot(path, panels, marks=outlook.beats, panel_height=1.4, overwrite=overwrite)
+
+
+def outlook_panels(outlook: Outlook) -> list[Panel]:
+    """The panels of sound, prompts and all that varies; empty where there is nothing to draw."""
+    return [*_sound_panels(outlook), *_curve_panels(outlook)]
 
 
 def _curve_panels(outlook: Outlook) -> list[Panel]:
@@ -295,8 +303,8 @@ def _heard_panels(sound: Sound, name: str, times: Sequence[float]) -> list[Panel
     if not any(loud):
         return []
     wave = [
-        Line("loudness", fine, loud, colour="tab:grey"),
-        Line("", fine, [-value for value in loud], colour="tab:grey"),
+        Line("loudness", fine, loud, colour="tab:grey", filled=True),
+        Line("", fine, [-value for value in loud], colour="tab:grey", filled=True),
     ]
     bands = {name: [values[name] for values in heard] for name in FEATURES[1:]}
     silent = [name for name, values in bands.items() if not any(values)]
