@@ -23,12 +23,10 @@ from dreamvid.config import (
 from dreamvid.config.loading import listed, parse_toml
 from dreamvid.errors import ConfigError, DreamvidError, shown
 from dreamvid.events import Event, Finished, Listener, Message, Progress
-from dreamvid.film.image import dream_image
 from dreamvid.film.report import Summary
-from dreamvid.film.video import dream_video
 from dreamvid.notebook import usual_listener
+from dreamvid.reporting.making import dream_image, dream_video, zoom
 from dreamvid.workers import Done, Told, Workers, share_out
-from dreamvid.zooms.film import zoom
 
 _OWN_KEYS = {"command", "in", "out", "film"}
 

@@ -8,11 +8,9 @@ from typing import Any
 
 from dreamvid.config import COMMANDS
 from dreamvid.events import Listener
-from dreamvid.film.image import dream_image
 from dreamvid.film.recipe import find_source, read_recipe
 from dreamvid.film.report import Summary
-from dreamvid.film.video import dream_video
-from dreamvid.zooms.film import zoom
+from dreamvid.reporting.making import dream_image, dream_video, zoom
 
 MAKERS = {"video": dream_video, "zoom": zoom, "image": dream_image}
 """What makes the results of each command."""

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING
 from dreamvid.config import VideoConfig, ZoomConfig
 from dreamvid.errors import ConfigError, MediaError
 from dreamvid.events import Listener
-from dreamvid.film.image import dream_image
 from dreamvid.film.job import VideoJob
 from dreamvid.film.report import Reporter, Summary
-from dreamvid.film.video import dream_video
 from dreamvid.notebook import usual_listener
-from dreamvid.zooms.film import zoom
+from dreamvid.reporting.making import dream_image, dream_video, report_after, zoom
 
 if TYPE_CHECKING:
     from dreamvid.journal import Run
@@ -91,16 +89,16 @@ def join(
         raise nothing_finished(result_at(Path(out)))
     config = shot_list.run.config
     assert isinstance(config, VideoConfig)  # no other film has shots
+    source = shot_list.run.source.path
+    overwrite = overwrite or shot_list.overwrite
     with _where_begun(shot_list.run):
         job = VideoJob.prepare(
-            Path(shot_list.run.source.path),
-            path,
-            config,
-            overwrite=overwrite or shot_list.overwrite,
-            resume=force,
-            force=force,
+            Path(source), path, config, overwrite=overwrite, resume=force, force=force
         )
-        return join_shots(job, reporter)
+        summary = join_shots(job, reporter)
+        if config.report:
+            report_after(config, source, path, summary, overwrite, listener)
+        return summary
 
 
 def _where_begun(run: Run) -> AbstractContextManager[None]:

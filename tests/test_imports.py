@@ -37,15 +37,18 @@ MAY_IMPORT = {
     | {"zooms", "film", "journal", "guide", "control", "dream", "motion", "media", "notebook"},
     "live": BASE
     | {"live", "film", "journal", "guide", "control", "dream", "motion", "media", "notebook"},
-    "batch": BASE | {"film", "zooms", "journal", "guide", "media", "notebook", "workers"},
+    "batch": BASE | {"film", "journal", "guide", "media", "notebook", "workers", "reporting"},
     "doctor": BASE | {"dream", "guide", "media"},
-    "rerunning": BASE | {"film", "zooms", "media"},
-    "resuming": BASE | {"film", "zooms", "journal", "media", "notebook", "workers"},
+    "reporting": BASE
+    | {"reporting", "evaluation", "film", "zooms", "guide", "control", "dream", "motion", "media"}
+    | {"plot", "notebook"},
+    "rerunning": BASE | {"film", "media", "reporting"},
+    "resuming": BASE | {"film", "journal", "media", "notebook", "workers", "reporting"},
     "evaluation": BASE
     | {"evaluation", "film", "guide", "dream", "motion", "media", "plot", "notebook"},
     "cli": BASE
     | {"cli", "film", "zooms", "rerunning", "resuming", "evaluation", "journal", "guide", "media"}
-    | {"batch", "doctor", "live", "workers"},
+    | {"batch", "doctor", "live", "workers", "reporting"},
     # Within film, what dreams frames knows the seams and no library behind them.
     "film/sequence.py": BASE | {"film", "dream", "motion"},
     "film/inbetween.py": BASE | {"motion"},
@@ -68,6 +71,7 @@ HOMES = {
     "mido": {"live/midi.py", "media/notes.py"},
     "simpleeval": {"control/expressions.py"},
     "matplotlib": {"plot.py"},
+    "jinja2": {"reporting/page.py"},
     "ray": {"workers.py"},
     "starlette": {"live/server.py"},
     "uvicorn": {"live/server.py"},

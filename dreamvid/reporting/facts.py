@@ -71,8 +71,8 @@ def prompts_of(config: Config) -> list[Prompt]:
         text, weight = split_weight(end)
         found.append(Prompt("from, to", f"{begin} → {text}", "" if weight == 1 else f"{weight:g}"))
     for time, scene in getattr(config, "at", ()):
-        text, weight = split_scene(scene)
-        found.append(Prompt(f"at {time}", text, "" if str(weight) == "1" else str(weight)))
+        text, course = split_scene(scene)
+        found.append(Prompt(f"at {time}", text, "" if str(course) == "1" else str(course)))
     return found
 
 
@@ -88,26 +88,37 @@ def choices(recipe: Recipe) -> list[Choice]:
 
     Defaults are those of this version.
     """
-    model = COMMANDS[recipe.command]
-    usual = model().model_dump(mode="json", by_alias=True)
+    usual = _usual(recipe)
     return [
         Choice(option.name, _shown(value), _shown(usual[option.name]), option.help)
-        for option in options(model)
+        for option in options(COMMANDS[recipe.command])
         if option.name not in _TOLD_ELSEWHERE
         and (value := recipe.options.get(option.name, usual[option.name])) != usual[option.name]
     ]
 
 
 def differences(recipes: Sequence[Recipe]) -> list[dict[str, str]]:
-    """For each recipe, the options in which they are not all alike."""
+    """For each recipe, the options that somebody has chosen, and in which they are not all alike.
+
+    An option that a command does not have is left out for its results.
+    """
     names = dict.fromkeys(name for recipe in recipes for name in recipe.options)
-    differing = [
+    chosen = [
         name
         for name in names
         if name not in ("report", "metadata")
+        and any(recipe.options.get(name) != _usual(recipe).get(name) for recipe in recipes)
         and any(recipe.options.get(name) != recipes[0].options.get(name) for recipe in recipes)
     ]
-    return [{name: _shown(recipe.options.get(name)) for name in differing} for recipe in recipes]
+    return [
+        {name: _shown(recipe.options[name]) for name in chosen if name in recipe.options}
+        for recipe in recipes
+    ]
+
+
+def _usual(recipe: Recipe) -> dict[str, Any]:
+    """The defaults of the command that made a result, by option."""
+    return COMMANDS[recipe.command]().model_dump(mode="json", by_alias=True)
 
 
 def _shown(value: Any) -> str:

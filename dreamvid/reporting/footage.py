@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -118,7 +118,7 @@ class Meaning:
     def __init__(
         self,
         objectives: Sequence[FilmObjective],
-        schedule: Schedule | None,  # type: ignore[type-arg]
+        schedule: Schedule[Any] | None,
         total: int | None,
     ) -> None:
         """Prepare for `total` frames, the weights of whose prompts are those of `schedule`."""

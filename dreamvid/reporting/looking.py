@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dreamvid.config import (
     EvalConfig,
@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from dreamvid.guide.objective import ClipObjective
+    from dreamvid.control.schedule import Schedule
+    from dreamvid.guide.objective import ClipObjective, FilmObjective
 
 
 def look_at_video(subject: Subject, config: VideoConfig, reporter: Reporter) -> Findings:
@@ -122,25 +123,41 @@ def look_at_zoom(subject: Subject, config: ZoomConfig, reporter: Reporter) -> Fi
 def look_at_picture(subject: Subject, config: ImageConfig, reporter: Reporter) -> Findings:
     """Look at a picture beside its source. Raises DreamvidError."""
     device = choose_device(subject.measuring.device)
-    result = read_image(subject.result).to(device)
-    height, width = result.shape[1:]
-    if blank_name(subject.source) is not None:
-        source = blank_image(str(blank_name(subject.source)), f"{width}x{height}", config.seed)
-    else:
-        source = read_image(Path(subject.source), size=f"{width}x{height}")
-    pair = [Frame(image.to(device), time=Fraction(0)) for image in (source, result)]
-    evaluation = create_evaluation(subject.measuring, device, _judge(subject, device))
-    evaluation.add(*pair)
+    source, result = _pair(subject, config, device)
     meaning = _meaning(subject, device, reporter, None, total=1)
-    meaning.add(pair[0].image, pair[1])
-    figures = {
-        name: value
-        for name, value in evaluation.figures.items()
-        if name not in ("frames", "cuts", "colour_drift")
-    }
-    about = {"size": f"{width}×{height} pixels", "bytes": _bytes(subject.result)}
-    shown = show_picture(source.to(result), result)
-    return Findings(shown, figures, about, f"{width}x{height}", meaning)
+    meaning.add(source, Frame(result, Fraction(0)))
+    about = {"size": f"{result.shape[2]}×{result.shape[1]} pixels", "bytes": _bytes(subject.result)}
+    return Findings(
+        show_picture(source, result),
+        _figures_of(subject, source, result),
+        about,
+        _size_of(result),
+        meaning,
+    )
+
+
+def measure_picture(subject: Subject, config: ImageConfig) -> Mapping[str, float | None]:
+    """The figures of a picture beside its source. Raises DreamvidError."""
+    device = choose_device(subject.measuring.device)
+    return _figures_of(subject, *_pair(subject, config, device))
+
+
+def _pair(subject: Subject, config: ImageConfig, device: torch.device) -> tuple[Tensor, Tensor]:
+    """A picture's source and the picture, (3, H, W), at the size of the picture."""
+    result = read_image(subject.result).to(device)
+    size, blank = _size_of(result), blank_name(subject.source)
+    if blank is None:
+        return read_image(Path(subject.source), size=size).to(device), result
+    return blank_image(blank, size, config.seed).to(device), result
+
+
+def _figures_of(subject: Subject, source: Tensor, result: Tensor) -> Mapping[str, float | None]:
+    """The figures that a single pair of pictures has."""
+    device = result.device
+    evaluation = create_evaluation(subject.measuring, device, _judge(subject, device))
+    evaluation.add(Frame(source, Fraction(0)), Frame(result, Fraction(0)))
+    of_films = ("frames", "cuts", "colour_drift")
+    return {name: value for name, value in evaluation.figures.items() if name not in of_films}
 
 
 def _shown_width(info: VideoInfo) -> int:
@@ -171,16 +188,17 @@ def _meaning(
     subject: Subject,
     device: torch.device,
     reporter: Reporter,
-    schedule: object,
+    schedule: Schedule[Any] | None,
     total: int | None = None,
 ) -> Meaning:
     """What tells the similarity to the prompts; nothing where a guide is not there any more."""
+    objectives: Sequence[FilmObjective] = ()
     try:
         images = [read_image(Path(split_weight(text)[0])) for text in subject.config.image_prompt]
-        objectives = create_objectives(subject.config, device, images)
+        if subject.config.has_prompt:
+            objectives = create_objectives(subject.config, device, images)
     except (GuideError, MediaError) as error:
         reporter.warn(f"the similarity to the prompts is not known: {error}")
-        objectives = []
     count = probe(subject.result).frame_count if total is None else total
     return Meaning(objectives, schedule, count)
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dreamvid.evaluation.curves import curve_panels, cuts_of
+from dreamvid.film.blank import blank_name
 from dreamvid.film.outlook import outlook_panels
 from dreamvid.plot import Line, Panel
 from dreamvid.reporting.charts import Chart, Tick, draw, ticks
@@ -24,7 +25,10 @@ from dreamvid.reporting.facts import (
 )
 from dreamvid.reporting.footage import Meaning
 from dreamvid.reporting.run import Findings, Subject
-from dreamvid.reporting.words import first_figures, other_figures, shown
+from dreamvid.reporting.words import first_figures, other_figures
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 FOLDER = Path(__file__).parent / "template"
 
@@ -43,6 +47,7 @@ def render(subject: Subject, findings: Findings, warnings: Sequence[str]) -> byt
     span = (0.0, max(findings.shown.seconds, 1e-3))
     script = (FOLDER / "page.js").read_text(encoding="utf-8")
     text = _template().render(
+        origin="" if blank_name(subject.source) else Path(subject.recipe.source).name,
         title=title_of(config, subject.result),
         name=subject.result.name,
         shown=findings.shown,
@@ -61,7 +66,7 @@ def render(subject: Subject, findings: Findings, warnings: Sequence[str]) -> byt
             facts_of(subject.recipe, config, subject.result, findings.about, subject.summary)
         ),
         outcomes=list(outcomes(subject.summary)),
-        warnings=list(dict.fromkeys(warnings)),
+        warnings=list(dict.fromkeys([*_warned(subject), *warnings])),
         command=rerun_command(subject.result),
         style=(FOLDER / "style.css").read_text(encoding="utf-8"),
         script=script,
@@ -71,13 +76,24 @@ def render(subject: Subject, findings: Findings, warnings: Sequence[str]) -> byt
     return text.encode("utf-8", "backslashreplace")
 
 
+def _warned(subject: Subject) -> Sequence[str]:
+    return () if subject.summary is None else subject.summary.warnings
+
+
 @cache
-def _template() -> Any:
+def _template() -> Template:
+    """The page's template, which escapes all that is filled in."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    rules: dict[str, Any] = {"autoescape": True, "undefined": StrictUndefined}
-    tidy = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
-    return Environment(loader=FileSystemLoader(FOLDER), **rules, **tidy).get_template("page.html")
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("page.html")
 
 
 def _moment(moment: Any) -> dict[str, Any]:
@@ -120,22 +136,20 @@ def _rise(meaning: Meaning | None) -> str:
     if not meaning.before:
         best = max(range(len(after)), key=after.__getitem__)
         return (
-            f"In the eyes of the guide its similarity to the prompts is {shown(mean)} on average, "
-            f"and highest at {meaning.times[best]:.2f} s, {shown(after[best])}."
+            f"In the eyes of the guide its similarity to the prompts is {mean:.2f} on average, "
+            f"and highest at {meaning.times[best]:.2f} s, {after[best]:.2f}."
         )
     before = sum(meaning.before) / len(after)
     words = (
         f"In the eyes of the guide that dreamed it, its similarity to the prompts rose from "
-        f"{shown(before)} to {shown(mean)}"
+        f"{before:.2f} to {mean:.2f}"
     )
     if len(after) == 1:
         return f"{words}."
     gains = [late - early for early, late in zip(meaning.before, after, strict=True)]
-    most, least = (
-        choose(range(len(gains)), key=gains.__getitem__) for choose in (max, min)
-    )
+    most, least = (choose(range(len(gains)), key=gains.__getitem__) for choose in (max, min))
     return (
-        f"{words} on average: most at {meaning.times[most]:.2f} s, by {shown(gains[most])}, and "
-        f"least at {meaning.times[least]:.2f} s, by {shown(gains[least])}. "
+        f"{words} on average: most at {meaning.times[most]:.2f} s, by {gains[most]:.2f}, and "
+        f"least at {meaning.times[least]:.2f} s, by {gains[least]:.2f}. "
         f"It rose on {sum(gain > 0 for gain in gains)} of {len(gains)} frames looked at."
     )

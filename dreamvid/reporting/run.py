@@ -10,29 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from dreamvid.config import (
     COMMANDS,
-    EvalConfig,
     ImageConfig,
     ReportConfig,
     VideoConfig,
     ZoomConfig,
-    build_config,
 )
-from dreamvid.errors import ConfigError, GuideError
+from dreamvid.errors import ConfigError
 from dreamvid.evaluation.provenance import has_dreamed
 from dreamvid.events import Listener, Message
-from dreamvid.film.blank import blank_name
 from dreamvid.film.checks import config_of
 from dreamvid.film.recipe import Recipe, find_source, read_recipe
 from dreamvid.film.report import Reporter, Summary
 from dreamvid.media.files import check_output, write_whole
-from dreamvid.media.still import IMAGE_SUFFIXES
 from dreamvid.notebook import usual_listener
 
 if TYPE_CHECKING:
-    import torch
-
     from dreamvid.film.outlook import Outlook
-    from dreamvid.guide.objective import FilmObjective
     from dreamvid.reporting.footage import Meaning, Shown
 
 PAGE_SUFFIX = ".html"

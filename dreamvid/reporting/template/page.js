@@ -76,7 +76,9 @@
         advance();
       });
     }
-    for (const name of ["loadeddata", "seeked"]) footage.addEventListener(name, advance);
+    footage.addEventListener("seeked", advance);
+    // A film that was never sought or played has no frame to draw yet.
+    footage.addEventListener("loadedmetadata", () => { footage.currentTime = 0.001; }, { once: true });
     play.addEventListener("click", toggle);
     seek.addEventListener("input", () => goTo(Number(seek.value)));
     sound.addEventListener("click", () => {
