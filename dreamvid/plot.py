@@ -78,13 +78,23 @@ def write_plot(
 
 
 def draw_label(text: str, width: int, height: int) -> Tensor:
-    """Draw a strip of text, light on dark: float32 (3, height, width) in [0, 1]."""
+    """Draw a strip of text, light on dark: float32 (3, height, width) in [0, 1].
+
+    Of a text that is too long, the beginning is shown.
+    """
     import torch
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure((width / 100, height / 100), dpi=100, facecolor=_INK)
     points = 0.6 * height * 72 / 100
-    figure.text(height / width / 3, 0.5, text, color="white", fontsize=points, va="center_baseline")
+    margin = height / 3
+    drawn_text = figure.text(margin / width, 0.5, text, color="white", fontsize=points)
+    drawn_text.set(va="center_baseline", parse_math=False)
+    canvas = FigureCanvasAgg(figure)
+    while text and drawn_text.get_window_extent(canvas.get_renderer()).x1 > width - margin:
+        text = text[:-1]
+        drawn_text.set_text(f"{text.rstrip()}…")
     drawn = io.BytesIO()
     figure.savefig(drawn, format="rgba", dpi=100)
     pixels = torch.frombuffer(drawn.getbuffer(), dtype=torch.uint8).view(height, width, 4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,7 +38,7 @@ def compare(
     ] = None,
     columns: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Number of results in a row; 2 or 3 if left out."),
+        typer.Option(metavar="N", help="Results in a row; 2 or 3 if left out."),
     ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -66,37 +66,32 @@ def compare(
 
 
 def _lines(comparison: Comparison) -> list[str]:
-    """One table: a column for each result, rows for the options that differ and the figures."""
-    from dreamvid.reporting.words import shown
+    """One table: a column for each result, rows for the options that differ and the main figures."""
+    from dreamvid.reporting.words import FIRST, shown
 
     results = comparison.results
     rows = [["", *(each.name for each in results)]]
     rows += [
-        [name, *(each.options.get(name, "–")[:WIDEST] for each in results)]
-        for name in _keys(each.options for each in results)
+        [name, *(_cut(each.options.get(name, "–")) for each in results)]
+        for name in dict.fromkeys(name for each in results for name in each.options)
     ]
     rows += [
         [name, *(shown(each.figures.get(name)) for each in results)]
-        for name in _keys(each.figures for each in results)
+        for name in FIRST
         if any(each.figures.get(name) is not None for each in results)
     ]
     return _table(rows)
 
 
-def _keys(tables: Iterable[Iterable[str]]) -> list[str]:
-    """All names, in the order of their first appearance."""
-    return list(dict.fromkeys(name for table in tables for name in table))
+def _cut(text: str) -> str:
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows of cells, the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            [
-                row[0].ljust(widths[0]),
-                *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)),
-            ]
-        ).rstrip()
-        for row in rows
-    ]
+    lines = []
+    for first, *others in rows:
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
+    return lines

@@ -75,8 +75,9 @@ def side_by_side(
         return
     info = probe(films[0].path)
     size = _cell_size(info, columns)
-    labels = _labels(shown, size[1])
-    contacts = _Sheet(labels, info.frame_count)
+    labels = _labels(shown, size[1], max(LEAST_LABEL, size[1] // LABEL_PART))
+    total = _frames_of_all(films)
+    contacts = _Sheet(shown, total)
 
     def warn(text: str) -> None:
         listener(Warned(text))
@@ -98,7 +99,7 @@ def side_by_side(
                 picture = _tiled(_labelled(labels, cells), columns)
                 writer.write(replace(frame, image=picture, alpha=None))
             contacts.add([cell.image for cell in cells])
-            listener(Progress("showing", done, info.frame_count))
+            listener(Progress("showing", done, total))
     _warn_of_lengths(films, warn)
     if sheet is not None:
         write_image(sheet, contacts.image(), overwrite=overwrite)
@@ -151,10 +152,10 @@ class _Cell(Closes):
 class _Sheet:
     """A few moments of several films: a row for each, under its label."""
 
-    def __init__(self, labels: Sequence[Tensor], total: int | None) -> None:
-        self._labels, self._seen = labels, 0
+    def __init__(self, shown: Sequence[Named], total: int | None) -> None:
+        self._shown, self._seen = shown, 0
         self._wanted = spread(total or SHEET_COLUMNS, SHEET_COLUMNS)
-        self._rows: list[list[Tensor]] = [[] for _ in labels]
+        self._rows: list[list[Tensor]] = [[] for _ in shown]
 
     def add(self, images: Sequence[Tensor]) -> None:
         """Add the next frame of each film."""
@@ -166,11 +167,9 @@ class _Sheet:
     def image(self) -> Tensor:
         """The sheet, (3, H, W)."""
         rows = [torch.cat(row, 2) for row in self._rows]
-        parts = [
-            torch.cat([_wide(label, row.shape[2]), row], 1)
-            for label, row in zip(self._labels, rows, strict=True)
-        ]
-        return torch.cat(parts, 1)
+        height = max(LEAST_LABEL, rows[0].shape[2] // len(self._rows[0]) // LABEL_PART)
+        labels = _labels(self._shown, rows[0].shape[2], height)
+        return torch.cat([part for pair in zip(labels, rows, strict=True) for part in pair], 1)
 
 
 def _together(main: _Cell, cells: Sequence[_Cell]) -> Iterator[Frame]:
@@ -187,7 +186,7 @@ def _pictures(shown: Sequence[Named], columns: int) -> list[Tensor]:
     first = read_image(shown[0].path)
     height, width = first.shape[1:]
     size = _cell_size(VideoInfo(width, height), columns)
-    labels = _labels(shown, size[1])
+    labels = _labels(shown, size[1], max(LEAST_LABEL, size[1] // LABEL_PART))
     return _labelled(labels, [_Cell(each, size, lambda text: None) for each in shown])
 
 
@@ -196,9 +195,11 @@ def _labelled(labels: Sequence[Tensor], cells: Sequence[_Cell]) -> list[Tensor]:
     return [torch.cat([label, cell.image], 1) for label, cell in pairs]
 
 
-def _labels(shown: Sequence[Named], width: int) -> list[Tensor]:
-    """The strips above the films, (3, h, width): the name, and where any has words, those below."""
-    height = max(LEAST_LABEL, width // LABEL_PART)
+def _labels(shown: Sequence[Named], width: int, height: int) -> list[Tensor]:
+    """The strips above the films, (3, h, width): the name, and where any has words, those below.
+
+    `height` is that of the name.
+    """
     names = [draw_label(each.name, width, height) for each in shown]
     if not any(each.words for each in shown):
         return names
@@ -248,14 +249,6 @@ def _framed(image: Tensor, size: tuple[int, int]) -> Tensor:
     return framed
 
 
-def _wide(label: Tensor, width: int) -> Tensor:
-    """A strip of text (3, h, w) cut to `width`, or continued in its own ground."""
-    if label.shape[2] >= width:
-        return label[:, :, :width]
-    ground = label[:, :, -1:].expand(-1, -1, width - label.shape[2])
-    return torch.cat([label, ground], 2)
-
-
 def _tiled(cells: Sequence[Tensor], columns: int) -> Tensor:
     """Cells (3, H, W) row by row as one picture with even sides, black where none is."""
     height, width = cells[0].shape[1:]
@@ -269,6 +262,16 @@ def _tiled(cells: Sequence[Tensor], columns: int) -> Tensor:
 
 def _sound(path: Path, warn: OnWarning) -> SoundSource:
     return SoundSource(path, ends_with_picture=True, on_warning=warn)
+
+
+def _frames_of_all(films: Sequence[Named]) -> int | None:
+    """Number of frames of the first until the shortest ends; None where it is not known."""
+    infos = [probe(each.path) for each in films]
+    lengths = [info.duration for info in infos if info.duration is not None]
+    first = infos[0]
+    if first.frame_count is None or first.rate is None or len(lengths) < len(infos):
+        return first.frame_count
+    return min(first.frame_count, round(min(lengths) * first.rate))
 
 
 def _warn_of_lengths(films: Sequence[Named], warn: OnWarning) -> None:

@@ -157,8 +157,9 @@ def _recipe_of(path: Path, reporter: Reporter) -> Recipe | None:
 
 
 def _words(options: Mapping[str, str]) -> str:
-    """Differing options in one line."""
-    return ", ".join(f"{name} {value}" for name, value in options.items())
+    """Differing options in one line; what a result has none of is seen beside the others."""
+    told = [f"{name} {value}" for name, value in options.items() if value != "none"]
+    return ", ".join(told)
 
 
 def _measured_width(paths: Sequence[Path]) -> int:
