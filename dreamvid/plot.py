@@ -83,7 +83,6 @@ def draw_label(text: str, width: int, height: int) -> Tensor:
     Of a text that is too long, the beginning is shown.
     """
     import torch
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure((width / 100, height / 100), dpi=100, facecolor=_INK)
@@ -91,8 +90,7 @@ def draw_label(text: str, width: int, height: int) -> Tensor:
     margin = height / 3
     drawn_text = figure.text(margin / width, 0.5, text, color="white", fontsize=points)
     drawn_text.set(va="center_baseline", parse_math=False)
-    canvas = FigureCanvasAgg(figure)
-    while text and drawn_text.get_window_extent(canvas.get_renderer()).x1 > width - margin:
+    while len(text) > 1 and drawn_text.get_window_extent().x1 > width - margin:
         text = text[:-1]
         drawn_text.set_text(f"{text.rstrip()}…")
     drawn = io.BytesIO()

@@ -66,7 +66,7 @@ def compare(
 
 
 def _lines(comparison: Comparison) -> list[str]:
-    """One table: a column for each result, rows for the options that differ and the main figures."""
+    """One table: a column for each result, rows for the options that differ and main figures."""
     from dreamvid.reporting.words import FIRST, shown
 
     results = comparison.results
