@@ -8,12 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from dreamvid.config import (
-    EvalConfig,
-    ImageConfig,
-    ReportConfig,
-    build_config,
-)
+from dreamvid.config import COMMANDS, EvalConfig, ImageConfig, ReportConfig, build_config
 from dreamvid.errors import ConfigError
 from dreamvid.events import Event, Listener, Message, Progress, Warned
 from dreamvid.film.checks import config_of
@@ -23,7 +18,7 @@ from dreamvid.media.files import check_input, check_output
 from dreamvid.media.still import IMAGE_SUFFIXES
 from dreamvid.notebook import usual_listener
 from dreamvid.reporting.facts import differences
-from dreamvid.reporting.run import Subject
+from dreamvid.reporting.run import Subject, check_judge
 
 MEASURED_WIDTH = 320
 """Largest width in pixels at which results are measured; one for all, since it counts."""
@@ -82,6 +77,9 @@ def compare(
     film, contacts = (None if path is None else Path(path) for path in (out, sheet))
     _check(paths, film, contacts, columns, overwrite)
     recipes = [_recipe_of(path, reporter) for path in paths]
+    for path, recipe in zip(paths, recipes, strict=True):
+        if recipe is not None:
+            check_judge(config.judge, recipe.config(COMMANDS[recipe.command]), path)
     names = _names(paths)
     known = [recipe for recipe in recipes if recipe is not None]
     found = iter(differences(known))

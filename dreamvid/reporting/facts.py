@@ -29,7 +29,7 @@ _TOLD_ELSEWHERE = {
 }
 _KINDS = {"prompt": "towards", "negative": "away from", "image_prompt": "towards the picture"}
 NOT_KNOWN = "not known: a finished file does not hold it; --report tells it, on the run itself"
-_MOST_TIMES = 24
+_MOST_TIMES, _MOST_TITLES = 24, 5
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,12 @@ def prompts_of(config: Config) -> list[Prompt]:
     return found
 
 
-def title_of(config: Config, result: Path) -> str:
-    """The prompts that attract, in one line; the file's name where there are none."""
+def titles_of(config: Config, result: Path) -> list[str]:
+    """The prompts that attract, at most `_MOST_TITLES`; the file's name where there are none."""
     scenes = [split_scene(scene)[0] for _, scene in getattr(config, "at", ())]
     texts = [split_weight(text)[0] for text in [*config.prompt, *config.to]]
-    return " · ".join([*texts, *scenes]) or result.name
+    titles = list(dict.fromkeys([*texts, *scenes])) or [result.name]
+    return titles if len(titles) <= _MOST_TITLES else [*titles[:_MOST_TITLES], "…"]
 
 
 def choices(recipe: Recipe) -> list[Choice]:

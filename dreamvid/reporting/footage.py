@@ -33,7 +33,7 @@ MOMENT_WIDTH = 320
 """Pixels."""
 JUDGED = 48
 """Number of frames whose similarity to the prompts is measured."""
-PICTURE_QUANTISER, MOMENT_QUANTISER = 3, 5
+PICTURE_QUANTISER, MOMENT_QUANTISER = 3, 7
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ class Shown:
     height: int
     """Pixels of the result alone."""
     has_source: bool
-    seconds: float
+    seconds: float = 0.0
+    has_sound: bool = False
     moments: tuple[Moment, ...] = ()
 
     @property
@@ -66,9 +67,12 @@ class Shown:
 class Footage:
     """Frames of a film, of which a small copy and a few moments are kept."""
 
-    def __init__(self, info: VideoInfo, has_source: bool) -> None:
-        """Prepare for frames as `info` describes them; with their sources or without."""
-        self._info, self._has_source = info, has_source
+    def __init__(self, info: VideoInfo, has_source: bool, is_still: bool = False) -> None:
+        """Prepare for frames as `info` describes them; with their sources or without.
+
+        Where the source is one picture, `is_still`, moments do not repeat it.
+        """
+        self._info, self._has_source, self._is_still = info, has_source, is_still
         height = info.height + info.height % 2
         stacked = replace(info, height=2 * height if has_source else height, alpha=False)
         self._film, self._height = SmallFilm(stacked), height
@@ -83,9 +87,8 @@ class Footage:
         even = [_even(image.cpu(), self._height) for image in images]
         self._film.add(replace(frame, image=torch.cat(even, 1), alpha=None))
         if self._count in self._wanted:
-            small = [encode_jpeg(fitted(image, MOMENT_WIDTH), MOMENT_QUANTISER) for image in images]
-            below = None if source is None else small[0]
-            self._moments.append(Moment(float(frame.time), below, small[-1]))
+            above = None if source is None or self._is_still else _small(source)
+            self._moments.append(Moment(float(frame.time), above, _small(frame.image)))
         self._count += 1
         self._end = frame.time + (frame.duration or 0)
 
@@ -100,6 +103,7 @@ class Footage:
             info.height,
             self._has_source,
             float(self._end),
+            bool(info.sound),
             tuple(self._moments),
         )
 
@@ -109,7 +113,7 @@ def show_picture(source: Tensor | None, result: Tensor) -> Shown:
     images = [fitted(image, LONGEST_SIDE) for image in (source, result) if image is not None]
     height, width = images[-1].shape[1:]
     data = encode_jpeg(torch.cat(images, 1), PICTURE_QUANTISER)
-    return Shown("image/jpeg", data, width, height, len(images) > 1, 0.0)
+    return Shown("image/jpeg", data, width, height, len(images) > 1)
 
 
 class Meaning:
@@ -157,6 +161,10 @@ def fit(height: int, width: int, longest: int) -> tuple[int, int]:
     """(height, width) in the same shape, whose longer side has at most `longest` pixels."""
     share = min(1.0, longest / max(height, width))
     return max(1, round(height * share)), max(1, round(width * share))
+
+
+def _small(image: Tensor) -> bytes:
+    return encode_jpeg(fitted(image, MOMENT_WIDTH), MOMENT_QUANTISER)
 
 
 def _even(image: Tensor, height: int) -> Tensor:

@@ -96,7 +96,7 @@ def look_at_zoom(subject: Subject, config: ZoomConfig, reporter: Reporter) -> Fi
     width = str(_shown_width(info))
     with VideoReader(subject.result, size=width, on_warning=reporter.warn) as results:
         first = _first_picture(subject, config, results.info)
-        footage = Footage(results.info, has_source=first is not None)
+        footage = Footage(results.info, has_source=first is not None, is_still=True)
         flow = create_flow(measuring.flow, "cpu", measuring.flow_weights)
 
         def watched() -> Iterator[Frame]:

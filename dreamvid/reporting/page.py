@@ -21,11 +21,11 @@ from dreamvid.reporting.facts import (
     outcomes,
     prompts_of,
     rerun_command,
-    title_of,
+    titles_of,
 )
 from dreamvid.reporting.footage import Meaning
 from dreamvid.reporting.run import Findings, Subject
-from dreamvid.reporting.words import first_figures, other_figures
+from dreamvid.reporting.words import first_figures, other_figures, signed
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -48,7 +48,7 @@ def render(subject: Subject, findings: Findings, warnings: Sequence[str]) -> byt
     script = (FOLDER / "page.js").read_text(encoding="utf-8")
     text = _template().render(
         origin="" if blank_name(subject.source) else Path(subject.recipe.source).name,
-        title=title_of(config, subject.result),
+        titles=titles_of(config, subject.result),
         name=subject.result.name,
         shown=findings.shown,
         data=base64.b64encode(findings.shown.data).decode(),
@@ -65,7 +65,7 @@ def render(subject: Subject, findings: Findings, warnings: Sequence[str]) -> byt
         facts=list(
             facts_of(subject.recipe, config, subject.result, findings.about, subject.summary)
         ),
-        outcomes=list(outcomes(subject.summary)),
+        outcomes=[] if subject.is_picture else list(outcomes(subject.summary)),
         warnings=list(dict.fromkeys([*_warned(subject), *warnings])),
         command=rerun_command(subject.result),
         style=(FOLDER / "style.css").read_text(encoding="utf-8"),
@@ -136,20 +136,20 @@ def _rise(meaning: Meaning | None) -> str:
     if not meaning.before:
         best = max(range(len(after)), key=after.__getitem__)
         return (
-            f"In the eyes of the guide its similarity to the prompts is {mean:.2f} on average, "
-            f"and highest at {meaning.times[best]:.2f} s, {after[best]:.2f}."
+            f"In the eyes of the guide its similarity to the prompts is {signed(mean)} on average, "
+            f"and highest at {meaning.times[best]:.2f} s, {signed(after[best])}."
         )
     before = sum(meaning.before) / len(after)
     words = (
         f"In the eyes of the guide that dreamed it, its similarity to the prompts rose from "
-        f"{before:.2f} to {mean:.2f}"
+        f"{signed(before)} to {signed(mean)}"
     )
     if len(after) == 1:
         return f"{words}."
     gains = [late - early for early, late in zip(meaning.before, after, strict=True)]
     most, least = (choose(range(len(gains)), key=gains.__getitem__) for choose in (max, min))
     return (
-        f"{words} on average: most at {meaning.times[most]:.2f} s, by {gains[most]:.2f}, and "
-        f"least at {meaning.times[least]:.2f} s, by {gains[least]:.2f}. "
+        f"{words} on average: most at {meaning.times[most]:.2f} s, by {signed(gains[most])}, and "
+        f"least at {meaning.times[least]:.2f} s, by {signed(gains[least])}. "
         f"It rose on {sum(gain > 0 for gain in gains)} of {len(gains)} frames looked at."
     )

@@ -21,6 +21,7 @@ from dreamvid.events import Listener, Message
 from dreamvid.film.checks import config_of
 from dreamvid.film.recipe import Recipe, find_source, read_recipe
 from dreamvid.film.report import Reporter, Summary
+from dreamvid.guide.names import parse_guide
 from dreamvid.media.files import check_output, write_whole
 from dreamvid.notebook import usual_listener
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from dreamvid.film.outlook import Outlook
     from dreamvid.reporting.footage import Meaning, Shown
 
+Config = VideoConfig | ZoomConfig | ImageConfig
 PAGE_SUFFIX = ".html"
 
 
@@ -56,7 +58,7 @@ class Subject:
     source: str
     """IN, where it is now."""
     recipe: Recipe
-    config: VideoConfig | ZoomConfig | ImageConfig
+    config: Config
     """The options that made it."""
     measuring: ReportConfig
     summary: Summary | None = None
@@ -64,6 +66,7 @@ class Subject:
 
     @property
     def is_picture(self) -> bool:
+        """Whether it is one picture, of which no frames are told."""
         return isinstance(self.config, ImageConfig)
 
 
@@ -122,7 +125,7 @@ def write_report(subject: Subject, page: Path, overwrite: bool, reporter: Report
     """Look at a result, and write the page. Raises DreamvidError."""
     from dreamvid.reporting.page import render
 
-    check_judge(subject)
+    check_judge(subject.measuring.judge, subject.config, subject.result)
     findings = look_at(subject, reporter)
     data = render(subject, findings, reporter.warnings)
     write_whole(page, data, overwrite)
@@ -130,15 +133,14 @@ def write_report(subject: Subject, page: Path, overwrite: bool, reporter: Report
     return Report(str(page), len(data), findings.figures, tuple(reporter.warnings))
 
 
-def check_judge(subject: Subject) -> None:
-    """Raise ConfigError where the judge dreamed the result itself."""
-    judge, config = subject.measuring.judge, subject.config
+def check_judge(judge: str | None, made_by: Config, result: Path) -> None:
+    """Raise ConfigError where a judge dreamed the result itself, GuideError for a wrong name."""
     if judge is None:
         return
-    if any(has_dreamed(judge, VideoConfig(guide=[guide])) for guide in config.guide):
+    parse_guide(judge)
+    if has_dreamed(judge, VideoConfig(guide=made_by.guide)):
         raise ConfigError(
-            f"--judge: '{judge}' dreamed '{subject.result}' and would praise it; allowed: another "
-            "model"
+            f"--judge: '{judge}' dreamed '{result}' and would praise it; allowed: another model"
         )
 
 

@@ -85,6 +85,11 @@ def other_figures(figures: Mapping[str, float | None]) -> list[Figure]:
     ]
 
 
+def signed(value: float) -> str:
+    """A similarity to two digits, with a true minus."""
+    return f"{value:.2f}".replace("-", "−")
+
+
 def shown(value: float | None) -> str:
     """A figure to three digits; a dash where there is none."""
     if value is None:

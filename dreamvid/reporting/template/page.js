@@ -81,7 +81,7 @@
     footage.addEventListener("loadedmetadata", () => { footage.currentTime = 0.001; }, { once: true });
     play.addEventListener("click", toggle);
     seek.addEventListener("input", () => goTo(Number(seek.value)));
-    sound.addEventListener("click", () => {
+    if (sound) sound.addEventListener("click", () => {
       footage.muted = !footage.muted;
       sound.setAttribute("aria-pressed", String(!footage.muted));
     });
