@@ -53,7 +53,7 @@ def test_marks_outside_of_the_span_are_left_out_and_each_line_has_its_colour():
         Line("c", [0], [0], "tab:red"),
     ]
     chart = draw(Panel("", lines), (0, 2), [-1, 1, 3])
-    assert chart.marks == (500,)
+    assert list(chart.marks) == [500]
     assert [curve.kind for curve in chart.curves] == ["c0", "c1 faint", "red"]
 
 
