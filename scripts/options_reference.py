@@ -37,8 +37,8 @@ Written by `python scripts/options_reference.py` from the configuration; do not 
 An option has one name on the command line, in a configuration file (without the dashes), in a
 preset and in the result's metadata. The command line overrides `--config FILE`, which overrides
 `--preset NAME`, which overrides the defaults below. `dreamvid plan` and `dreamvid shots` take the
-options of `dreamvid video`, `dreamvid compare` those of `dreamvid report`. In the library the dashes
-are underscores: `first_steps=40`.
+options of `dreamvid video`, `dreamvid compare` those of `dreamvid report`. In the library the
+dashes are underscores: `first_steps=40`.
 
 These belong to a run and not to the dream, so that no file holds them: `--overwrite`, `--resume`,
 `--force`, `--quiet`, `--json`, `--debug`, `--config FILE`, `--preset NAME`, `--plot FILE`,
