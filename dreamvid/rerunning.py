@@ -10,14 +10,9 @@ from dreamvid.config import COMMANDS
 from dreamvid.errors import ConfigError
 from dreamvid.events import Listener
 from dreamvid.film.blank import blank_name
-from dreamvid.film.image import dream_image
 from dreamvid.film.recipe import Recipe, read_recipe
 from dreamvid.film.report import Summary
-from dreamvid.film.video import dream_video
-from dreamvid.zooms.film import zoom
-
-MAKERS = {"video": dream_video, "zoom": zoom, "image": dream_image}
-"""What makes the results of each command."""
+from dreamvid.making import make
 
 
 def rerun(
@@ -38,13 +33,9 @@ def rerun(
     and what `dream_video`, `zoom` or `dream_image` raises.
     """
     recipe = read_recipe(Path(result))
-    config: Any = recipe.config(COMMANDS[recipe.command])
+    config = recipe.config(COMMANDS[recipe.command])
     found = find_source(recipe, Path(result)) if source is None else source
-    make: Any = MAKERS[recipe.command]
-    made: Summary = make(
-        found, new, config=config, overwrite=overwrite, listener=listener, **options
-    )
-    return made
+    return make(config, found, new, overwrite=overwrite, listener=listener, **options)
 
 
 def find_source(recipe: Recipe, result: Path) -> str:

@@ -37,10 +37,11 @@ MAY_IMPORT = {
     | {"zooms", "film", "journal", "guide", "control", "dream", "motion", "media", "notebook"},
     "live": BASE
     | {"live", "film", "journal", "guide", "control", "dream", "motion", "media", "notebook"},
-    "batch": BASE | {"film", "zooms", "journal", "guide", "media", "notebook", "workers"},
+    "making": BASE | {"film", "zooms", "workers"},
+    "batch": BASE | {"making", "film", "journal", "guide", "media", "notebook", "workers"},
     "doctor": BASE | {"dream", "guide", "media"},
-    "rerunning": BASE | {"film", "zooms", "media"},
-    "resuming": BASE | {"film", "zooms", "journal", "media", "notebook", "workers"},
+    "rerunning": BASE | {"making", "film", "media"},
+    "resuming": BASE | {"making", "film", "journal", "media", "notebook", "workers"},
     "evaluation": BASE
     | {"evaluation", "film", "guide", "dream", "motion", "media", "plot", "notebook"},
     "cli": BASE
