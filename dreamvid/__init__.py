@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from dreamvid.film.shots import FoundShots, find_shots
     from dreamvid.guide.objective import create_objectives
     from dreamvid.live.performance import Performance, play
+    from dreamvid.making import dream_image, dream_video, zoom
     from dreamvid.media.reader import VideoReader
     from dreamvid.media.still import read_image, write_image
     from dreamvid.media.writer import VideoWriter
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from dreamvid.motion.flow import create_flow
     from dreamvid.motion.shots import create_cut_detector
     from dreamvid.reporting.comparing import Comparison, compare
-    from dreamvid.reporting.making import dream_image, dream_video, zoom
     from dreamvid.reporting.run import Report, report
     from dreamvid.rerunning import rerun
     from dreamvid.resuming import join, peek, resume
@@ -61,8 +61,8 @@ _HOMES = {
     # Whole results, from file to file.
     "compare": "reporting.comparing",
     "diagnose": "doctor",
-    "dream_image": "reporting.making",
-    "dream_video": "reporting.making",
+    "dream_image": "making",
+    "dream_video": "making",
     "evaluate": "evaluation.run",
     "evaluate_loop": "evaluation.run",
     "find_shots": "film.shots",
@@ -74,7 +74,7 @@ _HOMES = {
     "rerun": "rerunning",
     "resume": "resuming",
     "score": "evaluation.score",
-    "zoom": "reporting.making",
+    "zoom": "making",
     # What they take and give.
     "Comparison": "reporting.comparing",
     "Diagnosis": "doctor",

@@ -10,10 +10,7 @@ from dreamvid.config import COMMANDS
 from dreamvid.events import Listener
 from dreamvid.film.recipe import find_source, read_recipe
 from dreamvid.film.report import Summary
-from dreamvid.reporting.making import dream_image, dream_video, zoom
-
-MAKERS = {"video": dream_video, "zoom": zoom, "image": dream_image}
-"""What makes the results of each command."""
+from dreamvid.making import make
 
 
 def rerun(
@@ -34,10 +31,6 @@ def rerun(
     and what `dream_video`, `zoom` or `dream_image` raises.
     """
     recipe = read_recipe(Path(result))
-    config: Any = recipe.config(COMMANDS[recipe.command])
+    config = recipe.config(COMMANDS[recipe.command])
     found = find_source(recipe, Path(result)) if source is None else source
-    make: Any = MAKERS[recipe.command]
-    made: Summary = make(
-        found, new, config=config, overwrite=overwrite, listener=listener, **options
-    )
-    return made
+    return make(config, found, new, overwrite=overwrite, listener=listener, **options)

@@ -37,17 +37,29 @@ MAY_IMPORT = {
     | {"zooms", "film", "journal", "guide", "control", "dream", "motion", "media", "notebook"},
     "live": BASE
     | {"live", "film", "journal", "guide", "control", "dream", "motion", "media", "notebook"},
-    "batch": BASE | {"film", "journal", "guide", "media", "notebook", "workers", "reporting"},
+    "making": BASE | {"film", "zooms", "media", "reporting", "notebook", "workers"},
+    "batch": BASE | {"making", "film", "journal", "guide", "media", "notebook", "workers"},
     "doctor": BASE | {"dream", "guide", "media"},
     "reporting": BASE
-    | {"reporting", "evaluation", "film", "zooms", "guide", "control", "dream", "motion", "media"}
+    | {"reporting", "evaluation", "film", "guide", "control", "dream", "motion", "media"}
     | {"plot", "notebook"},
-    "rerunning": BASE | {"film", "media", "reporting"},
-    "resuming": BASE | {"film", "journal", "media", "notebook", "workers", "reporting"},
+    "rerunning": BASE | {"making", "film", "media"},
+    "resuming": BASE | {"making", "film", "journal", "media", "notebook", "workers"},
     "evaluation": BASE
     | {"evaluation", "film", "guide", "dream", "motion", "media", "plot", "notebook"},
     "cli": BASE
-    | {"cli", "film", "zooms", "rerunning", "resuming", "evaluation", "journal", "guide", "media"}
+    | {
+        "cli",
+        "film",
+        "zooms",
+        "making",
+        "rerunning",
+        "resuming",
+        "evaluation",
+        "journal",
+        "guide",
+        "media",
+    }
     | {"batch", "doctor", "live", "workers", "reporting"},
     # Within film, what dreams frames knows the seams and no library behind them.
     "film/sequence.py": BASE | {"film", "dream", "motion"},

@@ -178,6 +178,15 @@ def test_what_has_no_page_is_refused_before_anything_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_cannot_be_read_again_has_no_page(tmp_path):
+    with pytest.raises(ConfigError, match="--report: 'testsrc2' cannot be read again; allowed: a"):
+        dreamvid.dream_video(
+            "testsrc2", tmp_path / "a.mp4", prompt="ice", input_format="lavfi", report=True
+        )
+    with pytest.raises(ConfigError, match="--report: a tensor has no page; allowed: files"):
+        dreamvid.dream_image("grey", prompt="ice", report=True)
+
+
 def test_a_stopped_run_keeps_its_page(made, tmp_path):
     out = tmp_path / "dream.mp4"
 
