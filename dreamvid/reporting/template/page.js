@@ -76,7 +76,12 @@
         advance();
       });
     }
-    footage.addEventListener("seeked", advance);
+    for (const name of ["canplay", "seeked"]) footage.addEventListener(name, advance);
+    // A frame may come later than the event that tells of it.
+    if (footage.requestVideoFrameCallback) {
+      const onFrame = () => { draw(); footage.requestVideoFrameCallback(onFrame); };
+      footage.requestVideoFrameCallback(onFrame);
+    }
     // A film that was never sought or played has no frame to draw yet.
     footage.addEventListener("loadedmetadata", () => { footage.currentTime = 0.001; }, { once: true });
     play.addEventListener("click", toggle);
