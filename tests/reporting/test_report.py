@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -14,13 +15,15 @@ import av
 import pytest
 
 import dreamvid
+from dreamvid.config import VideoConfig, WriteConfig
 from dreamvid.errors import ConfigError, MediaError
 from dreamvid.events import Message, Progress, Warned
+from dreamvid.film.recipe import read_recipe
+from dreamvid.journal import Run
+from dreamvid.media import VideoReader, VideoWriter
 from dreamvid.media.files import STANDARD
 from dreamvid.reporting.facts import NOT_KNOWN
 from tests.reporting.conftest import HOSTILE, QUICK
-
-URL = re.compile(r"""(?:https?:|//[a-z]|\bimport\b|url\()""")
 
 
 class Reader(HTMLParser):
@@ -29,7 +32,7 @@ class Reader(HTMLParser):
     def __init__(self, page: str) -> None:
         super().__init__()
         self.tags: list[tuple[str, dict[str, Any]]] = []
-        self.text = ""
+        self.text, self.page = "", page
         self._inside = ""
         self.feed(page)
 
@@ -58,6 +61,9 @@ def video_page(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Reader:
 def test_nothing_is_loaded_and_nothing_may_be(video_page):
     policy = next(tag for tag in video_page.all("meta") if "http-equiv" in tag)["content"]
     assert policy.startswith("default-src 'none';")
+    written = re.sub(r'(base64,|data-film=")[^"]*', "", video_page.page)
+    assert "://" not in written
+    assert "url(" not in written
     for tag, attrs in video_page.tags:
         for name in ("src", "href", "srcset", "poster"):
             assert attrs.get(name, "data:").startswith("data:"), tag
@@ -203,13 +209,23 @@ def test_a_stopped_run_keeps_its_page(made, tmp_path):
     assert (tmp_path / "dream.html").exists()
 
 
+def test_a_film_put_together_from_shots_has_its_page(made, tmp_path):
+    out = tmp_path / "dream.mp4"
+    given = {**QUICK, "prompt": "ice", "end": "0.25", "report": True}
+    dreamvid.dream_video(made / "in.mp4", out, shots=[1], **given)
+    assert not (tmp_path / "dream.html").exists()
+    dreamvid.join(out)
+    assert (tmp_path / "dream.html").exists()
+
+
+def test_a_page_may_be_asked_for_when_a_run_goes_on():
+    begun, now = (
+        Run.of({}, VideoConfig(prompt=["ice"], report=wanted), {}) for wanted in (False, True)
+    )
+    assert now.differences(begun) == now.fixed_differences(begun) == []
+
+
 def test_music_that_is_gone_is_warned_of(made, tmp_path):
-    import json
-
-    from dreamvid.config import WriteConfig
-    from dreamvid.film.recipe import read_recipe
-    from dreamvid.media import VideoReader, VideoWriter
-
     facts = dict(read_recipe(made / "video.mp4").__dict__)
     facts["options"] = {**facts["options"], "music": ["gone.wav"]}
     out = tmp_path / "a.mp4"
