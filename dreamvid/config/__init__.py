@@ -45,6 +45,7 @@ from dreamvid.config.sections import (
 )
 from dreamvid.config.values import (
     DEVICES,
+    Area,
     MusicFile,
     Position,
     check_device_name,
@@ -54,6 +55,7 @@ from dreamvid.config.values import (
     parse_position,
     parse_rate,
     parse_seconds,
+    split_area,
     split_assignment,
     split_palette,
     split_scene,
@@ -65,6 +67,7 @@ __all__ = [
     "DEVICES",
     "MODELS",
     "SMALLEST_ROUND",
+    "Area",
     "CameraConfig",
     "DeliveryConfig",
     "DeviceConfig",
@@ -105,6 +108,7 @@ __all__ = [
     "parse_rate",
     "parse_seconds",
     "read_toml",
+    "split_area",
     "split_assignment",
     "split_palette",
     "split_scene",

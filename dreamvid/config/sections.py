@@ -15,28 +15,32 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from dreamvid.config.values import (
     Allowed,
+    Area,
     Assignments,
     Colours,
     Device,
     Duration,
+    Everywhere,
     Flag,
     Music,
     MusicFile,
     Pair,
     Place,
+    Prompt,
     Rate,
     Scene,
     Seconds,
     Size,
     SymmetryName,
     Varies,
-    Weighted,
     WeightedFile,
     Words,
     check_share,
     kebab,
     parse_music,
+    split_area,
     split_assignment,
+    split_weight,
 )
 from dreamvid.errors import ConfigError, shown
 
@@ -83,10 +87,12 @@ def _restated(model: type[Section], table: str) -> dict[str, Any]:
 class PromptConfig(Section):
     title = "Prompts"
 
-    prompt: Annotated[list[Weighted], Flag("-p")] = Field(
-        [], description="Text that the picture shall mean. Repeatable."
+    prompt: Annotated[list[Prompt], Flag("-p")] = Field(
+        [],
+        description="Text that the picture shall mean, or an area of it, as fire@@left.png. "
+        "Repeatable.",
     )
-    negative: Annotated[list[Weighted], Flag("-n")] = Field(
+    negative: Annotated[list[Everywhere], Flag("-n")] = Field(
         [], description="Text that the picture shall not mean. Repeatable."
     )
     image_prompt: list[WeightedFile] = Field(
@@ -95,7 +101,7 @@ class PromptConfig(Section):
     from_: list[Words] = Field(
         [], description="Start of a direction between two texts; goes with --to. Repeatable."
     )
-    to: list[Weighted] = Field([], description="End of that direction. Repeatable.")
+    to: list[Everywhere] = Field([], description="End of that direction. Repeatable.")
 
     @model_validator(mode="after")
     def _paired(self) -> Self:
@@ -105,6 +111,16 @@ class PromptConfig(Section):
                 "a direction needs one of each"
             )
         return self
+
+    @property
+    def areas(self) -> list[Area | None]:
+        """The area of each of `prompt`; None for one that acts everywhere."""
+        return [split_area(split_weight(text)[0])[1] for text in self.prompt]
+
+    @property
+    def has_areas(self) -> bool:
+        """Whether a prompt has an area."""
+        return any(self.areas)
 
     @property
     def has_prompt(self) -> bool:
@@ -482,7 +498,7 @@ class ReadConfig(SizeConfig, SpanConfig):
     )
 
 
-class MaskConfig(Section):
+class MaskConfig(PromptConfig):
     title = "Delivery"
 
     mask: str | None = Field(
@@ -522,15 +538,15 @@ class MaskConfig(Section):
     def _something_to_show(self) -> Self:
         if self.show_mask and not self.has_mask:
             raise ValueError(
-                "--show-mask is given without a mask; allowed with --mask FILE, --where TEXT or "
-                "--where-not TEXT"
+                "--show-mask is given without a mask; allowed with --mask FILE, --where TEXT, "
+                "--where-not TEXT or a prompt with an area, as fire@@left.png"
             )
         return self
 
     @property
     def has_mask(self) -> bool:
-        """Whether only a part of the picture is dreamed."""
-        return self.mask is not None or bool(self.where or self.where_not)
+        """Whether a part of the picture is told from the rest."""
+        return self.mask is not None or bool(self.where or self.where_not) or self.has_areas
 
 
 class DeliveryConfig(MaskConfig):
@@ -702,6 +718,15 @@ class ZoomConfig(FilmConfig, EncodeConfig, CameraConfig, ScheduledConfig, Target
         "start": "Time of the frame to begin with, if IN is a video.",
         "size": "Size of the film in pixels; needed for grey and noise.",
     }
+
+    @model_validator(mode="after")
+    def _everywhere(self) -> Self:
+        if self.has_areas:
+            raise ValueError(
+                "--prompt TEXT@@AREA: a zoom leaves every area behind; allowed in `dreamvid video` "
+                "and `dreamvid image`"
+            )
+        return self
 
     @model_validator(mode="after")
     def _closes(self) -> Self:

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 from dreamvid.errors import shown
 
 WEIGHT_SEPARATOR = "::"
+AREA_SEPARATOR = "@@"
 DEVICES = "auto, cpu, cuda, cuda:N or mps"
 POSITION_WORDS = "2.5, 1:02.5, 48f (frames), 16b (beats) or 4bar"
 SLOWEST_RATE, FASTEST_RATE = Fraction(1, 1000), 1000
@@ -184,6 +185,59 @@ def split_weight(text: str) -> tuple[str, float]:
 
 def _check_weighted(text: str) -> str:
     split_weight(text)
+    return text
+
+
+def _check_everywhere(text: str) -> str:
+    if AREA_SEPARATOR in text:
+        raise ValueError("only prompts have areas")
+    return text
+
+
+AreaKind = Literal["file", "where", "where-not", "rest"]
+_BY_WORDS: tuple[AreaKind, ...] = ("where", "where-not")
+
+
+@dataclass(frozen=True)
+class Area:
+    """A part of the picture in which a prompt acts."""
+
+    kind: AreaKind
+    """What tells it: a mask in a file, what the guide sees or does not see by its words, or that
+    no other area takes it."""
+    name: str = ""
+    """The file's path, or the words."""
+
+    @property
+    def is_of_words(self) -> bool:
+        """Whether the guide finds it."""
+        return self.kind in _BY_WORDS
+
+    def __str__(self) -> str:
+        """The area as it is typed."""
+        return self.name if self.kind == "file" else ":".join(filter(None, (self.kind, self.name)))
+
+
+def split_area(text: str) -> tuple[str, Area | None]:
+    """Split `"fire@@left.png"` into its text and its area; None for a text that acts everywhere.
+
+    Only a double sign separates, so that an @ in a prompt stays one. The weight is not in `text`.
+    Raises ValueError if text or area is empty.
+    """
+    body, separator, name = (part.strip() for part in text.rpartition(AREA_SEPARATOR))
+    if not separator:
+        return text, None
+    area = Area("rest") if name == "rest" else Area("file", name)
+    for kind in _BY_WORDS:
+        if name.startswith(f"{kind}:"):
+            area = Area(kind, name.removeprefix(f"{kind}:").strip())
+    if not body or not (area.name or area.kind == "rest"):
+        raise ValueError("not a prompt and an area")
+    return body, area
+
+
+def _check_prompt(text: str) -> str:
+    split_area(split_weight(text)[0])
     return text
 
 
@@ -358,11 +412,21 @@ Rate = Annotated[
     Allowed("frames a second from 0.001 to 1000, as 25, 23.976 or 24000/1001"),
 ]
 Place = Annotated[str, BeforeValidator(_check_position), Allowed(f"seconds, as {POSITION_WORDS}")]
-Weighted = Annotated[
+Everywhere = Annotated[
     str,
     AfterValidator(check_unicode),
     AfterValidator(_check_weighted),
-    Allowed("TEXT or TEXT::WEIGHT, the weight above 0"),
+    AfterValidator(_check_everywhere),
+    Allowed("TEXT or TEXT::WEIGHT, the weight above 0; no area, which only --prompt takes"),
+]
+Prompt = Annotated[
+    str,
+    AfterValidator(check_unicode),
+    AfterValidator(_check_prompt),
+    Allowed(
+        "TEXT, TEXT::WEIGHT, TEXT@@AREA or TEXT@@AREA::WEIGHT, the weight above 0; AREA a mask "
+        "FILE, where:WORDS, where-not:WORDS or rest"
+    ),
 ]
 WeightedFile = Annotated[
     str, AfterValidator(_check_weighted), Allowed("FILE or FILE::WEIGHT, the weight above 0")

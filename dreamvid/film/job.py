@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from dreamvid.config import ImageConfig, ReadConfig, VideoConfig, ZoomConfig
+from dreamvid.config import Area, ImageConfig, ReadConfig, VideoConfig, ZoomConfig
 from dreamvid.errors import ConfigError
 from dreamvid.film.checks import check_music, check_prompts
 from dreamvid.film.report import Reporter, Summary, Tally
@@ -91,6 +91,8 @@ class VideoJob(FilmJob):
     config: VideoConfig
     parts: Parts = field(default_factory=Parts)
     mask: Source | None = None
+    areas: Mapping[Area, Source] = field(default_factory=dict)
+    """The masks of areas from files."""
 
     @classmethod
     def prepare(
@@ -108,7 +110,7 @@ class VideoJob(FilmJob):
 
         Raises ConfigError, MediaError or GuideError.
         """
-        found, mask = Source.find(source, config), find_mask(config)
+        found, mask, areas = Source.find(source, config), find_mask(config), find_areas(config)
         check_result(out, found, overwrite or resume)
         check_music(out, config)
         parts = parts or Parts()
@@ -125,6 +127,7 @@ class VideoJob(FilmJob):
             force=force,
             parts=parts,
             mask=mask,
+            areas=areas,
         )
         job.check_resume()
         return job
@@ -135,7 +138,7 @@ class VideoJob(FilmJob):
 
         Raises as `prepare`, and ConfigError for standard input, which can be read only once.
         """
-        found, mask = Source.find(source, config), find_mask(config)
+        found, mask, areas = Source.find(source, config), find_mask(config), find_areas(config)
         if not found.is_stored:
             raise ConfigError(f"'{source}' cannot be read twice; allowed: a file, or pictures")
         check_prompts(config)
@@ -146,6 +149,7 @@ class VideoJob(FilmJob):
             config=config,
             can_resume=False,
             mask=mask,
+            areas=areas,
         )
 
     @property
@@ -166,6 +170,13 @@ def find_mask(config: VideoConfig) -> Source | None:
     if config.mask is None:
         return None
     return Source.find(Path(config.mask), ReadConfig(rate=config.rate))
+
+
+def find_areas(config: VideoConfig) -> dict[Area, Source]:
+    """The sources of areas from files. Raises MediaError where one does not exist."""
+    areas = [area for area in config.areas if area is not None and area.kind == "file"]
+    read = ReadConfig(rate=config.rate)
+    return {area: Source.find(Path(area.name), read) for area in areas}
 
 
 def complete(job: FilmJob, reporter: Reporter) -> Summary:

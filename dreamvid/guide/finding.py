@@ -46,14 +46,32 @@ FLAT = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class WordFinder:
-    """Finds what words name, but not what others name."""
+class Wanted:
+    """What words name, but not what others name."""
 
-    tower: ImageTower
     wanted: Tensor
     """(P, D), of unit length; all of the picture is wanted where there are none."""
     unwanted: Tensor
     """(Q, D), of unit length."""
+
+    @classmethod
+    def of(cls, clip: Clip, wanted: Sequence[str], unwanted: Sequence[str]) -> Wanted:
+        """The words as a guide knows them."""
+        return cls(clip.embed_texts(wanted), clip.embed_texts(unwanted))
+
+    @property
+    def is_all(self) -> bool:
+        """Whether there are no words."""
+        return not len(self.wanted) and not len(self.unwanted)
+
+
+@dataclass(frozen=True, eq=False)
+class WordFinder:
+    """Finds what is to be dreamed, and the areas of prompts, by words."""
+
+    tower: ImageTower
+    wanted: Sequence[Wanted]
+    """What is to be dreamed, then each area."""
     others: Tensor
     """(W, D): words to compare with, of unit length."""
     threshold: float
@@ -67,16 +85,19 @@ class WordFinder:
         unwanted: Sequence[str],
         threshold: float,
         tower: ImageTower | None = None,
+        areas: Sequence[tuple[Sequence[str], Sequence[str]]] = (),
     ) -> WordFinder:
-        """The finder of a guide, of which only the image tower is kept, or the same `tower`."""
-        others = clip.embed_texts(word_list())
-        return cls(
-            tower or clip.tower,
-            clip.embed_texts(wanted),
-            clip.embed_texts(unwanted),
-            others,
-            threshold,
-        )
+        """The finder of a guide, of which only the image tower is kept, or the same `tower`.
+
+        `areas` are the wanted and the unwanted words of each.
+        """
+        words = [Wanted.of(clip, *each) for each in ((wanted, unwanted), *areas)]
+        return cls(tower or clip.tower, words, clip.embed_texts(word_list()), threshold)
+
+    @property
+    def limits(self) -> bool:
+        """Whether it says what is to be dreamed, beside areas."""
+        return not self.wanted[0].is_all
 
     def at(self, threshold: float) -> WordFinder:
         """The same finder at another threshold."""
@@ -86,9 +107,9 @@ class WordFinder:
     def look(self, image: Tensor, before: Tensor | None = None, turn: int = 0) -> Tensor:
         """What is seen in an image (3, H, W): weighted sums over windows and their weights.
 
-        (3, h, w): for the wanted, for the unwanted, and the weights. Without `before` all windows
-        are looked through; otherwise those of this `turn`, and `before` is what was seen in the
-        frame before, on this frame's grid.
+        (2·(1 + A) + 1, h, w): for the wanted and the unwanted of each, and the weights. Without
+        `before` all windows are looked through; otherwise those of this `turn`, and `before` is
+        what was seen in the frame before, on this frame's grid.
         """
         windows, sides = _windows(image)
         if before is not None:
@@ -96,7 +117,11 @@ class WordFinder:
             windows, sides = windows[mine], sides[mine]
         features = self.tower(crop(image, windows.to(image), self.tower.size))
         near = torch.stack(
-            [self._nearness(features, each) for each in (self.wanted, self.unwanted)]
+            [
+                self._nearness(features, words)
+                for each in self.wanted
+                for words in (each.wanted, each.unwanted)
+            ]
         )
         rows, columns = _size_of(image)
         down = _weights(windows[:, 1::2], sides[:, 1], rows).to(image)
@@ -113,13 +138,20 @@ class WordFinder:
         nearest = (features @ words.T).amax(1)
         return (nearest - others.mean(1)) / others.std(1).clamp(min=1e-6)
 
-    def mask(self, seen: Tensor, image: Tensor) -> Tensor:
-        """The mask (1, H, W) in [0, 1] of an image (3, H, W), from what is seen in it."""
-        means = seen[:2] / seen[2:].clamp(min=1e-6)
+    def masks(self, seen: Tensor, image: Tensor) -> Tensor:
+        """Masks (1 + A, H, W) in [0, 1] of an image (3, H, W), from what is seen in it."""
+        means = seen[:-1] / seen[-1:].clamp(min=1e-6)
         soft = torch.sigmoid(STEEPNESS * (means - self.threshold))
-        wanted = soft[:1] if len(self.wanted) else torch.ones_like(soft[:1])
-        unwanted = soft[1:] if len(self.unwanted) else torch.zeros_like(soft[1:])
-        return sharpened(wanted * (1 - unwanted), image)
+        found = []
+        for each, of_wanted, of_unwanted in zip(self.wanted, soft[::2], soft[1::2], strict=True):
+            wanted = of_wanted if len(each.wanted) else torch.ones_like(of_wanted)
+            unwanted = of_unwanted if len(each.unwanted) else torch.zeros_like(of_unwanted)
+            found.append(
+                torch.ones_like(image[:1])
+                if each.is_all
+                else sharpened((wanted * (1 - unwanted))[None], image)
+            )
+        return torch.cat(found)
 
 
 def sharpened(mask: Tensor, image: Tensor) -> Tensor:

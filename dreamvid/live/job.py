@@ -51,6 +51,10 @@ class LiveJob:
                 raise ConfigError(
                     f"--{kebab(name)} is not for what is played; allowed in `dreamvid video`"
                 )
+        if config.has_areas:
+            raise ConfigError(
+                "--prompt TEXT@@AREA is not for what is played; allowed in `dreamvid video`"
+            )
         found = Source.find(source, config)
         if out is not None:
             check_result(out, found, overwrite)
