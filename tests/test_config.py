@@ -201,7 +201,7 @@ def test_a_bad_weight_is_named(field, value):
     given = {field: ["fine", value]} | ({"from_": ["a", "b"]} if field == "to" else {})
     name = field.replace("_", "-")
     allowed = WEIGHT.replace("TEXT", "FILE") if field == "image_prompt" else WEIGHT
-    assert message(given) == f"--{name}: '{value}' is not allowed; allowed: {allowed}"
+    assert message(given).startswith(f"--{name}: '{value}' is not allowed; allowed: {allowed}")
 
 
 def test_no_guide_at_all_is_an_error():

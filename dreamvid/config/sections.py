@@ -278,8 +278,8 @@ class DreamConfig(Section):
     )
     palette: Colours | None = Field(
         None,
-        description="Colours that the picture shall have, as #112233,#aabbcc, or those of a "
-        "picture file.",
+        description="Colours that the picture shall have, as #112233,#aabbcc, the main ones of a "
+        "picture file, or 5 of the source's own.",
     )
     palette_weight: Annotated[float, Varies()] = Field(
         10.0,

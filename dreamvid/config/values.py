@@ -368,8 +368,21 @@ def parse_colours(text: str) -> list[tuple[float, float, float]] | None:
     return [(red / 255, green / 255, blue / 255) for red, green, blue in numbers]
 
 
-def _check_palette(text: str) -> str:
-    if parse_colours(text) is None:
+def parse_colour_count(text: str) -> int | None:
+    """The number of the source's own colours in `"5"`; None for colours and for a file's name.
+
+    Raises ValueError where that number is not allowed.
+    """
+    if re.fullmatch(r"\d{1,9}", text) is None:
+        return None
+    if not 2 <= int(text) <= MOST_COLOURS:
+        raise ValueError("too many colours")
+    return int(text)
+
+
+def _check_palette(value: object) -> str:
+    text = str(value).strip()
+    if parse_colour_count(text) is None and parse_colours(text) is None:
         split_palette(text)
     return text
 
@@ -417,15 +430,15 @@ Everywhere = Annotated[
     AfterValidator(check_unicode),
     AfterValidator(_check_weighted),
     AfterValidator(_check_everywhere),
-    Allowed("TEXT or TEXT::WEIGHT, the weight above 0; no area, which only --prompt takes"),
+    Allowed("TEXT or TEXT::WEIGHT, the weight above 0; no @@, which is for --prompt"),
 ]
 Prompt = Annotated[
     str,
     AfterValidator(check_unicode),
     AfterValidator(_check_prompt),
     Allowed(
-        "TEXT, TEXT::WEIGHT, TEXT@@AREA or TEXT@@AREA::WEIGHT, the weight above 0; AREA a mask "
-        "FILE, where:WORDS, where-not:WORDS or rest"
+        "TEXT or TEXT::WEIGHT, the weight above 0; for an area TEXT@@AREA, which is a mask FILE, "
+        "where:WORDS, where-not:WORDS or rest"
     ),
 ]
 WeightedFile = Annotated[
@@ -451,10 +464,10 @@ Music = Annotated[
 ]
 Colours = Annotated[
     str,
-    AfterValidator(_check_palette),
+    BeforeValidator(_check_palette),
     Allowed(
-        f"colours as #112233,#aabbcc, or a picture FILE or FILE::N with the number of its colours, "
-        f"2 to {MOST_COLOURS}"
+        f"colours as #112233,#aabbcc; N, the number of the source's own, 2 to {MOST_COLOURS}; or a "
+        "picture FILE or FILE::N"
     ),
 ]
 Words = Annotated[str, AfterValidator(check_unicode), Allowed("a text")]

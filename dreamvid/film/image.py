@@ -15,7 +15,7 @@ from dreamvid.config import ImageConfig
 from dreamvid.errors import ConfigError
 from dreamvid.events import Listener
 from dreamvid.film.blank import blank_image, blank_name
-from dreamvid.film.checks import check_prompts, config_of
+from dreamvid.film.checks import check_prompts, config_of, in_own_colours, with_own_colours
 from dreamvid.film.job import Job, Parts, settle
 from dreamvid.film.report import Reporter, Summary, Tally
 from dreamvid.media.files import STANDARD, check_input, check_output, write_whole
@@ -109,8 +109,13 @@ def _prepare(
     out = STANDARD if film is None else result_at(film)
     if is_file:
         check_input(Path(name))  # no folder, which is a film elsewhere
+    found = Source.find(Path(name)) if is_file else None
+    if isinstance(source, str | PathLike):
+        config = with_own_colours(config, found, name, 1)
+    else:
+        config = in_own_colours(config, [source])
     job = Job(
-        source=Source.find(Path(name)) if is_file else None,
+        source=found,
         source_name=name,
         out=out,
         config=config,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dreamvid.config import Area, ImageConfig, ReadConfig, VideoConfig, ZoomConfig
 from dreamvid.errors import ConfigError
-from dreamvid.film.checks import check_music, check_prompts
+from dreamvid.film.checks import check_music, check_prompts, with_own_colours
 from dreamvid.film.report import Reporter, Summary, Tally
 from dreamvid.media.files import STANDARD
 from dreamvid.media.source import Source, can_resume, check_result, result_at
@@ -112,6 +112,7 @@ class VideoJob(FilmJob):
         """
         found, mask, areas = Source.find(source, config), find_mask(config), find_areas(config)
         check_result(out, found, overwrite or resume)
+        config = with_own_colours(config, found, str(source))
         check_music(out, config)
         parts = parts or Parts()
         if parts.objectives is None:
@@ -142,6 +143,7 @@ class VideoJob(FilmJob):
         if not found.is_stored:
             raise ConfigError(f"'{source}' cannot be read twice; allowed: a file, or pictures")
         check_prompts(config)
+        config = with_own_colours(config, found, str(source))
         return cls(
             source=found,
             source_name=str(source),

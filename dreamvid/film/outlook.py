@@ -14,7 +14,7 @@ from dreamvid.config import VideoConfig, split_scene
 from dreamvid.errors import ConfigError
 from dreamvid.events import Listener
 from dreamvid.film.budget import rise_of, step_budget
-from dreamvid.film.checks import check_prompts, config_of
+from dreamvid.film.checks import check_prompts, config_of, with_own_colours
 from dreamvid.film.report import Reporter
 from dreamvid.notebook import usual_listener
 
@@ -149,6 +149,7 @@ def plan(
     config = config_of(VideoConfig, config, options)
     target = None if plot is None else Path(plot)
     found = _check(Path(source), config, target, overwrite)
+    config = with_own_colours(config, found, str(source))
     with found.open(reporter.warn) as reader:
         schedule, sound = schedule_of(config, found, reader, reporter.tell, always_listen=True)
         times, settings = _look_ahead(schedule, reader)

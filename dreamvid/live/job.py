@@ -8,7 +8,7 @@ from pathlib import Path
 from dreamvid.config import VideoConfig
 from dreamvid.config.values import kebab
 from dreamvid.errors import ConfigError
-from dreamvid.film.checks import check_music, check_prompts
+from dreamvid.film.checks import check_music, check_prompts, with_own_colours
 from dreamvid.film.job import Parts, find_mask
 from dreamvid.media.source import Source, check_result
 
@@ -56,6 +56,7 @@ class LiveJob:
                 "--prompt TEXT@@AREA is not for what is played; allowed in `dreamvid video`"
             )
         found = Source.find(source, config)
+        config = with_own_colours(config, found, str(source))
         if out is not None:
             check_result(out, found, overwrite)
             check_music(out, config)
