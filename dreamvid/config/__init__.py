@@ -14,6 +14,7 @@ from dreamvid.config.describing import Option, options, to_toml
 from dreamvid.config.loading import build_config, checked, config_from, read_toml, varied
 from dreamvid.config.sections import (
     COMMANDS,
+    IN_SPACE,
     MODELS,
     SMALLEST_ROUND,
     CameraConfig,
@@ -66,6 +67,7 @@ from dreamvid.config.values import (
 __all__ = [
     "COMMANDS",
     "DEVICES",
+    "IN_SPACE",
     "MODELS",
     "SMALLEST_ROUND",
     "Area",

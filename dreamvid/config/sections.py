@@ -559,6 +559,14 @@ class DeliveryConfig(MaskConfig):
     )
 
 
+IN_SPACE = (
+    *("translation_x", "translation_y", "translation_z"),
+    *("rotation_3d_x", "rotation_3d_y", "rotation_3d_z"),
+)
+"""Moves of a camera in three dimensions, by field."""
+_STEPS = "1/200 of the scene's distance a frame, as in Deforum's 3D mode."
+
+
 class CameraConfig(Section):
     title = "Camera"
 
@@ -583,6 +591,46 @@ class CameraConfig(Section):
         le=100,
         description="Frame heights a second that the view moves down, beside --pan; may change.",
     )
+    angle: Annotated[float, Varies()] = Field(
+        0.0,
+        ge=-360,
+        le=360,
+        description="Degrees a frame by which it turns anticlockwise, beside --rotate, as in "
+        "Deforum.",
+    )
+    translation_x: Annotated[float, Varies()] = Field(
+        0.0, ge=-10_000, le=10_000, description=f"Steps to the right, {_STEPS}"
+    )
+    translation_y: Annotated[float, Varies()] = Field(
+        0.0, ge=-10_000, le=10_000, description=f"Steps up, {_STEPS}"
+    )
+    translation_z: Annotated[float, Varies()] = Field(
+        0.0, ge=-190, le=190, description=f"Steps ahead, {_STEPS}"
+    )
+    rotation_3d_x: Annotated[float, Varies()] = Field(
+        0.0, ge=-80, le=80, description="Degrees a frame by which the camera turns up."
+    )
+    rotation_3d_y: Annotated[float, Varies()] = Field(
+        0.0, ge=-80, le=80, description="Degrees a frame by which the camera turns right."
+    )
+    rotation_3d_z: Annotated[float, Varies()] = Field(
+        0.0,
+        ge=-360,
+        le=360,
+        description="Degrees a frame by which the camera rolls clockwise: the picture turns the "
+        "other way.",
+    )
+    fov: Annotated[float, Varies()] = Field(
+        70.0,
+        ge=1,
+        le=170,
+        description="Angle of view of these moves, from top to bottom in degrees.",
+    )
+    per_frame: bool = Field(
+        False,
+        description="Count --zoom, --rotate and --pan by the frame, as Deforum does, instead of by "
+        "the second.",
+    )
     centre: Annotated[
         Pair, AfterValidator(check_share), Allowed("two shares from 0 to 1 as X,Y")
     ] = Field(
@@ -600,6 +648,36 @@ class CameraConfig(Section):
     def whole_pan(self) -> tuple[float, float]:
         """Frame widths right and heights down a second, of all options together."""
         return self.pan[0] + self.pan_x, self.pan[1] + self.pan_y
+
+    @property
+    def moves_in_space(self) -> bool:
+        """Whether it moves in three dimensions, as far as no schedule says otherwise."""
+        return any(getattr(self, name) for name in IN_SPACE)
+
+
+class DepthConfig(CameraConfig):
+    title = "Camera"
+
+    depth: str | None = Field(
+        None,
+        description="Picture, folder or film of how near everything is, bright is near; without it "
+        "the scene is flat.",
+    )
+    depth_far: float = Field(
+        4.0,
+        ge=1,
+        le=1000,
+        description="How many times as far away black is as white.",
+    )
+
+    @model_validator(mode="after")
+    def _something_far(self) -> Self:
+        if self.depth is not None and self.shutter:
+            raise ValueError(
+                f"--shutter {self.shutter:g}: a scene with --depth is not blurred; allowed with "
+                "--depth: 0"
+            )
+        return self
 
 
 class MetadataConfig(Section):
@@ -630,7 +708,7 @@ class VideoConfig(
     WriteConfig,
     DeliveryConfig,
     ReadConfig,
-    CameraConfig,
+    DepthConfig,
     SplitConfig,
     SequenceConfig,
     ScheduledConfig,
@@ -739,6 +817,12 @@ class ZoomConfig(FilmConfig, EncodeConfig, CameraConfig, ScheduledConfig, Target
                 f"--zoom {self.zoom:g} for {float(self.seconds):g} s is a factor of {whole:.4g} in "
                 f"all; allowed with --loop: {SMALLEST_ROUND} to 1e12, inwards or outwards, over "
                 "two frames or more"
+            )
+        by_frame = [name for name in ("angle", *IN_SPACE, "per_frame") if getattr(self, name)]
+        if by_frame:
+            raise ValueError(
+                f"--{kebab(by_frame[0])}: a loop joins itself only under zoom and rotate; allowed "
+                "with --loop: --zoom, --rotate"
             )
         if any(self.whole_pan):
             raise ValueError(

@@ -76,7 +76,8 @@ def open_clip(job: VideoJob, reporter: Reporter) -> Iterator[Clip]:
         areas = {area: open_mask(source) for area, source in job.areas.items()}
         schedule, _ = schedule_of(config, job.source, reader, reporter.tell)
         device = choose_device(config.device)
-        view = CameraView.of(config, reader, schedule)
+        depth = None if job.depth is None else open_mask(job.depth)
+        view = CameraView.of(config, reader, schedule, depth)
         delivery = Delivery(_dreamed_size(config, reader), Symmetry.of(config.symmetry))
         yield Clip(job, reader, sound, mask, areas, schedule, view, delivery, device, reporter)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 from dreamvid.config import Area, ImageConfig, ReadConfig, VideoConfig, ZoomConfig
 from dreamvid.errors import ConfigError
@@ -93,6 +93,7 @@ class VideoJob(FilmJob):
     mask: Source | None = None
     areas: Mapping[Area, Source] = field(default_factory=dict)
     """The masks of areas from files."""
+    depth: Source | None = None
 
     @classmethod
     def prepare(
@@ -110,7 +111,7 @@ class VideoJob(FilmJob):
 
         Raises ConfigError, MediaError or GuideError.
         """
-        found, mask, areas = Source.find(source, config), find_mask(config), find_areas(config)
+        found, masks = Source.find(source, config), find_masks(config)
         check_result(out, found, overwrite or resume)
         config = with_own_colours(config, found, str(source))
         check_music(out, config)
@@ -127,8 +128,7 @@ class VideoJob(FilmJob):
             resume=resume,
             force=force,
             parts=parts,
-            mask=mask,
-            areas=areas,
+            **masks,
         )
         job.check_resume()
         return job
@@ -139,7 +139,7 @@ class VideoJob(FilmJob):
 
         Raises as `prepare`, and ConfigError for standard input, which can be read only once.
         """
-        found, mask, areas = Source.find(source, config), find_mask(config), find_areas(config)
+        found, masks = Source.find(source, config), find_masks(config)
         if not found.is_stored:
             raise ConfigError(f"'{source}' cannot be read twice; allowed: a file, or pictures")
         check_prompts(config)
@@ -150,8 +150,7 @@ class VideoJob(FilmJob):
             out=STANDARD,
             config=config,
             can_resume=False,
-            mask=mask,
-            areas=areas,
+            **masks,
         )
 
     @property
@@ -167,18 +166,23 @@ class VideoJob(FilmJob):
         return open_clip(self, reporter)
 
 
-def find_mask(config: VideoConfig) -> Source | None:
-    """The source of --mask; None without it. Raises MediaError where it does not exist."""
-    if config.mask is None:
-        return None
-    return Source.find(Path(config.mask), ReadConfig(rate=config.rate))
+class Masks(TypedDict):
+    """What limits the dream of a clip and tells its depth; of the clip's size and time."""
+
+    mask: Source | None
+    areas: dict[Area, Source]
+    depth: Source | None
 
 
-def find_areas(config: VideoConfig) -> dict[Area, Source]:
-    """The sources of areas from files. Raises MediaError where one does not exist."""
+def find_masks(config: VideoConfig) -> Masks:
+    """The sources of --mask, --depth and areas. Raises MediaError where one does not exist."""
+
+    def find(path: str | None) -> Source | None:
+        return None if path is None else Source.find(Path(path), ReadConfig(rate=config.rate))
+
     areas = [area for area in config.areas if area is not None and area.kind == "file"]
-    read = ReadConfig(rate=config.rate)
-    return {area: Source.find(Path(area.name), read) for area in areas}
+    found = {area: source for area in areas if (source := find(area.name)) is not None}
+    return {"mask": find(config.mask), "areas": found, "depth": find(config.depth)}
 
 
 def complete(job: FilmJob, reporter: Reporter) -> Summary:

@@ -123,7 +123,7 @@ def _other_inputs(
     config: VideoConfig | ImageConfig | ZoomConfig,
 ) -> Iterator[tuple[str, Path]]:
     """Yield the files that options name, each with its option and number."""
-    for option in ("mask", "flow_weights"):
+    for option in ("mask", "depth", "flow_weights"):
         path = getattr(config, option, None)
         if path is not None:
             yield f"--{option.replace('_', '-')}", Path(path)

@@ -26,9 +26,10 @@ from dreamvid.dream.terms import Term
 from dreamvid.errors import GradientError
 from dreamvid.film.areas import Layout, Part
 from dreamvid.film.budget import STRIKE, rise_of, step_budget
-from dreamvid.film.inbetween import FlowField, FlowFields, blend, chained, direct, fill_in
+from dreamvid.film.inbetween import FlowField, FlowFields, blend, chained, direct
 from dreamvid.film.prefetch import Prefetch
 from dreamvid.film.splitting import Place, split_up
+from dreamvid.motion.warp import fill_in
 from dreamvid.types import CutDetector, FlowEstimator, Frame, Shot
 
 FORGOTTEN = 0.9

@@ -9,10 +9,10 @@ from dreamvid.config import VideoConfig
 from dreamvid.config.values import kebab
 from dreamvid.errors import ConfigError
 from dreamvid.film.checks import check_music, check_prompts, with_own_colours
-from dreamvid.film.job import Parts, find_mask
+from dreamvid.film.job import Parts, find_masks
 from dreamvid.media.source import Source, check_result
 
-NOT_PLAYED = ("where", "where_not", "show_mask", "split")
+NOT_PLAYED = ("where", "where_not", "show_mask", "split", "depth")
 """Options of `dreamvid video` that have no meaning while it is played."""
 
 
@@ -74,5 +74,5 @@ class LiveJob:
             folder=folder,
             record=record,
             parts=parts,
-            mask=find_mask(config),
+            mask=find_masks(config)["mask"],
         )
