@@ -1,10 +1,10 @@
 """Masks from words: where in a picture a guide sees a thing.
 
 Windows of two sizes, all over the picture, are compared with the thing's words and with a list of
-others. What counts is by how many standard deviations of that list the thing is nearer than the
-mean: the same number means the same for every guide. Each pixel gets the mean of the windows around
-it, and the soft mask is sharpened to the picture's edges by a guided filter (He, Sun and Tang,
-2013).
+others; with a guide that tells what is where in a window (`dense`), each place of larger ones. What
+counts is by how many standard deviations of that list the thing is nearer than the mean: the same
+number means the same for every guide. Each pixel gets the mean of the windows around it, and the
+soft mask is sharpened to the picture's edges by a guided filter (He, Sun and Tang, 2013).
 
 In a film a frame looks through a part of the windows only, and takes the rest from the frame
 before, along the motion: that is quick, and a mask does not flicker.
@@ -21,12 +21,15 @@ from torch import Tensor
 
 from dreamvid.dream.cutouts import crop
 from dreamvid.dream.octaves import resize
+from dreamvid.guide.dense import DenseTower
 from dreamvid.guide.loading import Clip
 from dreamvid.guide.tower import ImageTower
 from dreamvid.guide.words import word_list
 
 SHARES = (0.3, 0.5)
 """Sides of windows, as shares of the picture's shorter side."""
+DENSE_SHARES = (0.5, 0.8)
+"""The same for a guide with dense features."""
 STRIDE = 0.7
 """Distance of neighbouring windows, as a share of their side."""
 REACH = 0.3
@@ -76,6 +79,8 @@ class WordFinder:
     """(W, D): words to compare with, of unit length."""
     threshold: float
     """Standard deviations of those words' nearness, at which a mask is one half."""
+    dense: DenseTower | None = None
+    """The tower's features of each place of a window; None where it has none."""
 
     @classmethod
     def of(
@@ -92,7 +97,9 @@ class WordFinder:
         `areas` are the wanted and the unwanted words of each.
         """
         words = [Wanted.of(clip, *each) for each in ((wanted, unwanted), *areas)]
-        return cls(tower or clip.tower, words, clip.embed_texts(word_list()), threshold)
+        tower = tower or clip.tower
+        dense = DenseTower.of(tower)
+        return cls(tower, words, clip.embed_texts(word_list()), threshold, dense)
 
     @property
     def limits(self) -> bool:
@@ -111,11 +118,17 @@ class WordFinder:
         `before` all windows are looked through; otherwise those of this `turn`, and `before` is
         what was seen in the frame before, on this frame's grid.
         """
-        windows, sides = _windows(image)
+        windows, sides = _windows(image, SHARES if self.dense is None else DENSE_SHARES)
         if before is not None:
             mine = slice(turn % TURNS, None, TURNS)
             windows, sides = windows[mine], sides[mine]
-        features = self.tower(crop(image, windows.to(image), self.tower.size))
+        shown = crop(image, windows.to(image), self.tower.size)
+        if self.dense is None:
+            features = self.tower(shown)
+        else:
+            places = self.dense(shown)  # (N, h, w, D)
+            windows, sides = _divided(windows, sides, places.shape[1])
+            features = places.flatten(0, 2)
         near = torch.stack(
             [
                 self._nearness(features, words)
@@ -188,14 +201,23 @@ def _size_of(image: Tensor) -> tuple[int, int]:
     return rows, columns
 
 
-def _windows(image: Tensor) -> tuple[Tensor, Tensor]:
+def _divided(windows: Tensor, sides: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Windows (N, 4) and sides (N, 2) of `count`² parts of each window, row by row."""
+    down, across = torch.meshgrid(torch.arange(count), torch.arange(count), indexing="ij")
+    step = sides[:, None] / count  # (N, 1, 2)
+    corners = windows[:, None, :2] + step * torch.stack([across, down], -1).view(1, -1, 2)
+    parts = torch.cat([corners, corners + step], -1)
+    return parts.flatten(0, 1), step.expand_as(corners).flatten(0, 1)
+
+
+def _windows(image: Tensor, shares: Sequence[float]) -> tuple[Tensor, Tensor]:
     """Windows (N, 4) all over an image, in shares of its sides, and their own sides (N, 2).
 
     Neighbours follow one another, so that every so manieth window is everywhere.
     """
     height, width = image.shape[1:]
     found, sides = [], []
-    for share in SHARES:
+    for share in shares:
         side = share * min(height, width)
         x, y = side / width, side / height
         down, across = (_places(length, STRIDE * side) for length in (height, width))
