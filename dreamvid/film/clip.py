@@ -21,7 +21,14 @@ from dreamvid.film.listening import schedule_of
 from dreamvid.film.pipeline import FilmFrame
 from dreamvid.film.report import Reporter
 from dreamvid.film.seam import Shared, blend_seam
-from dreamvid.film.sequence import Carry, DreamedFrame, SettingsAt, dream_frames, find_shots
+from dreamvid.film.sequence import (
+    Carry,
+    DreamedFrame,
+    FrameSettings,
+    SettingsAt,
+    dream_frames,
+    find_shots,
+)
 from dreamvid.film.settings import (
     load_finder,
     load_objectives,
@@ -163,6 +170,15 @@ class Clip:
         self.reader.restart()
         return self._small(next(iter(self.reader)))
 
+    def with_masks_shown(self, frame: Frame, index: int) -> Tensor:
+        """A frame of the source, (3, H, W), that shows its masks; words are looked for afresh."""
+        seen = self._small(frame)
+        settings = self._settings_at()(seen, index)
+        finder, found = settings.finder, None
+        if finder is not None:
+            found = finder.masks(finder.look(seen.image), seen.image)
+        return _shown_masks(seen.image, settings.under(found, seen.image))
+
     def frames(self, result: Journal | DirectResult) -> Generator[FilmFrame, None, None]:
         """Dream the frames after those of `result`, and deliver them."""
         carry = result.carry(Carry, self.device)
@@ -280,14 +296,18 @@ class Clip:
         self.reporter.tally.note_outcome(dreamed)
         finished = self.delivery.finish(dreamed.frame, dreamed.source, dreamed.mask)
         if self.job.config.show_mask:
-            masks = [place.region for place in dreamed.settings.places]
-            finished = finished.with_image(outline(finished.image, dreamed.mask, masks))
+            finished = finished.with_image(_shown_masks(finished.image, dreamed.settings))
         else:
             config = dreamed.settings.config
             finished = finished.with_image(coloured(finished.image, config, dreamed.mask))
         exposed = self.view.exposed(finished)
         delivered = exposed.with_image(self.delivery.folded(exposed.image))
         return FilmFrame(delivered, dreamed.source, before, after, dreamed.carry)
+
+
+def _shown_masks(image: Tensor, settings: FrameSettings) -> Tensor:
+    """An image (3, H, W) that shows the masks of its settings."""
+    return outline(image, settings.mask, [place.region for place in settings.places])
 
 
 def _mark(image: Tensor) -> int:
