@@ -160,8 +160,8 @@ def plan(
         outlook = Outlook(str(source), config, schedule, sound, times, settings)
         cost = _time_steps(outlook, reader, reporter) if timing else None
     if target is not None:
-        shown = list(_masks(Path(source), outlook, reporter)) if config.has_mask else []
-        draw_outlook(target, outlook, overwrite, shown)
+        shown = _masks(Path(source), config, outlook, reporter) if config.has_mask else ()
+        draw_outlook(target, outlook, overwrite, list(shown))
     return Outlook(str(source), config, schedule, sound, times, settings, cost)
 
 
@@ -246,12 +246,14 @@ def _peak_memory() -> int | None:
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def _masks(source: Path, outlook: Outlook, reporter: Reporter) -> Iterator[Tensor]:
+def _masks(
+    source: Path, config: VideoConfig, outlook: Outlook, reporter: Reporter
+) -> Iterator[Tensor]:
     """A few frames (3, H, W) that show their masks, in order of time."""
     from dreamvid.film.clip import open_clip
     from dreamvid.film.job import VideoJob
 
-    job = VideoJob.without_result(source, outlook.config)
+    job = VideoJob.without_result(source, config)
     with open_clip(job, reporter) as clip:
         for frame in job.source.glimpses(_GLIMPSES):
             index = round(frame.time * (clip.info.rate or 0))
