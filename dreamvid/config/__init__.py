@@ -14,6 +14,7 @@ from dreamvid.config.describing import Option, options, to_toml
 from dreamvid.config.loading import build_config, checked, config_from, read_toml, varied
 from dreamvid.config.sections import (
     COMMANDS,
+    IN_SPACE,
     MODELS,
     SMALLEST_ROUND,
     CameraConfig,
@@ -46,15 +47,18 @@ from dreamvid.config.sections import (
 )
 from dreamvid.config.values import (
     DEVICES,
+    Area,
     MusicFile,
     Position,
     check_device_name,
+    parse_colour_count,
     parse_colours,
     parse_duration,
     parse_pair,
     parse_position,
     parse_rate,
     parse_seconds,
+    split_area,
     split_assignment,
     split_palette,
     split_scene,
@@ -64,8 +68,10 @@ from dreamvid.config.values import (
 __all__ = [
     "COMMANDS",
     "DEVICES",
+    "IN_SPACE",
     "MODELS",
     "SMALLEST_ROUND",
+    "Area",
     "CameraConfig",
     "DeliveryConfig",
     "DeviceConfig",
@@ -100,6 +106,7 @@ __all__ = [
     "config_from",
     "limits",
     "options",
+    "parse_colour_count",
     "parse_colours",
     "parse_duration",
     "parse_pair",
@@ -107,6 +114,7 @@ __all__ = [
     "parse_rate",
     "parse_seconds",
     "read_toml",
+    "split_area",
     "split_assignment",
     "split_palette",
     "split_scene",

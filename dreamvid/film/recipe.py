@@ -140,10 +140,13 @@ def _other_inputs(
     config: VideoConfig | ImageConfig | ZoomConfig,
 ) -> Iterator[tuple[str, Path]]:
     """Yield the files that options name, each with its option and number."""
-    for option in ("mask", "flow_weights"):
+    for option in ("mask", "depth", "flow_weights"):
         path = getattr(config, option, None)
         if path is not None:
             yield f"--{option.replace('_', '-')}", Path(path)
+    for number, area in enumerate(config.areas, 1):
+        if area is not None and area.kind == "file":
+            yield f"the area of --prompt {number}", Path(area.name)
     if isinstance(config, ScheduledConfig):
         for number, file in enumerate(config.music_files, 1):
             is_sound = file == config.sound_file
