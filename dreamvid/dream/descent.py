@@ -47,6 +47,8 @@ class Step:
 
 
 OnStep = Callable[[Step], None]
+OnSketch = Callable[[Tensor], None]
+"""(the image (3, h, w) at the size at which it was dreamed)."""
 
 
 def frame_generator(seed: int, index: int) -> Generator:
@@ -71,6 +73,8 @@ def descend(
     graphs: StepGraphs | None = None,
     region: Tensor | None = None,
     symmetry: Symmetry | None = None,
+    sketch: Tensor | None = None,
+    on_sketch: OnSketch | None = None,
 ) -> Tensor:
     """Change `source` to match the objectives.
 
@@ -90,6 +94,9 @@ def descend(
 
     An image larger than the guides can see (`seen_size`) is dreamed at the smaller size, and what
     was dreamed is enlarged and added to the warm start, so that the source keeps its detail.
+    `on_sketch` is called with the image at the size at which it was dreamed. With that as `sketch`,
+    and all else the same, the result is made again without a step, to the same bits; one of another
+    size is ignored.
 
     Raises GradientError where a guide's gradient is not finite, or is zero at every step although
     the loss could still fall.
@@ -102,7 +109,7 @@ def descend(
     task = Task(source, start, steps, config, trust, mean_colour, region)
     if symmetry is not None:
         task, canvas = task.mapped(symmetry.fold), folded(canvas, symmetry)
-    parts = objectives, generator, canvas, terms, graphs, symmetry
+    parts = objectives, generator, canvas, terms, graphs, symmetry, sketch, on_sketch
     if task.region is None:
         return _descend(task, *parts, on_step)
     box = Box.around(task.region) if symmetry is None else Box.of(task.region)
@@ -137,11 +144,18 @@ def _descend(
     terms: Sequence[Term] | None,
     graphs: StepGraphs | None,
     symmetry: Symmetry | None,
+    sketch: Tensor | None,
+    on_sketch: OnSketch | None,
     on_step: OnStep | None,
 ) -> Tensor:
     """The dream of a task; `descend` says what the arguments are."""
     source, config, steps = whole.source, whole.config, whole.steps
     size, guide_sizes = (source.shape[1], source.shape[2]), {each.size for each in objectives}
+    task = whole.resized(seen_size(config, size, guide_sizes))
+    if symmetry is not None and task.source is not whole.source:
+        task = task.mapped(symmetry.fold)
+    if sketch is not None and _fits(sketch, task.source):
+        return _delivered(sketch, task, whole, symmetry)
     cutouts = draw_cutouts(config, steps, size, guide_sizes, generator).to(source.device)
 
     def guidance(layer: Layer, first: int) -> Guidance:
@@ -158,9 +172,6 @@ def _descend(
         guidance = _guidance(objectives, config, cutouts, 0)
         return take_step(layer, guidance, own_terms, config, optimizer, 0)
 
-    task = whole.resized(seen_size(config, size, guide_sizes))
-    if symmetry is not None and task.source is not whole.source:
-        task = task.mapped(symmetry.fold)
     layers = canvas(task)
     own_terms = terms_of(config)
     terms = own_terms if terms is None else terms
@@ -169,18 +180,29 @@ def _descend(
     taken = optimize(layers, guidance, terms, config, check, capture=capture)
     for index, (layer, losses, _) in enumerate(taken):
         if on_step is not None:
-            look = partial(_result, layer, layer.parameters.clone(), task, whole, symmetry)
+            look = partial(_look, layer, layer.parameters.clone(), task, whole, symmetry)
             on_step(Step(index, steps, layer.level, layer.levels, losses.sum(), look))
     if layer is None:
         return whole.start
-    return _result(layer, layer.parameters, task, whole, symmetry)
+    dreamed = layer.result(layer.parameters)
+    if on_sketch is not None:
+        on_sketch(dreamed)
+    return _delivered(dreamed, task, whole, symmetry)
 
 
-def _result(
+def _fits(sketch: Tensor, source: Tensor) -> bool:
+    return sketch.shape == source.shape and sketch.dtype == source.dtype
+
+
+def _look(
     layer: Layer, parameters: Tensor, task: Task, whole: Task, symmetry: Symmetry | None
 ) -> Tensor:
-    """The image (3, H, W) of the `whole` task; `layer` is of `task`, the same at another size."""
-    image = layer.result(parameters)
+    """The image (3, H, W) of the `whole` task that a layer's parameters stand for."""
+    return _delivered(layer.result(parameters), task, whole, symmetry)
+
+
+def _delivered(image: Tensor, task: Task, whole: Task, symmetry: Symmetry | None) -> Tensor:
+    """The image (3, H, W) of the `whole` task; `image` is that of `task`, the same at its size."""
     if task.source is whole.source:
         return image
     fold = symmetry.fold if symmetry is not None else lambda image: image
