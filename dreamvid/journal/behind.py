@@ -61,6 +61,8 @@ class Behind:
                     self._changed.wait_for(self._has_ended, _LOOK_UP_S)
             except BaseException as error:
                 interruption = error
+        if self._is_over and self._thread is not None:
+            self._thread.join()
         if interruption is not None:
             raise interruption
         failed, self._error = self._error, None
