@@ -5,8 +5,8 @@ While the result OUT is made, the folder OUT.dreaming lies beside it:
     state.0, state.1    the run and its progress; written in turns after every frame, so that the
                         older one remains when the newer one is damaged
     000016.carry        what is carried after 16 frames, in full
-    000017.sketch       what the descent of frame 17 has made: together with the carry before it, the
-                        run goes on from these (`carries`)
+    000017.sketch       what the descent of frame 17 has made; a run goes on from the last carry
+                        and the sketches since (`carries`)
     checkpoint          a state with work that no frame shows yet, as the canvas of a loop, or
                         the last frame that a part of a shot made for a seam
     000002.segment      packets of a closed segment, encoded by an encoder of its own; frames
@@ -26,8 +26,8 @@ A film may also be made shot by shot, each in a journal of its own; see `shot_li
 
 `run` holds the identity of a run, `state` its progress, `segments` its finished frames, which
 `film` and `pictures` write and put together; `record` turns what is carried into bytes; `writing`
-writes a journal, in the thread of `behind`, `viewing` reads one, and `ending` removes it. `shot` writes the journal of one shot, and
-`joining` puts the shots together.
+writes a journal, in the thread of `behind`, `viewing` reads one, and `ending` removes it. `shot`
+writes the journal of one shot, and `joining` puts the shots together.
 """
 
 from dreamvid.journal.ending import is_done, read_mark, remove_folder

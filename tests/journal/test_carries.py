@@ -152,8 +152,8 @@ def test_a_picture_that_force_accepts_begins_a_dream_of_its_own(scene, out, tmp_
     with pytest.raises(JournalError, match="is not what it was; allowed"):
         moved.make(out, resume=True)
     told, asked = moved.make(out, resume=True, force=True)
-    assert (told.frames, told.shots) == (FRAMES, 2)
-    assert asked
+    assert told.frames == FRAMES
+    assert asked > 2  # the sketches, too, are of the other picture
 
 
 def test_a_journal_of_another_format_is_told_in_one_line(scene, out):
