@@ -40,7 +40,7 @@ def spellings() -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_option_in_a_page_exists(page):
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text_of(page)))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text_of(page)))
     assert named - spellings() - SCRIPT_OPTIONS - SLURM_OPTIONS == set()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, partial
@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
-from dreamvid.config import VideoConfig
+from dreamvid.config import Area, VideoConfig
 from dreamvid.device import choose_device
 from dreamvid.dream.step_graph import step_graphs
 from dreamvid.dream.symmetry import Symmetry
@@ -22,12 +22,20 @@ from dreamvid.film.listening import schedule_of
 from dreamvid.film.pipeline import FilmFrame
 from dreamvid.film.report import Reporter
 from dreamvid.film.seam import Shared, blend_seam
-from dreamvid.film.sequence import Carry, DreamedFrame, SettingsAt, dream_frames, find_shots
+from dreamvid.film.sequence import (
+    Carry,
+    DreamedFrame,
+    FrameSettings,
+    SettingsAt,
+    dream_frames,
+    find_shots,
+)
 from dreamvid.film.settings import (
     load_finder,
     load_objectives,
     mean_similarities,
     scheduled_settings,
+    with_areas,
     with_finder,
     with_masks,
     with_microbatches,
@@ -63,16 +71,23 @@ AHEAD_PIXELS = 2**24
 def open_clip(job: VideoJob, reporter: Reporter) -> Iterator[Clip]:
     """The clip of `job`, open. Raises DreamvidError."""
     config = job.config
-    with (
-        open_reader(job, reporter) as reader,
-        open_sound(job, reader, reporter) or nullcontext() as sound,
-        _open_mask(job, reader, reporter) or nullcontext() as mask,
-    ):
+    with ExitStack() as opened:
+        reader = opened.enter_context(open_reader(job, reporter))
+        sound = open_sound(job, reader, reporter)
+        if sound is not None:
+            opened.enter_context(sound)
+
+        def open_mask(source: Source, invert: bool = False) -> MaskReader:
+            return opened.enter_context(_open_mask(source, job, reader, reporter, invert))
+
+        mask = None if job.mask is None else open_mask(job.mask, config.mask_invert)
+        areas = {area: open_mask(source) for area, source in job.areas.items()}
         schedule, _ = schedule_of(config, job.source, reader, reporter.tell)
         device = choose_device(config.device)
-        view = CameraView.of(config, reader, schedule)
+        depth = None if job.depth is None else open_mask(job.depth)
+        view = CameraView.of(config, reader, schedule, depth)
         delivery = Delivery(_dreamed_size(config, reader), Symmetry.of(config.symmetry))
-        yield Clip(job, reader, sound, mask, schedule, view, delivery, device, reporter)
+        yield Clip(job, reader, sound, mask, areas, schedule, view, delivery, device, reporter)
 
 
 @dataclass(frozen=True)
@@ -83,6 +98,7 @@ class Clip:
     reader: FrameReader
     sound: SoundSource | None
     mask: MaskReader | None
+    areas: Mapping[Area, MaskReader]
     schedule: Schedule[VideoConfig]
     view: CameraView
     delivery: Delivery
@@ -154,6 +170,15 @@ class Clip:
         """The first frame as it is dreamed on; reading then continues after it."""
         self.reader.restart()
         return self._small(next(iter(self.reader)))
+
+    def with_masks_shown(self, frame: Frame, index: int) -> Tensor:
+        """A frame of the source, (3, H, W), that shows its masks; words are looked for afresh."""
+        seen = self._small(frame)
+        settings = self._settings_at()(seen, index)
+        finder, found = settings.finder, None
+        if finder is not None:
+            found = finder.masks(finder.look(seen.image), seen.image)
+        return _shown_masks(seen.image, settings.under(found, seen.image))
 
     def frames(self, result: Journal | DirectResult) -> Generator[FilmFrame, None, None]:
         """Dream the frames after those of `result`, and deliver them."""
@@ -242,6 +267,8 @@ class Clip:
             planned = without_steps(planned)
         if self.mask is not None:
             planned = with_masks(planned, partial(self.view.mask, self.mask), config.mask_steers)
+        if self.areas:
+            planned = with_areas(planned, lambda area, at: self.view.mask(self.areas[area], at))
         return with_microbatches(planned, self.reporter.note_microbatch)
 
     def _restored(self, kept: KeptCarry) -> Carry | None:
@@ -289,8 +316,8 @@ class Clip:
         before, after = mean_similarities(objectives, [dreamed.source, dreamed.frame.image])
         self.reporter.tally.note_outcome(dreamed)
         finished = self.delivery.finish(dreamed.frame, dreamed.source, dreamed.mask)
-        if self.job.config.show_mask and dreamed.mask is not None:
-            finished = finished.with_image(outline(finished.image, dreamed.mask))
+        if self.job.config.show_mask:
+            finished = finished.with_image(_shown_masks(finished.image, dreamed.settings))
         else:
             config = dreamed.settings.config
             finished = finished.with_image(coloured(finished.image, config, dreamed.mask))
@@ -301,6 +328,11 @@ class Clip:
         if sketch is not None and sketch.numel() >= dreamed.source.numel():
             sketch = None  # the carry itself is as small
         return FilmFrame(delivered, dreamed.source, before, after, carry, sketch)
+
+
+def _shown_masks(image: Tensor, settings: FrameSettings) -> Tensor:
+    """An image (3, H, W) that shows the masks of its settings."""
+    return outline(image, settings.mask, [place.region for place in settings.places])
 
 
 def _mark(image: Tensor) -> int:
@@ -328,14 +360,14 @@ def open_sound(job: VideoJob, reader: FrameReader, reporter: Reporter) -> SoundS
     return music or job.source.open_sound(reader, reporter.warn)
 
 
-def _open_mask(job: VideoJob, reader: FrameReader, reporter: Reporter) -> MaskReader | None:
-    if job.mask is None:
-        return None
+def _open_mask(
+    source: Source, job: VideoJob, reader: FrameReader, reporter: Reporter, invert: bool
+) -> MaskReader:
     return MaskReader(
-        job.mask,
+        source,
         (reader.info.width, reader.info.height),
         start=job.config.start,
-        invert=job.config.mask_invert,
+        invert=invert,
         on_warning=reporter.warn,
     )
 

@@ -19,14 +19,17 @@ from dreamvid.dream.descent import OnStep, descend, frame_generator
 from dreamvid.dream.norms import rms
 from dreamvid.dream.objective import Objective
 from dreamvid.dream.octaves import resize
+from dreamvid.dream.places import Placed
 from dreamvid.dream.region import mean_within
 from dreamvid.dream.step_graph import StepGraphs
 from dreamvid.dream.terms import Term
 from dreamvid.errors import GradientError
+from dreamvid.film.areas import Layout, Part
 from dreamvid.film.budget import STRIKE, rise_of, step_budget
-from dreamvid.film.inbetween import FlowField, FlowFields, blend, chained, direct, fill_in
+from dreamvid.film.inbetween import FlowField, FlowFields, blend, chained, direct
 from dreamvid.film.prefetch import Prefetch
 from dreamvid.film.splitting import Place, split_up
+from dreamvid.motion.warp import fill_in
 from dreamvid.types import CutDetector, FlowEstimator, Frame, Shot
 
 FORGOTTEN = 0.9
@@ -70,17 +73,24 @@ gradient; or kept at its warm start, where the retry failed too."""
 
 
 class Finder(Protocol):
-    """Finds the part of each frame that is to be dreamed."""
+    """Finds the part of each frame that is to be dreamed, and the areas of prompts."""
+
+    @property
+    def limits(self) -> bool:
+        """Whether it limits the dream; else it only finds areas."""
 
     def look(self, image: Tensor, before: Tensor | None = None, turn: int = 0) -> Tensor:
-        """What is seen in an image (3, H, W): (3, h, w), for `mask`.
+        """What is seen in an image (3, H, W): (C, h, w), for `masks`.
 
         `before` is the same of the frame before, on this frame's grid and faded; it counts too, so
         that a part of the work is enough. The part changes with `turn`, a number.
         """
 
-    def mask(self, seen: Tensor, image: Tensor) -> Tensor:
-        """The mask (1, H, W) in [0, 1] of an image, from what is seen in it."""
+    def masks(self, seen: Tensor, image: Tensor) -> Tensor:
+        """Masks (1 + A, H, W) in [0, 1] of an image, from what is seen in it.
+
+        The first says what is dreamed, the others are areas of prompts, in their order.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,11 +111,23 @@ class FrameSettings:
     """Finds what else limits the mask, and the region if `finder_steers`."""
     finder_steers: bool = True
 
-    def under(self, found: Tensor | None) -> FrameSettings:
-        """The same settings under a mask (1, H, W) that the finder has found."""
-        if found is None or not self.finder_steers:
+    parts: Sequence[Part] = ()
+    """What prompts say in which area; none where all act everywhere."""
+    places: Sequence[Placed] = ()
+    """The same as parts of the image to dream, once its masks are known."""
+
+    def under(self, found: Tensor | None, image: Tensor) -> FrameSettings:
+        """The settings of an image (3, H, W) under the masks that the finder has found, if any."""
+        if found is None and not self.parts:
             return self
-        return replace(self, region=found if self.region is None else self.region * found)
+        layout = Layout(self.mask, self.region).divided(
+            self.parts,
+            found,
+            image,
+            limits=self.finder is not None and self.finder.limits,
+            steers=self.finder_steers,
+        )
+        return replace(self, **vars(layout))
 
 
 SettingsAt = Callable[[Frame, int], FrameSettings]
@@ -141,20 +163,17 @@ class DreamedFrame:
     reached: float | None = None
     """Share of the strength that the dream reaches, where it strikes (`STRIKE`); None elsewhere."""
     found: Tensor | None = None
-    """(1, H, W) in [0, 1]: the mask that the settings' finder has found."""
+    """(1 + A, H, W) in [0, 1]: the masks that the settings' finder has found."""
     sketch: Tensor | None = None
     """(3, h, w): what its descent has made, at the size at which it dreamed; None without one."""
 
     @property
     def mask(self) -> Tensor | None:
-        """(1, H, W) in [0, 1], of the delivered size: the share of the dream that is shown.
+        """(1, H, W) in [0, 1], of any size: the share of the dream that is shown.
 
         None where all is.
         """
-        given = self.settings.mask
-        if self.found is None or given is None:
-            return given if self.found is None else self.found
-        return given * resize(self.found, given.shape[1:])
+        return self.settings.mask
 
 
 def dream_frames(
@@ -306,7 +325,7 @@ class _Asked:
     frame: Frame
     settings: FrameSettings
     found: Tensor | None = None
-    """(1, H, W): the mask that the settings' finder has found, once it has."""
+    """(1 + A, H, W): the masks that the settings' finder has found, once it has."""
 
     @property
     def image(self) -> Tensor:
@@ -315,6 +334,10 @@ class _Asked:
     @property
     def strength(self) -> float:
         return self.settings.config.strength
+
+    def under(self, found: Tensor | None) -> _Asked:
+        """The same frame under the masks that have been found in it."""
+        return replace(self, found=found, settings=self.settings.under(found, self.image))
 
 
 def _asked(frames: Iterable[Frame], settings_at: SettingsAt, first: int) -> Iterator[_Asked]:
@@ -427,7 +450,7 @@ def _find(span: _Span, carry: Carry | None) -> tuple[list[_Asked], Tensor | None
     What was seen in the key before is followed along the flow, so that a mask does not flicker.
     """
     if all(each.settings.finder is None for each in span.frames):
-        return list(span.frames), None
+        return [each.under(None) for each in span.frames], None
     frames: list[_Asked] = []
     seen: Tensor | None = None
     for number, each in enumerate(span.frames):
@@ -439,8 +462,7 @@ def _find(span: _Span, carry: Carry | None) -> tuple[list[_Asked], Tensor | None
             seen = finder.look(each.image, before, 0 if carry is None else carry.keys)
         else:
             seen = before
-        mask = finder.mask(seen, each.image)
-        frames.append(replace(each, found=mask, settings=each.settings.under(mask)))
+        frames.append(each.under(finder.masks(seen, each.image)))
     return frames, seen
 
 
@@ -528,14 +550,15 @@ class _Dreamer:
         attempts: list[tuple[Outcome, SequenceConfig]] = [("dreamed", config), ("retried", gentle)]
         for outcome, attempt in attempts:
             try:
-                return self._descend(asked, start, attempt, outcome)
+                dream, sketch = self._descend(asked, start, attempt)
             except GradientError:
                 continue
+            return dream, outcome, sketch
         return start.image, "kept", None
 
     def _descend(
-        self, asked: _Asked, start: _Start, config: SequenceConfig, outcome: Outcome
-    ) -> tuple[Tensor, Outcome, Tensor | None]:
+        self, asked: _Asked, start: _Start, config: SequenceConfig
+    ) -> tuple[Tensor, Tensor | None]:
         settings, sketches = asked.settings, list[Tensor]()
         dream = descend(
             asked.image,
@@ -551,10 +574,11 @@ class _Dreamer:
             on_step=self.on_step,
             graphs=self.graphs,
             region=settings.region,
+            places=settings.places,
             sketch=self.sketch_at(asked.index),
             on_sketch=sketches.append,
         )
-        return dream, outcome, next(iter(sketches), None)
+        return dream, next(iter(sketches), None)
 
 
 def warm_start(

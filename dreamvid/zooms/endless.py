@@ -25,7 +25,8 @@ from dreamvid.dream.norms import rms
 from dreamvid.dream.objective import Objective
 from dreamvid.dream.octaves import resize
 from dreamvid.dream.symmetry import Symmetry
-from dreamvid.motion.camera import Camera, Similarity, resample, seen_in
+from dreamvid.motion.camera import Camera, Plane, Similarity, resample, seen_in
+from dreamvid.motion.space import Homography
 from dreamvid.types import Frame
 
 ObjectivesAt = Callable[[Fraction], Sequence[Objective]]
@@ -92,6 +93,15 @@ class ZoomCarry:
     """The bands of the first frame's look, (BANDS + 1,)."""
     colour: Tensor
     """The colour of the first frame's look, (3, 1, 1)."""
+    matrix: Tensor | None = None
+    """The homography of a camera that moves in space, (3, 3), in place of the similarity."""
+
+    @property
+    def to_sheet(self) -> Plane:
+        """The map from pixels of the frame to pixels of the sheet."""
+        if self.matrix is None:
+            return Similarity(self.factor, self.shift)
+        return Homography(self.matrix.cpu().numpy())
 
 
 def dream_zoom(
@@ -127,8 +137,7 @@ def dream_zoom(
     if carry is None:
         sheet = Sheet.of(source, view, size, seed)
     else:
-        to_sheet = Similarity(carry.factor, carry.shift)
-        first, sheet = carry.index + 1, Sheet(carry.image, to_sheet, size, carry.seed)
+        first, sheet = carry.index + 1, Sheet(carry.image, carry.to_sheet, size, carry.seed)
         look = Look(carry.bands.unbind(), carry.colour)
     for index, now in enumerate(times[first:], first):
         config = config_at(now)
@@ -160,14 +169,16 @@ def dream_zoom(
 
 
 def _carry_of(index: int, sheet: Sheet, look: Look) -> ZoomCarry:
+    flat = sheet.to_sheet if isinstance(sheet.to_sheet, Similarity) else Similarity()
     return ZoomCarry(
         index,
         sheet.image,
-        sheet.to_sheet.factor,
-        sheet.to_sheet.shift,
+        flat.factor,
+        flat.shift,
         sheet.seed,
         torch.stack(look.bands),
         look.colour,
+        torch.from_numpy(sheet.to_sheet.matrix) if isinstance(sheet.to_sheet, Homography) else None,
     )
 
 
@@ -194,8 +205,8 @@ class Sheet:
 
     image: Tensor
     """(4, rows, columns): colours, not clamped, and 1 where they have been dreamed, else 0."""
-    to_sheet: Similarity
-    """Similarity from pixels of the frame to pixels of the sheet."""
+    to_sheet: Plane
+    """Map from pixels of the frame to pixels of the sheet."""
     size: tuple[int, int]
     """(height, width) of the frame."""
     seed: int
@@ -207,7 +218,7 @@ class Sheet:
         known = torch.ones_like(picture[:1])
         return cls(torch.cat([picture, known]), view, size, seed)._renewed()
 
-    def moved(self, back: Similarity) -> Sheet:
+    def moved(self, back: Plane) -> Sheet:
         """The sheet after a camera move; `back` maps pixels of the new frame to the old frame."""
         moved = replace(self, to_sheet=self.to_sheet.after(back))
         return moved if moved._suffices() else moved._renewed()
@@ -229,7 +240,8 @@ class Sheet:
         height, width = self.size
         rows, columns = self.image.shape[1:]
         corners = [self.to_sheet(complex(x, y)) for x in (0, width - 1) for y in (0, height - 1)]
-        return COARSEST <= abs(self.to_sheet.factor) <= FINEST and all(
+        scales = self.to_sheet.scales(height, width)
+        return all(COARSEST <= scale <= FINEST for scale in scales) and all(
             0 <= corner.real <= columns - 1 and 0 <= corner.imag <= rows - 1 for corner in corners
         )
 
@@ -246,7 +258,7 @@ class Sheet:
         image = torch.cat([self._patched(image[:3], known, to_old), known])
         return Sheet(image, to_sheet, self.size, self.seed + 1)
 
-    def _patched(self, image: Tensor, known: Tensor, to_old: Similarity) -> Tensor:
+    def _patched(self, image: Tensor, known: Tensor, to_old: Plane) -> Tensor:
         """`image` (3, rows, columns) with patches of the old sheet where it is not `known`.
 
         Patches are rotated and moved at random. Without them `image` has reflections there, which

@@ -16,7 +16,7 @@ from dreamvid.config import ReadConfig, ScheduledConfig, ZoomConfig
 from dreamvid.errors import ConfigError
 from dreamvid.events import Listener
 from dreamvid.film.blank import blank_image, blank_name
-from dreamvid.film.checks import check_music, check_prompts, config_of
+from dreamvid.film.checks import check_music, check_prompts, config_of, with_own_colours
 from dreamvid.film.job import FilmJob, complete
 from dreamvid.film.report import Reporter, Summary
 from dreamvid.media.source import Source, can_resume, check_result, open_music, result_at
@@ -100,6 +100,7 @@ class ZoomJob(FilmJob):
         """
         found = _find(source, config)
         check_result(out, found, overwrite or resume)
+        config = with_own_colours(config, found, source, 1)
         check_music(out, config)
         if objectives is None:
             check_prompts(config)
