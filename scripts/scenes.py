@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import make_samples as land
@@ -52,7 +53,7 @@ def finished(picture: Array) -> Array:
     return np.asarray(np.clip(small, 0, 1), np.float32)
 
 
-def gradient(value: Array, *colours: Colour) -> Array:
+def gradient(value: Any, *colours: Colour) -> Array:
     """Colours spread evenly over `value` from 0 to 1."""
     places = np.linspace(0, 1, len(colours))
     planes = [np.interp(value, places, [colour[c] for colour in colours]) for c in range(3)]
@@ -147,7 +148,7 @@ def city(frames: int) -> Pictures:
 
 def _passed(picture: Array, row: Street, time: float, horizon: float) -> Array:
     """The picture with a row of houses before it."""
-    height, width = row.cover.shape
+    height = row.cover.shape[0]
     move = np.array([[1, 0, -row.speed * time * FINE], [0, 1, horizon * FINE - height]], np.float32)
     size = (picture.shape[1], picture.shape[0])
     shown, cover = (
