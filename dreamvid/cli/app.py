@@ -43,7 +43,6 @@ app = typer.Typer(
     name="dreamvid",
     help="Dreams video: gradient descent on the pixels until every frame means the prompt.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
