@@ -14,6 +14,7 @@ import strips
 from man_page import PAGE as MANUAL
 from man_page import manual
 from PIL import Image
+from scenes import SCENES
 
 from dreamvid.media.probing import probe
 
@@ -49,9 +50,7 @@ def test_every_result_is_shown_with_its_command_options_and_digest(entry):
     assert entry.line.endswith(".")
     assert f"--config samples/gallery/{entry.toml.name}" in entry.typed
     source = ROOT / entry.source
-    assert (
-        entry.source in ("grey", "noise") or source.exists() or source.stem in gallery.scenes.SCENES
-    )
+    assert entry.source in ("grey", "noise") or source.exists() or source.stem in SCENES
     with Image.open(entry.shown) as picture:
         assert getattr(picture, "n_frames", 1) > 1 or entry.command == "image"
     assert entry.film is None or entry.film.exists()
