@@ -93,7 +93,7 @@ def run(arguments: list[str]) -> None:
     try:
         arguments = split_short(arguments)
         check_texts(arguments)
-        status = app(join_pairs(arguments), standalone_mode=False)
+        status = app(join_pairs(arguments), prog_name="dreamvid", standalone_mode=False)
     except ConfigError as error:
         fail(error)
     except Exception as error:

@@ -224,7 +224,6 @@ def test_what_stands_behind_two_dashes_is_a_file(dreamvid, tmp_path, monkeypatch
 def test_a_shell_completes_commands_options_choices_and_presets(
     typed, offered, monkeypatch, capsys
 ):
-    monkeypatch.setattr("sys.argv", ["dreamvid"])
     monkeypatch.setenv("_DREAMVID_COMPLETE", "complete_bash")
     monkeypatch.setenv("COMP_WORDS", typed)
     monkeypatch.setenv("COMP_CWORD", str(typed.count(" ")))
