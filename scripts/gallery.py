@@ -63,7 +63,8 @@ LOSSLESS = {"codec": "ffv1", "pix_fmt": "yuv444p"}
 QUALITY, FILM_QUALITY = 85, 50  # of WebP, 0 to 100
 SOUND_CRF = 27.0
 PART_BEGIN, PART_SECONDS, PART_RATE = 0.4, 4, 12
-"""Of a film with sound, what the page shows: from this share of it on, frames a second."""
+"""Of a film with sound, the part on the page: the share of the rest that is before it, and its
+frames a second."""
 TITLES = {
     "video": "Clips",
     "zoom": "Zooms and loops",
@@ -282,11 +283,8 @@ def animate(master: Path, shown: Path, part: bool) -> None:
         rate = reader.info.rate or Fraction(PART_RATE)
         frames = [Image.fromarray(levels(frame).round().astype(np.uint8)) for frame in reader]
     if part:
-        first, count, keep = (
-            int(len(frames) * PART_BEGIN),
-            int(PART_SECONDS * rate),
-            max(1, rate // PART_RATE),
-        )
+        count, keep = int(PART_SECONDS * rate), max(1, rate // PART_RATE)
+        first = int(max(0, len(frames) - count) * PART_BEGIN)
         frames, rate = frames[first : first + count : keep], rate / keep
     ends = [round(1000 * (number + 1) / rate) for number in range(len(frames))]
     frames[0].save(
