@@ -148,7 +148,10 @@ def test_the_manual_page_is_what_the_script_writes():
 @pytest.mark.skipif(shutil.which("groff") is None, reason="needs groff, which formats it")
 def test_the_manual_page_is_formatted_without_a_warning():
     formatted = subprocess.run(
-        ["groff", "-man", "-Tutf8", "-ww", MANUAL], capture_output=True, text=True, check=True
+        ["groff", "-man", "-Tutf8", "-P-cbou", "-ww", MANUAL],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert formatted.stderr == ""
     assert "dreamvid video [OPTIONS] IN OUT" in formatted.stdout

@@ -30,16 +30,17 @@ def text_of(page: Path) -> str:
 
 def spellings() -> set[str]:
     """Every option of every command, as it is written on the command line."""
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    program = typer.main.get_command(app)
+    commands = program.commands  # type: ignore[attr-defined]
     return {
         spelling
-        for command in commands.values()
+        for command in [program, *commands.values()]
         for parameter in command.params
         for spelling in (*parameter.opts, *parameter.secondary_opts)
-    } | {"--help", "--version"}
+    } | {"--help"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_option_in_a_page_exists(page):
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text_of(page)))
     assert named - spellings() - SCRIPT_OPTIONS - SLURM_OPTIONS == set()
@@ -87,7 +88,7 @@ def test_every_name_of_the_library_in_the_pages_is_exported():
     assert all(getattr(dreamvid, name) is not None for name in dreamvid.__all__)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page):
     for target, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", text_of(page)):
         if target.startswith("https://"):
