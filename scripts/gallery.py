@@ -4,9 +4,9 @@
     python scripts/gallery.py --check NAME… [--ordinary FOLDER]
 
 An entry is a file NAME.toml. Its first comment says in a sentence what is seen and names the
-command that makes it; the rest are that command's options. Beside it lies what is shown: NAME.webp,
-or for a film with sound NAME.mp4 and a silent part of it as NAME.webp. `made.json` holds the digest
-of each, and the page README.md is written from all of this.
+command that makes it; the rest are the options of that command. Beside it lies what is shown:
+NAME.webp, or for a film with sound NAME.mp4 and a silent part of it as NAME.webp. `made.json` holds
+the digest of each, and the page README.md is written from all of this.
 
 The dreams themselves, without loss, stay in out/gallery. --resume goes on with a run that was
 stopped; --page writes the page alone. --check dreams an entry anew and compares it with what is
@@ -26,7 +26,6 @@ import re
 import shlex
 import sys
 import tempfile
-import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -97,9 +96,9 @@ class Entry:
         return " ".join(self._head[0].split())
 
     @property
-    def typed(self) -> str:
-        """The command that makes it."""
-        return " ".join(self._head[1].replace("\\\n", " ").split())
+    def commands(self) -> list[str]:
+        """What is typed to make it; the last is the program's own command."""
+        return self._head[1].splitlines()
 
     @cached_property
     def _words(self) -> argparse.Namespace:
@@ -108,7 +107,7 @@ class Entry:
             parser.add_argument(name)
         for name in ("--config", "--preset"):
             parser.add_argument(name)
-        return parser.parse_args(shlex.split(self.typed))
+        return parser.parse_args(shlex.split(self.commands[-1]))
 
     @property
     def command(self) -> str:
@@ -375,10 +374,10 @@ def shown_on_page(entry: Entry) -> str:
     picture = f"![{entry.line}]({entry.shown.name})"
     film = "" if entry.film is None else f" [With sound]({entry.film.name})."
     note = f" {ORDINARY_NOTE}" if entry.is_ordinary else ""
-    typed = textwrap.fill(entry.typed, 96, subsequent_indent="    ", break_on_hyphens=False)
+    typed = "\n".join(entry.commands)
     return (
         f"### {entry.name}\n\n{picture}\n\n{entry.line}{film}{note} "
-        f"[Its options]({entry.toml.name}).\n\n```sh\n" + typed.replace("\n", " \\\n") + "\n```\n"
+        f"[Its options]({entry.toml.name}).\n\n```sh\n{typed}\n```\n"
     )
 
 

@@ -48,7 +48,7 @@ def test_there_are_results_of_every_use_and_of_two_kinds_of_guide():
 def test_every_result_is_shown_with_its_command_options_and_digest(entry):
     assert entry.config.prompt or entry.config.at or entry.config.lyrics
     assert entry.line.endswith(".")
-    assert f"--config samples/gallery/{entry.toml.name}" in entry.typed
+    assert f"--config samples/gallery/{entry.toml.name}" in entry.commands[-1]
     source = ROOT / entry.source
     assert entry.source in ("grey", "noise") or source.exists() or source.stem in SCENES
     with Image.open(entry.shown) as picture:
