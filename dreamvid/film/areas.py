@@ -142,7 +142,7 @@ def places_of(
 
 
 def union(masks: Sequence[Tensor | None]) -> Tensor | None:
-    """The sum of masks (1, H, W), at most 1, at the largest size; None where one is all, or none is.
+    """The sum of masks (1, H, W), at most 1, at the largest size; None where one is all, or without any.
 
     So there is no seam where the soft edges of two meet.
     """
