@@ -95,7 +95,7 @@ class Sight:
             if config.normalize_gradient:
                 pixels = pixels / rms(pixels, region).clamp(min=1e-20)
             total += place.weight * pixels
-            covered = covered.maximum(region)
+            covered = (covered + region).clamp(max=1)
             losses.append(theirs)
         if config.normalize_gradient:
             total = total / rms(total, covered).clamp(min=1e-20)

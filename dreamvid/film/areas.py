@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 
 import torch
 from torch import Tensor
@@ -143,12 +142,16 @@ def places_of(
 
 
 def union(masks: Sequence[Tensor | None]) -> Tensor | None:
-    """The greatest of masks (1, H, W), at the largest size; None where one is all, or none is."""
+    """The sum of masks (1, H, W), at most 1, at the largest size.
+
+    None where one of them is all, or there is none. So there is no seam where the soft edges of
+    two meet.
+    """
     given = [mask for mask in masks if mask is not None]
     if not given or len(given) < len(masks):
         return None
     size = max((mask.shape[1:] for mask in given), key=lambda shape: shape[0] * shape[1])
-    return reduce(torch.maximum, [resize(mask, size) for mask in given])
+    return torch.stack([resize(mask, size) for mask in given]).sum(0).clamp(max=1)
 
 
 def product(mask: Tensor | None, other: Tensor | None) -> Tensor | None:

@@ -88,6 +88,8 @@ def test_the_rest_is_what_no_other_area_takes():
     assert rest is not None
     assert both.shape == mask.shape
     torch.testing.assert_close(rest, 1 - both)
+    everywhere = union([rest, both])
+    torch.testing.assert_close(everywhere, torch.ones(1, 8, 12))
     assert union([mask, None]) is None
 
 
