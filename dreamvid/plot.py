@@ -34,6 +34,8 @@ class Line:
     """Draw it dashed and pale, as a reference for the others."""
     points: bool = False
     """Mark each point."""
+    filled: bool = False
+    """Fill the area between the curve and 0."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +92,21 @@ def write_plot(
 
 
 def draw_label(text: str, width: int, height: int) -> Tensor:
-    """Draw a strip of text, light on dark: float32 (3, height, width) in [0, 1]."""
+    """Draw a strip of text, light on dark: float32 (3, height, width) in [0, 1].
+
+    Of a text that is too long, the beginning is shown.
+    """
     import torch
     from matplotlib.figure import Figure
 
     figure = Figure((width / 100, height / 100), dpi=100, facecolor=_INK)
     points = 0.6 * height * 72 / 100
-    figure.text(height / width / 3, 0.5, text, color="white", fontsize=points, va="center_baseline")
+    margin = height / 3
+    drawn_text = figure.text(margin / width, 0.5, text, color="white", fontsize=points)
+    drawn_text.set(va="center_baseline", parse_math=False)
+    while len(text) > 1 and drawn_text.get_window_extent().x1 > width - margin:
+        text = text[:-1]
+        drawn_text.set_text(f"{text.rstrip()}…")
     drawn = io.BytesIO()
     figure.savefig(drawn, format="rgba", dpi=100)
     pixels = torch.frombuffer(drawn.getbuffer(), dtype=torch.uint8).view(height, width, 4)
@@ -135,6 +145,8 @@ def _draw(plane: Any, panel: Panel, marks: Sequence[float]) -> None:
             marker="o" if line.points else None,
             markersize=4,
         )
+        if line.filled:
+            plane.fill_between(line.x, values, color=line.colour, alpha=0.3, linewidth=0)
     for mark in marks:
         plane.axvline(mark, color=_MARK, linewidth=0.8, linestyle=":")
     plane.set_title(panel.title, loc="left", fontsize=10)

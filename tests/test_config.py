@@ -423,6 +423,7 @@ crf                None       None       -          -      -          -
 pix_fmt            None       None       -          -      -          -
 output_format      nut        nut        -          -      -          -
 metadata           True       True       True       -      -          -
+report             False      False      False      -      -          -
 sound              True       -          -          -      -          -
 subtitles          True       -          -          -      -          -
 loop_steps         -          250        -          -      -          -

@@ -682,6 +682,9 @@ class DepthConfig(CameraConfig):
 
 class MetadataConfig(Section):
     metadata: bool = Field(True, description="Write prompts and options into the result.")
+    report: bool = Field(
+        False, description="Make a page about the result beside it: dream.html of dream.mp4."
+    )
 
 
 class EncodeConfig(MetadataConfig):
@@ -730,7 +733,16 @@ class ImageConfig(MetadataConfig, MaskConfig, SizeConfig, DreamConfig, TargetCon
     }
 
 
-class EvalConfig(SizeConfig, SpanConfig, FlowConfig, DeviceConfig, PromptConfig):
+class JudgeConfig(Section):
+    title = "Judge"
+
+    judge: str | None = Field(
+        None,
+        description="CLIP that scores the result, named like a guide; not one that dreamed it.",
+    )
+
+
+class EvalConfig(JudgeConfig, SizeConfig, SpanConfig, FlowConfig, DeviceConfig, PromptConfig):
     """All options of `dreamvid eval`. The span of the source is that of the result's metadata."""
 
     title = "Judge"
@@ -738,10 +750,14 @@ class EvalConfig(SizeConfig, SpanConfig, FlowConfig, DeviceConfig, PromptConfig)
         "size": "Size in pixels to measure at; source: the result's own.",
     }
 
-    judge: str | None = Field(
-        None,
-        description="CLIP that scores the result, named like a guide; not one that dreamed it.",
-    )
+
+class ReportConfig(JudgeConfig, FlowConfig, DeviceConfig):
+    """All options of `dreamvid report` and `dreamvid compare`."""
+
+    title = "Judge"
+    descriptions: ClassVar[Mapping[str, str]] = {
+        "cuts": "Find cuts, across which nothing is measured.",
+    }
 
 
 class ScoreConfig(SpanConfig, TargetConfig):
@@ -856,7 +872,7 @@ COMMANDS: dict[str, type[VideoConfig | ZoomConfig | ImageConfig]] = {
     "image": ImageConfig,
 }
 """The options of each command that makes a result."""
-MODELS = (VideoConfig, ImageConfig, ZoomConfig, EvalConfig, ScoreConfig)
+MODELS = (VideoConfig, ImageConfig, ZoomConfig, EvalConfig, ReportConfig, ScoreConfig)
 """Models of the commands that take a configuration file."""
 
 

@@ -48,6 +48,8 @@ class Step:
 
 
 OnStep = Callable[[Step], None]
+OnSketch = Callable[[Tensor], None]
+"""(the image (3, h, w) at the size at which it was dreamed)."""
 
 
 def frame_generator(seed: int, index: int) -> Generator:
@@ -72,6 +74,8 @@ def descend(
     graphs: StepGraphs | None = None,
     region: Tensor | None = None,
     symmetry: Symmetry | None = None,
+    sketch: Tensor | None = None,
+    on_sketch: OnSketch | None = None,
     places: Sequence[Placed] = (),
 ) -> Tensor:
     """Change `source` to match the objectives.
@@ -94,6 +98,9 @@ def descend(
 
     An image larger than the guides can see (`seen_size`) is dreamed at the smaller size, and what
     was dreamed is enlarged and added to the warm start, so that the source keeps its detail.
+    `on_sketch` is called with the image at the size at which it was dreamed. With that as `sketch`,
+    and all else the same, the result is made again without a step, to the same bits; one of another
+    size is ignored.
 
     Raises GradientError where a guide's gradient is not finite, or is zero at every step although
     the loss could still fall.
@@ -109,7 +116,7 @@ def descend(
         places = [place.mapped(symmetry.fold) for place in places]
     if places and all(place.is_black for place in places):
         return task.start
-    parts = objectives, generator, canvas, terms, graphs, symmetry
+    parts = objectives, generator, canvas, terms, graphs, symmetry, sketch, on_sketch
     if task.region is None:
         return _descend(task, *parts, on_step, places)
     box = Box.around(task.region) if symmetry is None else Box.of(task.region)
@@ -145,6 +152,8 @@ def _descend(
     terms: Sequence[Term] | None,
     graphs: StepGraphs | None,
     symmetry: Symmetry | None,
+    sketch: Tensor | None,
+    on_sketch: OnSketch | None,
     on_step: OnStep | None,
     places: Sequence[Placed],
 ) -> Tensor:
@@ -159,23 +168,36 @@ def _descend(
     task = whole.resized(guides.seen)
     if symmetry is not None and task.source is not whole.source:
         task = task.mapped(symmetry.fold)
+    if sketch is not None and _fits(sketch, task.source):
+        return _delivered(sketch, task, whole, symmetry)
     check = GradientCheck(guides.compares)
     layer: Layer | None = None
     taken = optimize(canvas(task), guides.guidance, terms, config, check, capture=guides.capture)
     for index, (layer, losses, _) in enumerate(taken):
         if on_step is not None:
-            look = partial(_result, layer, layer.parameters.clone(), task, whole, symmetry)
+            look = partial(_look, layer, layer.parameters.clone(), task, whole, symmetry)
             on_step(Step(index, whole.steps, layer.level, layer.levels, losses.sum(), look))
     if layer is None:
         return whole.start
-    return _result(layer, layer.parameters, task, whole, symmetry)
+    dreamed = layer.result(layer.parameters)
+    if on_sketch is not None:
+        on_sketch(dreamed)
+    return _delivered(dreamed, task, whole, symmetry)
 
 
-def _result(
+def _fits(sketch: Tensor, source: Tensor) -> bool:
+    return sketch.shape == source.shape and sketch.dtype == source.dtype
+
+
+def _look(
     layer: Layer, parameters: Tensor, task: Task, whole: Task, symmetry: Symmetry | None
 ) -> Tensor:
-    """The image (3, H, W) of the `whole` task; `layer` is of `task`, the same at another size."""
-    image = layer.result(parameters)
+    """The image (3, H, W) of the `whole` task that a layer's parameters stand for."""
+    return _delivered(layer.result(parameters), task, whole, symmetry)
+
+
+def _delivered(image: Tensor, task: Task, whole: Task, symmetry: Symmetry | None) -> Tensor:
+    """The image (3, H, W) of the `whole` task; `image` is that of `task`, the same at its size."""
     if task.source is whole.source:
         return image
     fold = symmetry.fold if symmetry is not None else lambda image: image

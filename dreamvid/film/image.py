@@ -349,7 +349,7 @@ class _StepFilm:
 
         if self._result is not None and index == self._frames:
             frame = Frame(image(), index / FILM_RATE, 1 / FILM_RATE)
-            self._result.write(frame, None)
+            self._result.write(frame)
             self._frames += 1
 
 

@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dreamvid.config import VideoConfig, split_scene
+from dreamvid.config import VideoConfig, ZoomConfig, split_scene
 from dreamvid.errors import ConfigError
 from dreamvid.events import Listener
 from dreamvid.film.budget import rise_of, step_budget
@@ -51,12 +51,12 @@ class Outlook:
     """The settings of each frame of a film that is not dreamed yet."""
 
     source: str
-    config: VideoConfig
-    schedule: Schedule[VideoConfig]
+    config: VideoConfig | ZoomConfig
+    schedule: Schedule[Any]
     sound: Sound | None
     times: list[float]
     """Times of the frames, in seconds; where the rate varies, as if it did not."""
-    settings: list[Setting[VideoConfig]]
+    settings: list[Setting[Any]]
     cost: Cost | None = None
     """Expected cost; None where it was not measured."""
 
@@ -94,6 +94,7 @@ class Outlook:
 
         Without the extra ones at cuts, for new ground and at other frames that strike.
         """
+        assert isinstance(self.config, VideoConfig)  # a zoom is not planned
         configs = [setting.config for setting in self.settings]
         last = len(configs) - 1
         keys = sorted({*range(self.config.every, last, self.config.every), last} - {0})
@@ -159,8 +160,8 @@ def plan(
         outlook = Outlook(str(source), config, schedule, sound, times, settings)
         cost = _time_steps(outlook, reader, reporter) if timing else None
     if target is not None:
-        shown = list(_masks(Path(source), outlook, reporter)) if config.has_mask else []
-        draw_outlook(target, outlook, overwrite, shown)
+        shown = _masks(Path(source), config, outlook, reporter) if config.has_mask else ()
+        draw_outlook(target, outlook, overwrite, list(shown))
     return Outlook(str(source), config, schedule, sound, times, settings, cost)
 
 
@@ -200,9 +201,11 @@ def _time_steps(outlook: Outlook, reader: FrameReader, reporter: Reporter) -> Co
 
     from dreamvid.device import choose_device
 
-    device = choose_device(outlook.config.device)
+    config = outlook.config
+    assert isinstance(config, VideoConfig)
+    device = choose_device(config.device)
     frame = next(iter(reader)).image.to(device)
-    each = time_step(outlook.config, frame, outlook.settings[0].prompts, reporter)
+    each = time_step(config, frame, outlook.settings[0].prompts, reporter)
     memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _peak_memory()
     return Cost(each, each * outlook.steps, memory)
 
@@ -243,12 +246,14 @@ def _peak_memory() -> int | None:
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def _masks(source: Path, outlook: Outlook, reporter: Reporter) -> Iterator[Tensor]:
+def _masks(
+    source: Path, config: VideoConfig, outlook: Outlook, reporter: Reporter
+) -> Iterator[Tensor]:
     """A few frames (3, H, W) that show their masks, in order of time."""
     from dreamvid.film.clip import open_clip
     from dreamvid.film.job import VideoJob
 
-    job = VideoJob.without_result(source, outlook.config)
+    job = VideoJob.without_result(source, config)
     with open_clip(job, reporter) as clip:
         for frame in job.source.glimpses(_GLIMPSES):
             index = round(frame.time * (clip.info.rate or 0))
@@ -266,13 +271,18 @@ def draw_outlook(
     """
     from dreamvid.plot import Pictures, write_plot
 
-    panels: list[Panel | Pictures] = [*_sound_panels(outlook), *_curve_panels(outlook)]
+    panels: list[Panel | Pictures] = [*outlook_panels(outlook)]
     if shown:
         end = outlook.times[-1] + _step_of(outlook.times)
         panels.insert(0, Pictures("masks", shown, end))
     if not panels:
         raise ConfigError("--plot: there is neither sound nor anything that varies; allowed: --set")
     write_plot(path, panels, marks=outlook.beats, panel_height=1.4, overwrite=overwrite)
+
+
+def outlook_panels(outlook: Outlook) -> list[Panel]:
+    """The panels of sound, prompts and all that varies; empty where there is nothing to draw."""
+    return [*_sound_panels(outlook), *_curve_panels(outlook)]
 
 
 def _curve_panels(outlook: Outlook) -> list[Panel]:
@@ -319,8 +329,8 @@ def _heard_panels(sound: Sound, name: str, times: Sequence[float]) -> list[Panel
     if not any(loud):
         return []
     wave = [
-        Line("loudness", fine, loud, colour="tab:grey"),
-        Line("", fine, [-value for value in loud], colour="tab:grey"),
+        Line("loudness", fine, loud, colour="tab:grey", filled=True),
+        Line("", fine, [-value for value in loud], colour="tab:grey", filled=True),
     ]
     bands = {name: [values[name] for values in heard] for name in FEATURES[1:]}
     silent = [name for name, values in bands.items() if not any(values)]

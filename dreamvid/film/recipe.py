@@ -22,6 +22,7 @@ from dreamvid.config import (
 )
 from dreamvid.config.loading import Config
 from dreamvid.errors import ConfigError, shown
+from dreamvid.film.blank import blank_name
 from dreamvid.guide.names import parse_guide
 
 if TYPE_CHECKING:
@@ -95,6 +96,22 @@ def read_recipe(result: Path) -> Recipe:
             f"'{shown(result)}' does not tell how it was made; allowed: results of dreamvid that "
             "have their metadata"
         ) from None
+
+
+def find_source(recipe: Recipe, result: Path) -> str:
+    """The IN of a result: as it was typed, from this folder or from that of the result.
+
+    Raises ConfigError where it is in neither.
+    """
+    from dreamvid.media.image_sequence import names_images
+
+    for folder in (Path(), result.parent):
+        path = folder / recipe.source
+        if blank_name(recipe.source) or path.exists() or names_images(path):
+            return recipe.source if folder == Path() else str(path)
+    raise ConfigError(
+        f"'{recipe.source}', of which '{result}' was made, is not there; allowed: --source FILE"
+    )
 
 
 def describe_run(job: Job, device: torch.device | None, picture: Path | None = None) -> Run:

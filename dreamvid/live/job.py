@@ -12,7 +12,7 @@ from dreamvid.film.checks import check_music, check_prompts, with_own_colours
 from dreamvid.film.job import Parts, find_masks
 from dreamvid.media.source import Source, check_result
 
-NOT_PLAYED = ("where", "where_not", "show_mask", "split", "depth")
+NOT_PLAYED = ("where", "where_not", "show_mask", "split", "report", "depth")
 """Options of `dreamvid video` that have no meaning while it is played."""
 
 

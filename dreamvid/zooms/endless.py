@@ -31,6 +31,8 @@ from dreamvid.types import Frame
 
 ObjectivesAt = Callable[[Fraction], Sequence[Objective]]
 """Time in seconds → the objectives of the picture at that time."""
+SketchAt = Callable[[int], Tensor | None]
+"""Index of a frame → what its descent has made before, (3, h, w); None for a frame to dream."""
 ConfigAt = Callable[[Fraction], DreamConfig]
 """Time in seconds → the dream options at that time."""
 
@@ -67,6 +69,8 @@ class ZoomedFrame:
     """(3, H, W): the camera's view before it was dreamed."""
     carry: ZoomCarry
     """Carry with which `dream_zoom` resumes after this frame, as if never stopped."""
+    sketch: Tensor | None
+    """(3, h, w): what its descent has made, at the size at which it dreamed; None without one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +114,7 @@ def dream_zoom(
     first_steps: int,
     carry: ZoomCarry | None = None,
     on_step: OnStep | None = None,
+    sketch_at: SketchAt = lambda index: None,
 ) -> Iterator[ZoomedFrame]:
     """Dream a zoom into `source` (3, H, W) by `camera`, at `times` in seconds.
 
@@ -118,7 +123,8 @@ def dream_zoom(
     patches of the picture and dreamed before they enter the view. The strength of detail and the
     colours are held at those of the first frame, and grain is smoothed, so that an endless zoom
     neither blurs nor diverges. The config's symmetry is about the middle of every frame. With
-    `carry` it resumes after frame `carry.index`.
+    `carry` it resumes after frame `carry.index`. Where `sketch_at` gives what a frame's descent has
+    made before, it is made again without one, to the same bits.
     """
     height, width = source.shape[1:]
     rim = _rim(camera, times, height, width)
@@ -138,7 +144,7 @@ def dream_zoom(
         if index:
             back = camera.back(now, times[index - 1], height, width)
             sheet = sheet.moved(view.inverse().after(back).after(view))
-        seen = sheet.seen()
+        seen, sketches = sheet.seen(), list[Tensor]()
         dream = descend(
             seen.clamp(0, 1) if look is None else look.hold(seen),
             objectives_at(now),
@@ -148,12 +154,17 @@ def dream_zoom(
             steps=first_steps if look is None else config.steps,
             symmetry=symmetry,
             on_step=on_step,
+            sketch=sketch_at(index),
+            on_sketch=sketches.append,
         )
         sheet = sheet.added(dream - seen)
         look = look or Look.of(dream)
         inside = (..., slice(rim, rim + height), slice(rim, rim + width))
         yield ZoomedFrame(
-            Frame(dream[inside], now), seen[inside].clamp(0, 1), _carry_of(index, sheet, look)
+            Frame(dream[inside], now),
+            seen[inside].clamp(0, 1),
+            _carry_of(index, sheet, look),
+            next(iter(sketches), None),
         )
 
 
