@@ -116,7 +116,7 @@ def test_a_slice_has_a_column_for_each_frame(monkeypatch):
 
 
 def test_the_notebook_runs_from_top_to_bottom(monkeypatch):
-    monkeypatch.setenv("DREAMVID_NOTEBOOK", "64x48 8")
+    monkeypatch.setenv("DREAMVID_NOTEBOOK", "64x48 4")
     book = run_notebook.run()
     kinds = {
         kind
