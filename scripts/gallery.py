@@ -49,10 +49,10 @@ from PIL import Image
 from dreamvid.cli.preset_files import find_preset
 from dreamvid.config import COMMANDS, WriteConfig, build_config
 from dreamvid.film.recipe import METADATA_KEY
+from dreamvid.making import make
 from dreamvid.media import SoundSource, VideoWriter
 from dreamvid.media.reader import VideoReader
 from dreamvid.media.still import read_image
-from dreamvid.rerunning import MAKERS
 from dreamvid.types import Frame
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -181,13 +181,12 @@ def dream(entry: Entry, master: Path, ordinary: Path | None, resume: bool = Fals
     if resume and kept.exists():
         return Made(**json.loads(kept.read_text("utf-8")))
     draw_scene(entry.source)
-    parts: dict[str, Any] = {"config": entry.config}
+    parts: dict[str, Any] = {}
     if entry.is_ordinary:
         assert ordinary is not None
         objective = classifier_of(ordinary)
         parts["objectives"] = [objective(prompt) for prompt in entry.config.prompt]
     master.parent.mkdir(parents=True, exist_ok=True)
-    make: Any = MAKERS[entry.command]
     begun = time.process_time()
     is_picture = entry.command == "image"
     how = (
@@ -195,7 +194,7 @@ def dream(entry: Entry, master: Path, ordinary: Path | None, resume: bool = Fals
         if is_picture
         else {**LOSSLESS, "resume": resume, "overwrite": not resume}
     )
-    summary = make(entry.source, master, **parts, **how)
+    summary = make(entry.config, entry.source, master, **parts, **how)
     seconds = time.process_time() - begun
     made = Made(
         digest=summary.digest or hashlib.sha256(pixels_of_picture(master)).hexdigest(),

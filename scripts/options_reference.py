@@ -16,18 +16,21 @@ from dreamvid.config import (
     EvalConfig,
     ImageConfig,
     Option,
+    ReportConfig,
     ScoreConfig,
+    Section,
     VideoConfig,
     ZoomConfig,
     options,
 )
 
 PAGE = Path(__file__).parent.parent / "samples" / "options.md"
-COMMANDS: dict[str, type[VideoConfig | ZoomConfig | ImageConfig | EvalConfig | ScoreConfig]] = {
+COMMANDS: dict[str, type[Section]] = {
     "video": VideoConfig,
     "zoom": ZoomConfig,
     "image": ImageConfig,
     "eval": EvalConfig,
+    "report": ReportConfig,
     "score": ScoreConfig,
 }
 STRIPS_OF = "video"
@@ -39,12 +42,13 @@ Written by `python scripts/options_reference.py` from the configuration; do not 
 An option has one name on the command line, in a configuration file (without the dashes), in a
 preset and in the result's metadata. The command line overrides `--config FILE`, which overrides
 `--preset NAME`, which overrides the defaults below. `dreamvid plan` and `dreamvid shots` take the
-options of `dreamvid video`. In the library the dashes are underscores: `first_steps=40`.
+options of `dreamvid video`, `dreamvid compare` those of `dreamvid report`. In the library the
+dashes are underscores: `first_steps=40`.
 
 These belong to a run and not to the dream, so that no file holds them: `--overwrite`, `--resume`,
 `--force`, `--quiet`, `--json`, `--debug`, `--config FILE`, `--preset NAME`, `--plot FILE`,
-`--sheet FILE`, `--film FILE`, `--shot K`, `--workers N`, `--watch`. `dreamvid COMMAND --help` tells
-which command takes which.
+`--sheet FILE`, `--film FILE`, `--shot K`, `--workers N`, `--watch`, `--source FILE`. `dreamvid
+COMMAND --help` tells which command takes which.
 
 Pictures of the options that matter, under the tables of `dreamvid video`, come from
 `python scripts/strips.py`.

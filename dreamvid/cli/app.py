@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from dreamvid.cli.batch import batch
+from dreamvid.cli.compare import compare
 from dreamvid.cli.config import config
 from dreamvid.cli.doctor import doctor
 from dreamvid.cli.eval import evaluate
@@ -22,6 +23,7 @@ from dreamvid.cli.options import fail, join_pairs
 from dreamvid.cli.peek import peek
 from dreamvid.cli.plan import plan
 from dreamvid.cli.presets import presets
+from dreamvid.cli.report import report
 from dreamvid.cli.rerun import rerun
 from dreamvid.cli.resume import resume
 from dreamvid.cli.score import score
@@ -57,6 +59,8 @@ for name, command in {
     "shots": shots,
     "image": image,
     "batch": batch,
+    "report": report,
+    "compare": compare,
     "eval": evaluate,
     "score": score,
     "guides": guides,

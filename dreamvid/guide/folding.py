@@ -99,6 +99,13 @@ class OneQueryPool(nn.Module):
         with torch.autocast(images.device.type, enabled=False):
             return self._pool(images.flatten(2).mT.to(self.positional_embedding.dtype))
 
+    def values(self, images: Tensor) -> Tensor:
+        """What would be pooled of (N, C, h, w) at each place, were that all: (N, h·w, D)."""
+        with torch.autocast(images.device.type, enabled=False):
+            tokens = images.flatten(2).mT.to(self.positional_embedding.dtype)
+            values: Tensor = self.out(self.value(tokens + self.positional_embedding[1:]))
+            return values
+
     def _pool(self, tokens: Tensor) -> Tensor:
         """(N, h·w, C) → (N, D)."""
         count, _, width = tokens.shape

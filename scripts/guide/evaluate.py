@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from views import left_out
+from views import LEFT_OUT, left_out, photographed
 
 from dreamvid.config import DreamConfig, PromptConfig
 from dreamvid.dream.descent import descend
@@ -44,23 +44,28 @@ FRAMES = ("big_buck_bunny_480p_30s.mp4", (2, 9, 17, 25))
 
 
 def retrieval(clip: Clip, folder: Path) -> dict[str, float]:
-    """Top-1 and top-5 of each name's picture by the vendor left out, among all those names.
+    """Top-1 and top-5 of the pictures left out of training, among all their names.
 
-    The names are the first 300 of animals, food, places and objects in the emoji list's own order.
+    Of a vendor's those of the first 300 of animals, food, places and objects in the emoji list's
+    own order; and the photographs of some makers, among the names of all photographs ("known") and
+    among those that these makers' show.
     """
     facts = json.loads((folder / "captions.json").read_text())
     rgba = torch.from_numpy(np.load(folder / "data.npz")["rgba"]).permute(0, 3, 1, 2)
     vendors, concepts = ([each[key] for each in facts["pictures"]] for key in ("vendor", "concept"))
-    names = facts["retrieval"]
-    pictures, right = left_out(rgba, vendors, concepts, names)
-    agreement = clip.embed_images(list(pictures)) @ clip.embed_texts(names).T
-    places = (agreement > agreement.gather(1, right[:, None])).sum(1)
-    return {
-        "retrieval_names": len(names),
-        "retrieval_pictures": len(pictures),
-        "retrieval_top1": float((places < 1).float().mean()),
-        "retrieval_top5": float((places < 5).float().mean()),
-    }
+    known = photographed(vendors, concepts)
+    shown = {c for v, c in zip(vendors, concepts, strict=True) if v == LEFT_OUT[1]}
+    lists = {"retrieval": facts["retrieval"], "photographs": sorted(shown)}
+    lists["photographs_among_known"] = known
+    figures: dict[str, float] = {}
+    for told, names in lists.items():
+        vendor = LEFT_OUT[0] if told == "retrieval" else LEFT_OUT[1]
+        pictures, right = left_out(rgba, vendors, concepts, names, vendor)
+        agreement = clip.embed_images(list(pictures)) @ clip.embed_texts(names).T
+        places = (agreement > agreement.gather(1, right[:, None])).sum(1)
+        figures |= {f"{told}_names": len(names), f"{told}_pictures": len(pictures)}
+        figures |= {f"{told}_top{k}": float((places < k).float().mean()) for k in (1, 5)}
+    return figures
 
 
 def dream(clip: Clip, start: Tensor, prompt: str, config: DreamConfig) -> Tensor:

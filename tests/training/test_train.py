@@ -43,7 +43,8 @@ def run(options: argparse.Namespace, steps: int) -> train.Training:
 
 
 def weights(training: train.Training) -> dict[str, torch.Tensor]:
-    return {**training.model.state_dict(), "vectors": training.tower.vectors.data}
+    found = {"vectors": training.tower.vectors.data, "style": training.tower.style.data}
+    return {**training.model.state_dict(), **found}
 
 
 def test_stopped_and_gone_on_with_is_as_in_one_go(prepared, tmp_path):
@@ -61,7 +62,7 @@ def test_a_training_may_begin_where_another_ended(prepared, tmp_path):
     second = train.Training(given(prepared, tmp_path / "second", begin=tmp_path / "first", seed=1))
     assert second.step == 0
     for name, value in weights(second).items():
-        is_tower = name.startswith("visual.") or name == "vectors"
+        is_tower = name.startswith("visual.") or name in ("vectors", "style")
         assert not is_tower or torch.equal(value, first[name]), name
     assert not torch.equal(second.model.text_projection, first["text_projection"])
 
@@ -74,7 +75,7 @@ def test_words_are_taught_once_the_pictures_are_known(prepared, tmp_path):
     seen = {name: value.clone() for name, value in weights(training).items()}
     training.finish()
     for name, value in weights(training).items():
-        is_tower = name.startswith("visual.") or name == "vectors"
+        is_tower = name.startswith("visual.") or name in ("vectors", "style")
         assert is_tower or torch.equal(seen[name], begun[name]), name
         assert not is_tower or torch.equal(value, seen[name]), name
     assert not torch.equal(seen["visual.head.proj.weight"], begun["visual.head.proj.weight"])
@@ -115,7 +116,7 @@ def test_the_worst_lies_within_the_radius_and_is_worse():
     assert (far <= radius + 1e-6).all() and (far > 0.7 * radius).all()
     assert moved.min() >= 0 and moved.max() <= 1 and not moved.requires_grad
     before, after = (
-        F.cross_entropy(tower(x), labels, reduction="none").detach() for x in (images, moved)
+        F.cross_entropy(tower(x)[0], labels, reduction="none").detach() for x in (images, moved)
     )
     assert (after > before).all()
     assert all(parameter.requires_grad for parameter in tower.parameters())

@@ -12,10 +12,11 @@ from tests.training.conftest import SHAPES
 def test_views_are_pictures_with_what_they_show(prepared):
     torch.manual_seed(0)
     views = Views(prepared)
-    images, labels, presence = views.draw(64, 32, simple=0.5, faint=0.4)
+    images, labels, presence, styles = views.draw(64, 32, simple=0.5, faint=0.4)
     assert images.shape == (64, 3, 32, 32) and labels.shape == (64,)
     assert images.min() >= 0 and images.max() <= 1
     assert presence.shape == (64,) and 0.15 <= presence.min() < 1 and presence.max() == 1
+    assert styles.shape == (64,) and set(styles.tolist()) == {-1, 0}
     shown = {views.concepts[n].names[0] for n in labels.tolist()}
     assert set(SHAPES) < shown
     ball = views.concepts[views.numbers["ball"]]
@@ -27,9 +28,9 @@ def test_a_simple_view_shows_the_thing_in_its_middle(prepared):
     torch.manual_seed(0)
     views = Views(prepared)
     box = torch.tensor([3] * 40)
-    middle = views.show(box, 32, 1.0, torch.ones(40))[:, :, 12:20, 12:20].mean((2, 3))
+    middle = views.show(box, 32, 1.0, torch.ones(40))[0][:, :, 12:20, 12:20].mean((2, 3))
     torch.testing.assert_close(middle, torch.tensor([[30, 30, 220]]).expand(40, 3) / 255)
-    corner = views.show(box, 32, 1.0, torch.ones(40))[:, :, 0, 0]
+    corner = views.show(box, 32, 1.0, torch.ones(40))[0][:, :, 0, 0]
     assert 10 < (corner == 1).all(1).sum() < 40
 
 
@@ -37,9 +38,9 @@ def test_what_is_left_out_is_never_drawn(prepared, monkeypatch):
     torch.manual_seed(0)
     seen: set[int] = set()
 
-    def show(self: Views, picked: Tensor, side: int, simple: float, presence: Tensor) -> Tensor:
+    def show(self: Views, picked: Tensor, side: int, simple: float, presence: Tensor) -> object:
         seen.update(picked.tolist())
-        return torch.zeros(len(picked), 3, side, side)
+        return torch.zeros(len(picked), 3, side, side), torch.zeros(len(picked))
 
     monkeypatch.setattr(Views, "show", show)
     Views(prepared, ("one",)).draw(200, 8, simple=0, faint=0.4)

@@ -34,7 +34,8 @@ def test_taught_captions_lie_where_their_concepts_do(prepared):
     views.concepts = [Concept([name], []) for name in ("tree", "sea", "owl")]
     views.weights = torch.ones(3)
     vectors = F.normalize(torch.randn(3, models.EMBEDDING), dim=1)
-    words.teach(model, vectors, views, steps=120, scale=16)
+    style = F.normalize(torch.randn(models.EMBEDDING), dim=0)
+    words.teach(model, vectors, style, views, steps=120, scale=16)
     tokenize = SimpleTokenizer(context_length=models.CONTEXT)
     with torch.no_grad():
         texts = models.encode_text(model, tokenize(["tree", "an owl", "tree and owl"]))
