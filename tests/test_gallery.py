@@ -89,9 +89,9 @@ def test_a_dream_that_differs_is_told(small, capsys):
 
 
 def test_what_is_whole_is_not_dreamed_again_after_a_stop(small, monkeypatch):
-    monkeypatch.setattr(gallery, "MAKERS", {})
+    monkeypatch.setattr(gallery, "make", None)
     gallery.rebuild([small], None, resume=True)
-    with pytest.raises(KeyError):
+    with pytest.raises(TypeError):
         gallery.rebuild([small], None, resume=False)
 
 
