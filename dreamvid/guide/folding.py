@@ -31,8 +31,9 @@ def fold_batch_norms(visual: nn.Module) -> nn.Module:
         visual.attnpool = OneQueryPool(visual.attnpool)
     if isinstance(visual, VisionTransformer):
         for block in visual.transformer.resblocks:
-            if type(getattr(block, "attn", None)) is nn.MultiheadAttention:
-                block.attn = SelfAttention(block.attn)
+            attention = getattr(block, "attn", None)
+            if type(attention) is nn.MultiheadAttention and attention.batch_first:
+                block.attn = SelfAttention(attention)
     return visual
 
 
