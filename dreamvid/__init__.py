@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dreamvid.device import choose_device
     from dreamvid.doctor import Diagnosis, diagnose
     from dreamvid.dream.descent import descend
+    from dreamvid.dream.places import Placed
     from dreamvid.errors import DreamvidError
     from dreamvid.evaluation.accumulator import Evaluation
     from dreamvid.evaluation.run import EvaluationResult, evaluate, evaluate_loop
@@ -108,6 +109,7 @@ _HOMES = {
     "Frame": "types",
     "FrameSettings": "film.sequence",
     "Loop": "zooms.loop",
+    "Placed": "dream.places",
     "Schedule": "control.schedule",
     "VideoReader": "media.reader",
     "VideoWriter": "media.writer",
@@ -147,6 +149,7 @@ __all__ = [
     "Message",
     "Outlook",
     "Performance",
+    "Placed",
     "Progress",
     "Report",
     "ReportConfig",

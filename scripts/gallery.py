@@ -385,16 +385,11 @@ def main() -> None:
     given = arguments()
     os.chdir(ROOT)
     torch.set_num_threads(1)
-    chosen = [each for each in entries() if each.name in given.names or not given.names]
-    if given.ordinary is None:
-        for entry in (each for each in chosen if each.is_ordinary):
-            print(f"{entry.name} is left out: its guide needs --ordinary FOLDER")
-        chosen = [each for each in chosen if not each.is_ordinary]
+    chosen = [] if given.page else list(chosen_of(given.names, given.ordinary))
     if given.check:
         same = [check(entry, given.ordinary) for entry in chosen]
         sys.exit(not all(same))
-    if not given.page:
-        rebuild(chosen, given.ordinary, given.resume)
+    rebuild(chosen, given.ordinary, given.resume)
     (GALLERY / "README.md").write_text(page(), encoding="utf-8")
 
 
@@ -414,6 +409,17 @@ def arguments() -> argparse.Namespace:
     if given.ordinary is not None:
         given.ordinary = given.ordinary.resolve()
     return given
+
+
+def chosen_of(names: Sequence[str], ordinary: Path | None) -> Iterator[Entry]:
+    """The entries of these names, or all, without those whose guide is not at hand."""
+    for entry in entries():
+        if names and entry.name not in names:
+            continue
+        if entry.is_ordinary and ordinary is None:
+            print(f"{entry.name} is left out: its guide needs --ordinary FOLDER")
+        else:
+            yield entry
 
 
 def rebuild(chosen: Sequence[Entry], ordinary: Path | None, resume: bool) -> None:

@@ -64,6 +64,7 @@ MAY_IMPORT = {
     # Within film, what dreams frames knows the seams and no library behind them.
     "film/sequence.py": BASE | {"film", "dream", "motion"},
     "film/inbetween.py": BASE | {"motion"},
+    "film/areas.py": BASE | {"dream"},
     "film/splitting.py": {"types"},
     "film/seam.py": BASE | {"film", "dream"},
     "film/delivery.py": BASE | {"dream"},

@@ -142,10 +142,9 @@ def places_of(
 
 
 def union(masks: Sequence[Tensor | None]) -> Tensor | None:
-    """The sum of masks (1, H, W), at most 1, at the largest size.
+    """The sum of masks (1, H, W), at most 1, at the largest size; None where one is all or none is.
 
-    None where one of them is all, or there is none. So there is no seam where the soft edges of
-    two meet.
+    There is no seam where the soft edges of two meet.
     """
     given = [mask for mask in masks if mask is not None]
     if not given or len(given) < len(masks):
