@@ -8,12 +8,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dreamvid.config import EvalConfig, ImageConfig, ScoreConfig, VideoConfig, ZoomConfig
+    from dreamvid.config import (
+        EvalConfig,
+        ImageConfig,
+        ReportConfig,
+        ScoreConfig,
+        VideoConfig,
+        ZoomConfig,
+    )
     from dreamvid.control.clock import Clock
     from dreamvid.control.schedule import Schedule
     from dreamvid.device import choose_device
     from dreamvid.doctor import Diagnosis, diagnose
     from dreamvid.dream.descent import descend
+    from dreamvid.dream.places import Placed
     from dreamvid.errors import DreamvidError
     from dreamvid.evaluation.accumulator import Evaluation
     from dreamvid.evaluation.run import EvaluationResult, evaluate, evaluate_loop
@@ -28,33 +36,34 @@ if TYPE_CHECKING:
         StepDone,
         Warned,
     )
-    from dreamvid.film.image import dream_image
     from dreamvid.film.outlook import Outlook, plan
     from dreamvid.film.report import Summary
     from dreamvid.film.sequence import FrameSettings, constant_settings, dream_frames
     from dreamvid.film.settings import scheduled_settings
     from dreamvid.film.shots import FoundShots, find_shots
-    from dreamvid.film.video import dream_video
     from dreamvid.guide.objective import create_objectives
     from dreamvid.live.performance import Performance, play
+    from dreamvid.making import dream_image, dream_video, zoom
     from dreamvid.media.reader import VideoReader
     from dreamvid.media.still import read_image, write_image
     from dreamvid.media.writer import VideoWriter
     from dreamvid.motion.camera import Camera
     from dreamvid.motion.flow import create_flow
     from dreamvid.motion.shots import create_cut_detector
+    from dreamvid.reporting.comparing import Comparison, compare
+    from dreamvid.reporting.run import Report, report
     from dreamvid.rerunning import rerun
     from dreamvid.resuming import join, peek, resume
     from dreamvid.types import Frame, Shot
     from dreamvid.zooms.endless import dream_zoom
-    from dreamvid.zooms.film import zoom
     from dreamvid.zooms.loop import Loop, dream_loop, film_loop
 
 _HOMES = {
     # Whole results, from file to file.
+    "compare": "reporting.comparing",
     "diagnose": "doctor",
-    "dream_image": "film.image",
-    "dream_video": "film.video",
+    "dream_image": "making",
+    "dream_video": "making",
     "evaluate": "evaluation.run",
     "evaluate_loop": "evaluation.run",
     "find_shots": "film.shots",
@@ -62,11 +71,13 @@ _HOMES = {
     "peek": "resuming",
     "play": "live.performance",
     "plan": "film.outlook",
+    "report": "reporting.run",
     "rerun": "rerunning",
     "resume": "resuming",
     "score": "evaluation.score",
-    "zoom": "zooms.film",
+    "zoom": "making",
     # What they take and give.
+    "Comparison": "reporting.comparing",
     "Diagnosis": "doctor",
     "DreamvidError": "errors",
     "EvalConfig": "config",
@@ -81,6 +92,8 @@ _HOMES = {
     "Outlook": "film.outlook",
     "Performance": "live.performance",
     "Progress": "events",
+    "Report": "reporting.run",
+    "ReportConfig": "config",
     "ScoreConfig": "config",
     "Scores": "evaluation.score",
     "Shot": "types",
@@ -96,6 +109,7 @@ _HOMES = {
     "Frame": "types",
     "FrameSettings": "film.sequence",
     "Loop": "zooms.loop",
+    "Placed": "dream.places",
     "Schedule": "control.schedule",
     "VideoReader": "media.reader",
     "VideoWriter": "media.writer",
@@ -117,6 +131,7 @@ _HOMES = {
 __all__ = [
     "Camera",
     "Clock",
+    "Comparison",
     "Diagnosis",
     "DreamvidError",
     "EvalConfig",
@@ -134,7 +149,10 @@ __all__ = [
     "Message",
     "Outlook",
     "Performance",
+    "Placed",
     "Progress",
+    "Report",
+    "ReportConfig",
     "Schedule",
     "ScoreConfig",
     "Scores",
@@ -147,6 +165,7 @@ __all__ = [
     "Warned",
     "ZoomConfig",
     "choose_device",
+    "compare",
     "constant_settings",
     "create_cut_detector",
     "create_flow",
@@ -167,6 +186,7 @@ __all__ = [
     "plan",
     "play",
     "read_image",
+    "report",
     "rerun",
     "resume",
     "scheduled_settings",

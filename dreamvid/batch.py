@@ -23,12 +23,10 @@ from dreamvid.config import (
 from dreamvid.config.loading import listed, parse_toml
 from dreamvid.errors import ConfigError, DreamvidError, shown
 from dreamvid.events import Event, Finished, Listener, Message, Progress
-from dreamvid.film.image import dream_image
 from dreamvid.film.report import Summary
-from dreamvid.film.video import dream_video
+from dreamvid.making import make
 from dreamvid.notebook import usual_listener
 from dreamvid.workers import Done, Told, Workers, share_out
-from dreamvid.zooms.film import zoom
 
 _OWN_KEYS = {"command", "in", "out", "film"}
 
@@ -157,7 +155,15 @@ def _make(job: BatchJob, count: int, overwrite: bool, listener: Listener) -> Bat
         is_begun = folder_of(_result_at(job.kept_at)).exists()
         if not (is_begun or overwrite) and _is_there(job.out):
             return _told(BatchResult(job.number, str(job.out), "there"), count, 0, listener)
-        summary = _call(job, overwrite, is_begun, numbered)
+        summary = make(
+            job.config,
+            job.source,
+            job.out,
+            film=job.film,
+            overwrite=overwrite,
+            resume=is_begun,
+            listener=numbered,
+        )
         result = BatchResult(job.number, str(job.out), "made", summary=summary)
     except Exception as error:  # a bug that one job meets must not stop the others either
         kind = "" if isinstance(error, DreamvidError) else f"{type(error).__name__}: "
@@ -188,16 +194,6 @@ def _is_there(out: Path) -> bool:
 
     pattern = output_pattern(out)
     return (out if pattern is None else numbered_path(pattern, 1)).exists()
-
-
-def _call(job: BatchJob, overwrite: bool, is_begun: bool, listener: Listener) -> Summary:
-    """Call the function of the job's command."""
-    given: dict[str, Any] = {"overwrite": overwrite, "resume": is_begun, "listener": listener}
-    if isinstance(job.config, VideoConfig):
-        return dream_video(job.source, job.out, config=job.config, **given)
-    if isinstance(job.config, ZoomConfig):
-        return zoom(job.source, job.out, config=job.config, **given)
-    return dream_image(job.source, job.out, film=job.film, config=job.config, **given)
 
 
 @dataclass

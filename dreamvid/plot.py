@@ -34,6 +34,8 @@ class Line:
     """Draw it dashed and pale, as a reference for the others."""
     points: bool = False
     """Mark each point."""
+    filled: bool = False
+    """Fill the area between the curve and 0."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,20 @@ class Panel:
     """Whether the scale begins at 0."""
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """A row of pictures over the same x as the panels around it."""
+
+    title: str
+    images: Sequence[Tensor]
+    """(3, H, W) in [0, 1] each, one for each equal part of the x axis, in order."""
+    end: float
+    """Where the x axis ends; it begins at 0."""
+
+
 def write_plot(
     path: Path,
-    panels: Sequence[Panel],
+    panels: Sequence[Panel | Pictures],
     *,
     x_label: str = "seconds",
     marks: Sequence[float] = (),
@@ -69,24 +82,52 @@ def write_plot(
         figure = Figure((_WIDTH, panel_height * len(panels) + 0.4), layout="constrained")
         axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
         for plane, panel in zip(axes, panels, strict=True):
-            _draw(plane, panel, marks)
+            if isinstance(panel, Pictures):
+                _show(plane, panel, panel_height)
+            else:
+                _draw(plane, panel, marks)
         axes[-1].set_xlabel(x_label)
         figure.savefig(drawn, format="png", dpi=_DOTS_AN_INCH)
     write_whole(path, drawn.getvalue(), overwrite)
 
 
 def draw_label(text: str, width: int, height: int) -> Tensor:
-    """Draw a strip of text, light on dark: float32 (3, height, width) in [0, 1]."""
+    """Draw a strip of text, light on dark: float32 (3, height, width) in [0, 1].
+
+    Of a text that is too long, the beginning is shown.
+    """
     import torch
     from matplotlib.figure import Figure
 
     figure = Figure((width / 100, height / 100), dpi=100, facecolor=_INK)
     points = 0.6 * height * 72 / 100
-    figure.text(height / width / 3, 0.5, text, color="white", fontsize=points, va="center_baseline")
+    margin = height / 3
+    drawn_text = figure.text(margin / width, 0.5, text, color="white", fontsize=points)
+    drawn_text.set(va="center_baseline", parse_math=False)
+    while len(text) > 1 and drawn_text.get_window_extent().x1 > width - margin:
+        text = text[:-1]
+        drawn_text.set_text(f"{text.rstrip()}…")
     drawn = io.BytesIO()
     figure.savefig(drawn, format="rgba", dpi=100)
     pixels = torch.frombuffer(drawn.getbuffer(), dtype=torch.uint8).view(height, width, 4)
     return pixels[..., :3].permute(2, 0, 1).float() / 255
+
+
+def _show(plane: Any, row: Pictures, panel_height: float) -> None:
+    """Draw a row of pictures on matplotlib's `Axes`, each in its own proportions."""
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+    plane.plot([0, row.end], [0, 1], alpha=0)  # for the limits
+    for number, image in enumerate(row.images):
+        height, width = image.shape[1:]
+        zoom = 72 * min(0.75 * panel_height / height, 0.85 * _WIDTH / len(row.images) / width)
+        shown = OffsetImage(image.cpu().permute(1, 2, 0).numpy(), zoom=zoom)
+        place = (number + 0.5) / len(row.images) * row.end, 0.5
+        plane.add_artist(AnnotationBbox(shown, place, frameon=False, pad=0))
+    plane.set_title(row.title, loc="left", fontsize=10)
+    plane.spines[["top", "right", "left"]].set_visible(False)
+    plane.tick_params(left=False, labelleft=False)
+    plane.margins(x=0.01)
 
 
 def _draw(plane: Any, panel: Panel, marks: Sequence[float]) -> None:
@@ -104,6 +145,8 @@ def _draw(plane: Any, panel: Panel, marks: Sequence[float]) -> None:
             marker="o" if line.points else None,
             markersize=4,
         )
+        if line.filled:
+            plane.fill_between(line.x, values, color=line.colour, alpha=0.3, linewidth=0)
     for mark in marks:
         plane.axvline(mark, color=_MARK, linewidth=0.8, linestyle=":")
     plane.set_title(panel.title, loc="left", fontsize=10)

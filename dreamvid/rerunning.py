@@ -7,17 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from dreamvid.config import COMMANDS
-from dreamvid.errors import ConfigError
 from dreamvid.events import Listener
-from dreamvid.film.blank import blank_name
-from dreamvid.film.image import dream_image
-from dreamvid.film.recipe import Recipe, read_recipe
+from dreamvid.film.recipe import find_source, read_recipe
 from dreamvid.film.report import Summary
-from dreamvid.film.video import dream_video
-from dreamvid.zooms.film import zoom
-
-MAKERS = {"video": dream_video, "zoom": zoom, "image": dream_image}
-"""What makes the results of each command."""
+from dreamvid.making import make
 
 
 def rerun(
@@ -38,26 +31,6 @@ def rerun(
     and what `dream_video`, `zoom` or `dream_image` raises.
     """
     recipe = read_recipe(Path(result))
-    config: Any = recipe.config(COMMANDS[recipe.command])
+    config = recipe.config(COMMANDS[recipe.command])
     found = find_source(recipe, Path(result)) if source is None else source
-    make: Any = MAKERS[recipe.command]
-    made: Summary = make(
-        found, new, config=config, overwrite=overwrite, listener=listener, **options
-    )
-    return made
-
-
-def find_source(recipe: Recipe, result: Path) -> str:
-    """The IN of a result: as it was typed, from this folder or from that of the result.
-
-    Raises ConfigError where it is in neither.
-    """
-    from dreamvid.media.image_sequence import names_images
-
-    for folder in (Path(), result.parent):
-        path = folder / recipe.source
-        if blank_name(recipe.source) or path.exists() or names_images(path):
-            return recipe.source if folder == Path() else str(path)
-    raise ConfigError(
-        f"'{recipe.source}', of which '{result}' was made, is not there; allowed: --source FILE"
-    )
+    return make(config, found, new, overwrite=overwrite, listener=listener, **options)

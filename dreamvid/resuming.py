@@ -8,15 +8,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dreamvid.config import VideoConfig, ZoomConfig
+from dreamvid.config import VideoConfig
 from dreamvid.errors import ConfigError, MediaError
 from dreamvid.events import Listener
-from dreamvid.film.image import dream_image
 from dreamvid.film.job import VideoJob
 from dreamvid.film.report import Reporter, Summary
-from dreamvid.film.video import dream_video
+from dreamvid.making import make, report_after
 from dreamvid.notebook import usual_listener
-from dreamvid.zooms.film import zoom
 
 if TYPE_CHECKING:
     from dreamvid.journal import Run
@@ -91,16 +89,16 @@ def join(
         raise nothing_finished(result_at(Path(out)))
     config = shot_list.run.config
     assert isinstance(config, VideoConfig)  # no other film has shots
+    source = shot_list.run.source.path
+    overwrite = overwrite or shot_list.overwrite
     with _where_begun(shot_list.run):
         job = VideoJob.prepare(
-            Path(shot_list.run.source.path),
-            path,
-            config,
-            overwrite=overwrite or shot_list.overwrite,
-            resume=force,
-            force=force,
+            Path(source), path, config, overwrite=overwrite, resume=force, force=force
         )
-        return join_shots(job, reporter)
+        summary = join_shots(job, reporter)
+        if config.report:
+            report_after(config, source, path, summary, overwrite, listener)
+        return summary
 
 
 def _where_begun(run: Run) -> AbstractContextManager[None]:
@@ -113,27 +111,16 @@ def _go_on(
     run: Run, out: Path, force: bool, workers: Workers | None, listener: Listener | None
 ) -> Summary:
     """Call the function that began the run."""
-    source, config = run.source.path, run.config
-    if isinstance(config, VideoConfig):
-        return dream_video(
-            source,
-            out,
-            config=config,
-            resume=True,
-            force=force,
-            workers=workers,
-            listener=listener,
-        )
-    if isinstance(config, ZoomConfig):
-        return zoom(source, out, config=config, resume=True, force=force, listener=listener)
-    assert run.picture is not None  # the film of a picture that nobody keeps has no journal
-    return dream_image(
-        source,
-        run.picture,
-        film=out,
-        config=config,
+    # The film of a picture is its second result; the journal is named after it.
+    result, film = (out, None) if run.picture is None else (run.picture, out)
+    return make(
+        run.config,
+        run.source.path,
+        result,
+        film=film,
         resume=True,
         force=force,
+        workers=workers,
         listener=listener,
     )
 

@@ -43,7 +43,6 @@ from dreamvid.device import torch_environment
 os.environ.update(torch_environment())  # as the command line does
 
 import torch
-from side_by_side import side_by_side
 from torch import Tensor
 
 from dreamvid.config import VideoConfig, WriteConfig
@@ -60,6 +59,7 @@ from dreamvid.media.reader import VideoReader
 from dreamvid.media.writer import VideoWriter
 from dreamvid.motion.flow import create_flow
 from dreamvid.plot import Line, Panel, write_plot
+from dreamvid.reporting.beside import Named, side_by_side
 from dreamvid.types import FlowEstimator, Frame
 
 ROOT = Path(__file__).parent.parent
@@ -220,7 +220,9 @@ class Study:
         paths = {mode: self.out / f"{self.file(mode, DIAL[1])}.mp4" for mode in SHOWN}
         films = {mode: path for mode, path in paths.items() if mode in modes and path.exists()}
         if films:
-            side_by_side(self.out / f"{self.name}-side-by-side.mp4", films, 3)
+            shown = [Named(path, mode) for mode, path in films.items()]
+            path = self.out / f"{self.name}-side-by-side.mp4"
+            side_by_side(shown, path, columns=3, overwrite=True)
 
     def file(self, mode: str, strength: float) -> str:
         """What a result's files are called."""

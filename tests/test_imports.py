@@ -37,18 +37,34 @@ MAY_IMPORT = {
     | {"zooms", "film", "journal", "guide", "control", "dream", "motion", "media", "notebook"},
     "live": BASE
     | {"live", "film", "journal", "guide", "control", "dream", "motion", "media", "notebook"},
-    "batch": BASE | {"film", "zooms", "journal", "guide", "media", "notebook", "workers"},
+    "making": BASE | {"film", "zooms", "media", "reporting", "notebook", "workers"},
+    "batch": BASE | {"making", "film", "journal", "guide", "media", "notebook", "workers"},
     "doctor": BASE | {"dream", "guide", "media"},
-    "rerunning": BASE | {"film", "zooms", "media"},
-    "resuming": BASE | {"film", "zooms", "journal", "media", "notebook", "workers"},
+    "reporting": BASE
+    | {"reporting", "evaluation", "film", "guide", "control", "dream", "motion", "media"}
+    | {"plot", "notebook"},
+    "rerunning": BASE | {"making", "film", "media"},
+    "resuming": BASE | {"making", "film", "journal", "media", "notebook", "workers"},
     "evaluation": BASE
     | {"evaluation", "film", "guide", "dream", "motion", "media", "plot", "notebook"},
     "cli": BASE
-    | {"cli", "film", "zooms", "rerunning", "resuming", "evaluation", "journal", "guide", "media"}
-    | {"batch", "doctor", "live", "workers"},
+    | {
+        "cli",
+        "film",
+        "zooms",
+        "making",
+        "rerunning",
+        "resuming",
+        "evaluation",
+        "journal",
+        "guide",
+        "media",
+    }
+    | {"batch", "doctor", "live", "workers", "reporting"},
     # Within film, what dreams frames knows the seams and no library behind them.
     "film/sequence.py": BASE | {"film", "dream", "motion"},
     "film/inbetween.py": BASE | {"motion"},
+    "film/areas.py": BASE | {"dream"},
     "film/splitting.py": {"types"},
     "film/seam.py": BASE | {"film", "dream"},
     "film/delivery.py": BASE | {"dream"},
@@ -68,6 +84,7 @@ HOMES = {
     "mido": {"live/midi.py", "media/notes.py"},
     "simpleeval": {"control/expressions.py"},
     "matplotlib": {"plot.py"},
+    "jinja2": {"reporting/page.py"},
     "ray": {"workers.py"},
     "starlette": {"live/server.py"},
     "uvicorn": {"live/server.py"},

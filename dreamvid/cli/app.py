@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from dreamvid.cli.batch import batch
+from dreamvid.cli.compare import compare
 from dreamvid.cli.config import config
 from dreamvid.cli.doctor import doctor
 from dreamvid.cli.eval import evaluate
@@ -22,6 +23,7 @@ from dreamvid.cli.options import fail, join_pairs
 from dreamvid.cli.peek import peek
 from dreamvid.cli.plan import plan
 from dreamvid.cli.presets import presets
+from dreamvid.cli.report import report
 from dreamvid.cli.rerun import rerun
 from dreamvid.cli.resume import resume
 from dreamvid.cli.score import score
@@ -43,7 +45,6 @@ app = typer.Typer(
     name="dreamvid",
     help="Dreams video: gradient descent on the pixels until every frame means the prompt.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -58,6 +59,8 @@ for name, command in {
     "shots": shots,
     "image": image,
     "batch": batch,
+    "report": report,
+    "compare": compare,
     "eval": evaluate,
     "score": score,
     "guides": guides,
@@ -94,7 +97,7 @@ def run(arguments: list[str]) -> None:
     try:
         arguments = split_short(arguments)
         check_texts(arguments)
-        status = app(join_pairs(arguments), standalone_mode=False)
+        status = app(join_pairs(arguments), prog_name="dreamvid", standalone_mode=False)
     except ConfigError as error:
         fail(error)
     except Exception as error:

@@ -28,7 +28,7 @@ def image(
     as_json: AsJson = False,
 ) -> None:
     """Dream a still picture, from a file, from grey or from noise."""
-    from dreamvid.film.image import dream_image
+    from dreamvid.making import dream_image
 
     with stopping(Display(quiet, as_json)) as listener:
         dream_image(

@@ -28,7 +28,8 @@ def plan(
     ],
     config: VideoConfig,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw sound, beats and all curves into this PNG file.")
+        Path | None,
+        typer.Option(help="Draw sound, beats, all curves and masks into this PNG file."),
     ] = None,
     timing: Annotated[
         bool, typer.Option(help="Time a few steps, to tell what the whole will take.")

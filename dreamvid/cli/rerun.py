@@ -24,8 +24,7 @@ def rerun(
 ) -> None:
     """Make a result again, with any option of the command that made it on top."""
     from dreamvid.cli.app import app
-    from dreamvid.film.recipe import read_recipe
-    from dreamvid.rerunning import find_source
+    from dreamvid.film.recipe import find_source, read_recipe
 
     recipe = read_recipe(result)
     found = find_source(recipe, result) if source is None else source

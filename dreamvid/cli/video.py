@@ -54,7 +54,7 @@ def video(
 ) -> None:
     """Dream a video clip; its times and sound stay."""
     from dreamvid.film.shots import parse_shots
-    from dreamvid.film.video import dream_video
+    from dreamvid.making import dream_video
     from dreamvid.workers import parse_workers
 
     check_pipe(out, as_json)

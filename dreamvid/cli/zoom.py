@@ -41,7 +41,7 @@ def zoom(
     as_json: AsJson = False,
 ) -> None:
     """Fall into a picture, or out of it; with --loop for ever."""
-    from dreamvid.zooms.film import zoom as dream_zoom
+    from dreamvid.making import zoom as dream_zoom
 
     check_pipe(out, as_json)
     display = Display(quiet, as_json)

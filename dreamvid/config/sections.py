@@ -15,28 +15,32 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from dreamvid.config.values import (
     Allowed,
+    Area,
     Assignments,
     Colours,
     Device,
     Duration,
+    Everywhere,
     Flag,
     Music,
     MusicFile,
     Pair,
     Place,
+    Prompt,
     Rate,
     Scene,
     Seconds,
     Size,
     SymmetryName,
     Varies,
-    Weighted,
     WeightedFile,
     Words,
     check_share,
     kebab,
     parse_music,
+    split_area,
     split_assignment,
+    split_weight,
 )
 from dreamvid.errors import ConfigError, shown
 
@@ -83,10 +87,12 @@ def _restated(model: type[Section], table: str) -> dict[str, Any]:
 class PromptConfig(Section):
     title = "Prompts"
 
-    prompt: Annotated[list[Weighted], Flag("-p")] = Field(
-        [], description="Text that the picture shall mean. Repeatable."
+    prompt: Annotated[list[Prompt], Flag("-p")] = Field(
+        [],
+        description="Text that the picture shall mean, or an area of it, as fire@@left.png. "
+        "Repeatable.",
     )
-    negative: Annotated[list[Weighted], Flag("-n")] = Field(
+    negative: Annotated[list[Everywhere], Flag("-n")] = Field(
         [], description="Text that the picture shall not mean. Repeatable."
     )
     image_prompt: list[WeightedFile] = Field(
@@ -95,7 +101,7 @@ class PromptConfig(Section):
     from_: list[Words] = Field(
         [], description="Start of a direction between two texts; goes with --to. Repeatable."
     )
-    to: list[Weighted] = Field([], description="End of that direction. Repeatable.")
+    to: list[Everywhere] = Field([], description="End of that direction. Repeatable.")
 
     @model_validator(mode="after")
     def _paired(self) -> Self:
@@ -105,6 +111,16 @@ class PromptConfig(Section):
                 "a direction needs one of each"
             )
         return self
+
+    @property
+    def areas(self) -> list[Area | None]:
+        """The area of each of `prompt`; None for one that acts everywhere."""
+        return [split_area(split_weight(text)[0])[1] for text in self.prompt]
+
+    @property
+    def has_areas(self) -> bool:
+        """Whether a prompt has an area."""
+        return any(self.areas)
 
     @property
     def has_prompt(self) -> bool:
@@ -262,8 +278,8 @@ class DreamConfig(Section):
     )
     palette: Colours | None = Field(
         None,
-        description="Colours that the picture shall have, as #112233,#aabbcc, or those of a "
-        "picture file.",
+        description="Colours that the picture shall have, as #112233,#aabbcc, the main ones of a "
+        "picture file, or 5 of the source's own.",
     )
     palette_weight: Annotated[float, Varies()] = Field(
         10.0,
@@ -482,7 +498,7 @@ class ReadConfig(SizeConfig, SpanConfig):
     )
 
 
-class MaskConfig(Section):
+class MaskConfig(PromptConfig):
     title = "Delivery"
 
     mask: str | None = Field(
@@ -522,15 +538,15 @@ class MaskConfig(Section):
     def _something_to_show(self) -> Self:
         if self.show_mask and not self.has_mask:
             raise ValueError(
-                "--show-mask is given without a mask; allowed with --mask FILE, --where TEXT or "
-                "--where-not TEXT"
+                "--show-mask is given without a mask; allowed with --mask FILE, --where TEXT, "
+                "--where-not TEXT or a prompt with an area, as fire@@left.png"
             )
         return self
 
     @property
     def has_mask(self) -> bool:
-        """Whether only a part of the picture is dreamed."""
-        return self.mask is not None or bool(self.where or self.where_not)
+        """Whether a part of the picture is told from the rest."""
+        return self.mask is not None or bool(self.where or self.where_not) or self.has_areas
 
 
 class DeliveryConfig(MaskConfig):
@@ -541,6 +557,14 @@ class DeliveryConfig(MaskConfig):
         description="Size of the result: as dreamed, or the source's, onto which the dream's "
         "difference is scaled up.",
     )
+
+
+IN_SPACE = (
+    *("translation_x", "translation_y", "translation_z"),
+    *("rotation_3d_x", "rotation_3d_y", "rotation_3d_z"),
+)
+"""Moves of a camera in three dimensions, by field."""
+_STEPS = "1/200 of the scene's distance a frame, as in Deforum's 3D mode."
 
 
 class CameraConfig(Section):
@@ -567,6 +591,46 @@ class CameraConfig(Section):
         le=100,
         description="Frame heights a second that the view moves down, beside --pan; may change.",
     )
+    angle: Annotated[float, Varies()] = Field(
+        0.0,
+        ge=-360,
+        le=360,
+        description="Degrees a frame by which it turns anticlockwise, beside --rotate, as in "
+        "Deforum.",
+    )
+    translation_x: Annotated[float, Varies()] = Field(
+        0.0, ge=-10_000, le=10_000, description=f"Steps to the right, {_STEPS}"
+    )
+    translation_y: Annotated[float, Varies()] = Field(
+        0.0, ge=-10_000, le=10_000, description=f"Steps up, {_STEPS}"
+    )
+    translation_z: Annotated[float, Varies()] = Field(
+        0.0, ge=-190, le=190, description=f"Steps ahead, {_STEPS}"
+    )
+    rotation_3d_x: Annotated[float, Varies()] = Field(
+        0.0, ge=-80, le=80, description="Degrees a frame by which the camera turns up."
+    )
+    rotation_3d_y: Annotated[float, Varies()] = Field(
+        0.0, ge=-80, le=80, description="Degrees a frame by which the camera turns right."
+    )
+    rotation_3d_z: Annotated[float, Varies()] = Field(
+        0.0,
+        ge=-360,
+        le=360,
+        description="Degrees a frame by which the camera rolls clockwise: the picture turns the "
+        "other way.",
+    )
+    fov: Annotated[float, Varies()] = Field(
+        70.0,
+        ge=1,
+        le=170,
+        description="Angle of view of these moves, from top to bottom in degrees.",
+    )
+    per_frame: bool = Field(
+        False,
+        description="Count --zoom, --rotate and --pan by the frame, as Deforum does, instead of by "
+        "the second.",
+    )
     centre: Annotated[
         Pair, AfterValidator(check_share), Allowed("two shares from 0 to 1 as X,Y")
     ] = Field(
@@ -585,9 +649,42 @@ class CameraConfig(Section):
         """Frame widths right and heights down a second, of all options together."""
         return self.pan[0] + self.pan_x, self.pan[1] + self.pan_y
 
+    @property
+    def moves_in_space(self) -> bool:
+        """Whether it moves in three dimensions, as far as no schedule says otherwise."""
+        return any(getattr(self, name) for name in IN_SPACE)
+
+
+class DepthConfig(CameraConfig):
+    title = "Camera"
+
+    depth: str | None = Field(
+        None,
+        description="Picture, folder or film of how near everything is, bright is near; without it "
+        "the scene is flat.",
+    )
+    depth_far: float = Field(
+        4.0,
+        ge=1,
+        le=1000,
+        description="How many times as far away black is as white.",
+    )
+
+    @model_validator(mode="after")
+    def _something_far(self) -> Self:
+        if self.depth is not None and self.shutter:
+            raise ValueError(
+                f"--shutter {self.shutter:g}: a scene with --depth is not blurred; allowed with "
+                "--depth: 0"
+            )
+        return self
+
 
 class MetadataConfig(Section):
     metadata: bool = Field(True, description="Write prompts and options into the result.")
+    report: bool = Field(
+        False, description="Make a page about the result beside it: dream.html of dream.mp4."
+    )
 
 
 class EncodeConfig(MetadataConfig):
@@ -614,7 +711,7 @@ class VideoConfig(
     WriteConfig,
     DeliveryConfig,
     ReadConfig,
-    CameraConfig,
+    DepthConfig,
     SplitConfig,
     SequenceConfig,
     ScheduledConfig,
@@ -636,7 +733,16 @@ class ImageConfig(MetadataConfig, MaskConfig, SizeConfig, DreamConfig, TargetCon
     }
 
 
-class EvalConfig(SizeConfig, SpanConfig, FlowConfig, DeviceConfig, PromptConfig):
+class JudgeConfig(Section):
+    title = "Judge"
+
+    judge: str | None = Field(
+        None,
+        description="CLIP that scores the result, named like a guide; not one that dreamed it.",
+    )
+
+
+class EvalConfig(JudgeConfig, SizeConfig, SpanConfig, FlowConfig, DeviceConfig, PromptConfig):
     """All options of `dreamvid eval`. The span of the source is that of the result's metadata."""
 
     title = "Judge"
@@ -644,10 +750,14 @@ class EvalConfig(SizeConfig, SpanConfig, FlowConfig, DeviceConfig, PromptConfig)
         "size": "Size in pixels to measure at; source: the result's own.",
     }
 
-    judge: str | None = Field(
-        None,
-        description="CLIP that scores the result, named like a guide; not one that dreamed it.",
-    )
+
+class ReportConfig(JudgeConfig, FlowConfig, DeviceConfig):
+    """All options of `dreamvid report` and `dreamvid compare`."""
+
+    title = "Judge"
+    descriptions: ClassVar[Mapping[str, str]] = {
+        "cuts": "Find cuts, across which nothing is measured.",
+    }
 
 
 class ScoreConfig(SpanConfig, TargetConfig):
@@ -704,6 +814,15 @@ class ZoomConfig(FilmConfig, EncodeConfig, CameraConfig, ScheduledConfig, Target
     }
 
     @model_validator(mode="after")
+    def _everywhere(self) -> Self:
+        if self.has_areas:
+            raise ValueError(
+                "--prompt TEXT@@AREA: a zoom leaves every area behind; allowed in `dreamvid video` "
+                "and `dreamvid image`"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _closes(self) -> Self:
         if not self.loop:
             return self
@@ -714,6 +833,12 @@ class ZoomConfig(FilmConfig, EncodeConfig, CameraConfig, ScheduledConfig, Target
                 f"--zoom {self.zoom:g} for {float(self.seconds):g} s is a factor of {whole:.4g} in "
                 f"all; allowed with --loop: {SMALLEST_ROUND} to 1e12, inwards or outwards, over "
                 "two frames or more"
+            )
+        by_frame = [name for name in ("angle", *IN_SPACE, "per_frame") if getattr(self, name)]
+        if by_frame:
+            raise ValueError(
+                f"--{kebab(by_frame[0])}: a loop joins itself only under zoom and rotate; allowed "
+                "with --loop: --zoom, --rotate"
             )
         if any(self.whole_pan):
             raise ValueError(
@@ -747,7 +872,7 @@ COMMANDS: dict[str, type[VideoConfig | ZoomConfig | ImageConfig]] = {
     "image": ImageConfig,
 }
 """The options of each command that makes a result."""
-MODELS = (VideoConfig, ImageConfig, ZoomConfig, EvalConfig, ScoreConfig)
+MODELS = (VideoConfig, ImageConfig, ZoomConfig, EvalConfig, ReportConfig, ScoreConfig)
 """Models of the commands that take a configuration file."""
 
 

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 from dreamvid.errors import shown
 
 WEIGHT_SEPARATOR = "::"
+AREA_SEPARATOR = "@@"
 DEVICES = "auto, cpu, cuda, cuda:N or mps"
 POSITION_WORDS = "2.5, 1:02.5, 48f (frames), 16b (beats) or 4bar"
 SLOWEST_RATE, FASTEST_RATE = Fraction(1, 1000), 1000
@@ -187,6 +188,59 @@ def _check_weighted(text: str) -> str:
     return text
 
 
+def _check_everywhere(text: str) -> str:
+    if AREA_SEPARATOR in text:
+        raise ValueError("only prompts have areas")
+    return text
+
+
+AreaKind = Literal["file", "where", "where-not", "rest"]
+_BY_WORDS: tuple[AreaKind, ...] = ("where", "where-not")
+
+
+@dataclass(frozen=True)
+class Area:
+    """A part of the picture in which a prompt acts."""
+
+    kind: AreaKind
+    """What tells it: a mask in a file, what the guide sees or does not see by its words, or that
+    no other area takes it."""
+    name: str = ""
+    """The file's path, or the words."""
+
+    @property
+    def is_of_words(self) -> bool:
+        """Whether the guide finds it."""
+        return self.kind in _BY_WORDS
+
+    def __str__(self) -> str:
+        """The area as it is typed."""
+        return self.name if self.kind == "file" else ":".join(filter(None, (self.kind, self.name)))
+
+
+def split_area(text: str) -> tuple[str, Area | None]:
+    """Split `"fire@@left.png"` into its text and its area; None for a text that acts everywhere.
+
+    Only a double sign separates, so that an @ in a prompt stays one. The weight is not in `text`.
+    Raises ValueError if text or area is empty.
+    """
+    body, separator, name = (part.strip() for part in text.rpartition(AREA_SEPARATOR))
+    if not separator:
+        return text, None
+    area = Area("rest") if name == "rest" else Area("file", name)
+    for kind in _BY_WORDS:
+        if name.startswith(f"{kind}:"):
+            area = Area(kind, name.removeprefix(f"{kind}:").strip())
+    if not body or not (area.name or area.kind == "rest"):
+        raise ValueError("not a prompt and an area")
+    return body, area
+
+
+def _check_prompt(text: str) -> str:
+    split_area(split_weight(text)[0])
+    return text
+
+
 def check_unicode(text: str) -> str:
     """Return `text` unless it holds bytes that are no characters. Raises ValueError."""
     text.encode()
@@ -314,8 +368,21 @@ def parse_colours(text: str) -> list[tuple[float, float, float]] | None:
     return [(red / 255, green / 255, blue / 255) for red, green, blue in numbers]
 
 
-def _check_palette(text: str) -> str:
-    if parse_colours(text) is None:
+def parse_colour_count(text: str) -> int | None:
+    """The number of the source's own colours in `"5"`; None for colours and for a file's name.
+
+    Raises ValueError where that number is not allowed.
+    """
+    if re.fullmatch(r"\d{1,9}", text) is None:
+        return None
+    if not 2 <= int(text) <= MOST_COLOURS:
+        raise ValueError("too many colours")
+    return int(text)
+
+
+def _check_palette(value: object) -> str:
+    text = str(value).strip()
+    if parse_colour_count(text) is None and parse_colours(text) is None:
         split_palette(text)
     return text
 
@@ -358,11 +425,21 @@ Rate = Annotated[
     Allowed("frames a second from 0.001 to 1000, as 25, 23.976 or 24000/1001"),
 ]
 Place = Annotated[str, BeforeValidator(_check_position), Allowed(f"seconds, as {POSITION_WORDS}")]
-Weighted = Annotated[
+Everywhere = Annotated[
     str,
     AfterValidator(check_unicode),
     AfterValidator(_check_weighted),
-    Allowed("TEXT or TEXT::WEIGHT, the weight above 0"),
+    AfterValidator(_check_everywhere),
+    Allowed("TEXT or TEXT::WEIGHT, the weight above 0; no @@, which is for --prompt"),
+]
+Prompt = Annotated[
+    str,
+    AfterValidator(check_unicode),
+    AfterValidator(_check_prompt),
+    Allowed(
+        "TEXT or TEXT::WEIGHT, the weight above 0; for an area TEXT@@AREA, which is a mask FILE, "
+        "where:WORDS, where-not:WORDS or rest"
+    ),
 ]
 WeightedFile = Annotated[
     str, AfterValidator(_check_weighted), Allowed("FILE or FILE::WEIGHT, the weight above 0")
@@ -387,10 +464,10 @@ Music = Annotated[
 ]
 Colours = Annotated[
     str,
-    AfterValidator(_check_palette),
+    BeforeValidator(_check_palette),
     Allowed(
-        f"colours as #112233,#aabbcc, or a picture FILE or FILE::N with the number of its colours, "
-        f"2 to {MOST_COLOURS}"
+        f"colours as #112233,#aabbcc; N, the number of the source's own, 2 to {MOST_COLOURS}; or a "
+        "picture FILE or FILE::N"
     ),
 ]
 Words = Annotated[str, AfterValidator(check_unicode), Allowed("a text")]

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Generic, TypeVar
 
 from dreamvid.config import (
+    PromptConfig,
     ScheduledConfig,
     parse_position,
     split_assignment,
@@ -82,12 +83,7 @@ class Schedule(Generic[Scheduled]):
             self._curve(Text(f"--at {time} {shown(text)}", split_scene(text)[1]))
             for time, text in config.at
         ]
-        self._constant = PromptWeights(
-            prompt=_weights(config.prompt),
-            image_prompt=_weights(config.image_prompt),
-            negative=_weights(config.negative),
-            to=_weights(config.to),
-        )
+        self._constant = weights_of(config)
         self._fields = varying(type(config))
         self._curves = {
             name: self._curve(Text(f"--set {name}", expression))
@@ -243,6 +239,16 @@ def asked_for(config: ScheduledConfig) -> set[str]:
     """
     anything = Clock(Fraction(25), 1_000_000, bpm=120.0, beats=(0.0, 0.5))
     return Schedule(config, anything).names
+
+
+def weights_of(config: PromptConfig) -> PromptWeights:
+    """The weights that the prompts themselves have."""
+    return PromptWeights(
+        prompt=_weights(config.prompt),
+        image_prompt=_weights(config.image_prompt),
+        negative=_weights(config.negative),
+        to=_weights(config.to),
+    )
 
 
 def _weights(weighted: Sequence[str]) -> tuple[float, ...]:

@@ -19,6 +19,7 @@ from dreamvid.dream.norms import rms
 from dreamvid.dream.objective import Objective, guide_gradient
 from dreamvid.dream.octaves import enlarge
 from dreamvid.dream.optimizer import create_optimizer, rate, restore, step_down
+from dreamvid.dream.places import Placed, Sight
 from dreamvid.dream.region import Box, support
 from dreamvid.dream.step_graph import CapturedStep, StepGraphs
 from dreamvid.dream.symmetry import Symmetry, folded
@@ -47,6 +48,8 @@ class Step:
 
 
 OnStep = Callable[[Step], None]
+OnSketch = Callable[[Tensor], None]
+"""(the image (3, h, w) at the size at which it was dreamed)."""
 
 
 def frame_generator(seed: int, index: int) -> Generator:
@@ -71,6 +74,9 @@ def descend(
     graphs: StepGraphs | None = None,
     region: Tensor | None = None,
     symmetry: Symmetry | None = None,
+    sketch: Tensor | None = None,
+    on_sketch: OnSketch | None = None,
+    places: Sequence[Placed] = (),
 ) -> Tensor:
     """Change `source` to match the objectives.
 
@@ -88,8 +94,13 @@ def descend(
     `symmetry` is that of the image, after every step too; None for the one that the config names.
     The source is made symmetric first.
 
+    With `places` (at least one), their objectives count instead, each in its part of the picture.
+
     An image larger than the guides can see (`seen_size`) is dreamed at the smaller size, and what
     was dreamed is enlarged and added to the warm start, so that the source keeps its detail.
+    `on_sketch` is called with the image at the size at which it was dreamed. With that as `sketch`,
+    and all else the same, the result is made again without a step, to the same bits; one of another
+    size is ignored.
 
     Raises GradientError where a guide's gradient is not finite, or is zero at every step although
     the loss could still fall.
@@ -102,14 +113,18 @@ def descend(
     task = Task(source, start, steps, config, trust, mean_colour, region)
     if symmetry is not None:
         task, canvas = task.mapped(symmetry.fold), folded(canvas, symmetry)
-    parts = objectives, generator, canvas, terms, graphs, symmetry
+        places = [place.mapped(symmetry.fold) for place in places]
+    if places and all(place.is_black for place in places):
+        return task.start
+    parts = objectives, generator, canvas, terms, graphs, symmetry, sketch, on_sketch
     if task.region is None:
-        return _descend(task, *parts, on_step)
+        return _descend(task, *parts, on_step, places)
     box = Box.around(task.region) if symmetry is None else Box.of(task.region)
     if box is None:
         return source
     told = on_step and partial(_tell, on_step, box, task.source)
-    return box.put(_descend(_within(task, task.region, box), *parts, told), task.source)
+    places = [place.mapped(box.cut) for place in places]
+    return box.put(_descend(_within(task, task.region, box), *parts, told, places), task.source)
 
 
 def _within(task: Task, region: Tensor, box: Box) -> Task:
@@ -137,50 +152,52 @@ def _descend(
     terms: Sequence[Term] | None,
     graphs: StepGraphs | None,
     symmetry: Symmetry | None,
+    sketch: Tensor | None,
+    on_sketch: OnSketch | None,
     on_step: OnStep | None,
+    places: Sequence[Placed],
 ) -> Tensor:
     """The dream of a task; `descend` says what the arguments are."""
-    source, config, steps = whole.source, whole.config, whole.steps
-    size, guide_sizes = (source.shape[1], source.shape[2]), {each.size for each in objectives}
-    cutouts = draw_cutouts(config, steps, size, guide_sizes, generator).to(source.device)
-
-    def guidance(layer: Layer, first: int) -> Guidance:
-        return _guidance(objectives, config, cutouts, first)
-
-    def capture(layer: Layer) -> CapturedStep | None:
-        if graphs is None or terms is not own_terms:
-            return None
-        return graphs.begin(layer, objectives, own_terms, config, cutouts, work)
-
-    def work(
-        layer: Layer, objectives: Sequence[Objective], cutouts: Cutouts, optimizer: Adam
-    ) -> tuple[Tensor, Tensor]:
-        guidance = _guidance(objectives, config, cutouts, 0)
-        return take_step(layer, guidance, own_terms, config, optimizer, 0)
-
-    task = whole.resized(seen_size(config, size, guide_sizes))
+    config, own_terms = whole.config, terms_of(whole.config)
+    begun = graphs if terms is None else None
+    terms = own_terms if terms is None else terms
+    if places:
+        guides = _guides_in_places(whole, places, generator)
+    else:
+        guides = _guides(whole, objectives, generator, begun)
+    task = whole.resized(guides.seen)
     if symmetry is not None and task.source is not whole.source:
         task = task.mapped(symmetry.fold)
-    layers = canvas(task)
-    own_terms = terms_of(config)
-    terms = own_terms if terms is None else terms
-    check = GradientCheck(any(objective.compares for objective in objectives))
+    if sketch is not None and _fits(sketch, task.source):
+        return _delivered(sketch, task, whole, symmetry)
+    check = GradientCheck(guides.compares)
     layer: Layer | None = None
-    taken = optimize(layers, guidance, terms, config, check, capture=capture)
+    taken = optimize(canvas(task), guides.guidance, terms, config, check, capture=guides.capture)
     for index, (layer, losses, _) in enumerate(taken):
         if on_step is not None:
-            look = partial(_result, layer, layer.parameters.clone(), task, whole, symmetry)
-            on_step(Step(index, steps, layer.level, layer.levels, losses.sum(), look))
+            look = partial(_look, layer, layer.parameters.clone(), task, whole, symmetry)
+            on_step(Step(index, whole.steps, layer.level, layer.levels, losses.sum(), look))
     if layer is None:
         return whole.start
-    return _result(layer, layer.parameters, task, whole, symmetry)
+    dreamed = layer.result(layer.parameters)
+    if on_sketch is not None:
+        on_sketch(dreamed)
+    return _delivered(dreamed, task, whole, symmetry)
 
 
-def _result(
+def _fits(sketch: Tensor, source: Tensor) -> bool:
+    return sketch.shape == source.shape and sketch.dtype == source.dtype
+
+
+def _look(
     layer: Layer, parameters: Tensor, task: Task, whole: Task, symmetry: Symmetry | None
 ) -> Tensor:
-    """The image (3, H, W) of the `whole` task; `layer` is of `task`, the same at another size."""
-    image = layer.result(parameters)
+    """The image (3, H, W) of the `whole` task that a layer's parameters stand for."""
+    return _delivered(layer.result(parameters), task, whole, symmetry)
+
+
+def _delivered(image: Tensor, task: Task, whole: Task, symmetry: Symmetry | None) -> Tensor:
+    """The image (3, H, W) of the `whole` task; `image` is that of `task`, the same at its size."""
     if task.source is whole.source:
         return image
     fold = symmetry.fold if symmetry is not None else lambda image: image
@@ -204,6 +221,62 @@ class Checkpoint:
     parameters: Tensor
     moments: Tensor
     """The optimizer's, by `moments_of`."""
+
+
+@dataclass(frozen=True)
+class _Guides:
+    """What guides the descent of one image."""
+
+    guidance: Callable[[Layer, int], Guidance]
+    """As `optimize` takes it."""
+    seen: tuple[int, int]
+    """(height, width) beyond which no guide sees more."""
+    compares: bool
+    """Whether an objective needs the source too."""
+    capture: Callable[[Layer], CapturedStep | None] = lambda layer: None
+
+
+def _guides(
+    whole: Task,
+    objectives: Sequence[Objective],
+    generator: Generator,
+    graphs: StepGraphs | None,
+) -> _Guides:
+    """Objectives that act on all of an image; with `graphs`, the terms are those of the options."""
+    source, config, terms = whole.source, whole.config, terms_of(whole.config)
+    size, guide_sizes = (source.shape[1], source.shape[2]), {each.size for each in objectives}
+    cutouts = draw_cutouts(config, whole.steps, size, guide_sizes, generator).to(source.device)
+
+    def guidance(layer: Layer, first: int) -> Guidance:
+        return _guidance(objectives, config, cutouts, first)
+
+    def capture(layer: Layer) -> CapturedStep | None:
+        if graphs is None:
+            return None
+        return graphs.begin(layer, objectives, terms, config, cutouts, work)
+
+    def work(
+        layer: Layer, objectives: Sequence[Objective], cutouts: Cutouts, optimizer: Adam
+    ) -> tuple[Tensor, Tensor]:
+        guidance = _guidance(objectives, config, cutouts, 0)
+        return take_step(layer, guidance, terms, config, optimizer, 0)
+
+    seen = seen_size(config, size, guide_sizes)
+    return _Guides(guidance, seen, any(each.compares for each in objectives), capture)
+
+
+def _guides_in_places(whole: Task, places: Sequence[Placed], generator: Generator) -> _Guides:
+    """Objectives that act in their places; their steps are not captured."""
+    sight = Sight.draw(places, whole.config, whole.steps, whole.source, generator)
+
+    def guidance(layer: Layer, first: int) -> Guidance:
+        def look(image: Tensor, source: Tensor, step: int) -> tuple[Tensor, Tensor]:
+            return sight.gradient(image, source, whole.config, first + step)
+
+        return look
+
+    compares = any(each.compares for place in places for each in place.objectives)
+    return _Guides(guidance, sight.size, compares)
 
 
 def _guidance(

@@ -56,13 +56,13 @@ class Palette:
     def of(cls, config: DreamConfig) -> Palette | None:
         """That of the options; None without one.
 
-        Raises ValueError where they name a picture, whose colours are not read here.
+        Raises ValueError where they name a picture or a number, whose colours are not read here.
         """
         if config.palette is None:
             return None
         colours = parse_colours(config.palette)
         if colours is None:
-            raise ValueError(f"'{config.palette}' is a file; its colours come from colours_of")
+            raise ValueError(f"'{config.palette}' is no colours; those come from colours_of")
         return cls(tuple(colours))
 
     def __str__(self) -> str:
@@ -98,13 +98,17 @@ class Palette:
         ]
 
 
-def colours_of(image: Tensor, count: int) -> Palette:
-    """The `count` colours that stand best for an image (3, H, W): k-means in Oklab.
+def colours_of(images: Sequence[Tensor], count: int) -> Palette:
+    """The `count` colours that stand best for images (3, H, W): k-means in Oklab.
 
-    It begins with colours that are far from each other; the same image gives the same colours.
+    It begins with colours that are far from each other; the same images give the same colours.
     """
-    stride = max(1, max(image.shape[1:]) // 96)
-    points = to_oklab(image[:, ::stride, ::stride]).flatten(1).T.double()
+    strides = [max(1, max(image.shape[1:]) // 96) for image in images]
+    thinned = [
+        to_oklab(image[:, ::stride, ::stride]).flatten(1)
+        for image, stride in zip(images, strides, strict=True)
+    ]
+    points = torch.cat(thinned, 1).T.double()
     centres = points.mean(0, keepdim=True)
     for _ in range(count - 1):
         furthest = torch.cdist(points, centres).amin(1).argmax()

@@ -23,12 +23,22 @@ def write_curves(path: Path, series: Series, *, overwrite: bool = False) -> None
 
     Raises MediaError where it cannot be written.
     """
-    times = [time for time in series["time"] if time is not None]
-    cuts = [time for time, value in zip(times, series["fdb"], strict=True) if value is None][1:]
-    write_plot(path, _panels(series, times), marks=cuts, overwrite=overwrite)
+    write_plot(path, curve_panels(series), marks=cuts_of(series), overwrite=overwrite)
 
 
-def _panels(series: Series, times: Sequence[float]) -> list[Panel]:
+def cuts_of(series: Series) -> list[float]:
+    """Times in seconds at which a shot begins, without the first."""
+    pairs = zip(_times(series), series["fdb"], strict=True)
+    return [time for time, value in pairs if value is None][1:]
+
+
+def _times(series: Series) -> list[float]:
+    return [time for time in series["time"] if time is not None]
+
+
+def curve_panels(series: Series) -> list[Panel]:
+    """The figures over time, one panel for each kind."""
+    times = _times(series)
     panels = [
         Panel(title, [Line("", times, series[name])], from_zero=True)
         for name, title in _TITLES.items()

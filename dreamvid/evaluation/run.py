@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dreamvid.config import EvalConfig, FlowConfig, PromptConfig
+from dreamvid.config import EvalConfig, FlowConfig, PromptConfig, ReportConfig
 from dreamvid.errors import MediaError
 from dreamvid.evaluation.inputs import Inputs, Outputs
 from dreamvid.events import Listener, Progress
@@ -19,11 +19,14 @@ from dreamvid.media.source import Source
 from dreamvid.notebook import usual_listener
 
 if TYPE_CHECKING:
-    from dreamvid.evaluation.accumulator import Evaluation
+    import torch
+
+    from dreamvid.evaluation.accumulator import Evaluation, Judge
     from dreamvid.evaluation.sheet import ContactSheet
     from dreamvid.media.probing import VideoInfo
     from dreamvid.media.reader import FrameReader
     from dreamvid.motion.measure import LoopMeasure
+    from dreamvid.types import Frame
 
 Item = TypeVar("Item")
 
@@ -100,7 +103,7 @@ def evaluate_loop(
     with source.open(reporter.warn) as frames:
         backward = create_flow(config.flow, "cpu", config.flow_weights).backward
         try:
-            return measure_loop(_told(frames, frames.info.frame_count, reporter.tell), backward)
+            return measure_loop(told(frames, frames.info.frame_count, reporter.tell), backward)
         except ValueError as error:
             raise MediaError(f"'{film}' cannot be measured: {error}") from None
 
@@ -143,33 +146,52 @@ def _measure(
 ) -> Evaluation:
     """Measure every frame that has a partner. Raises MediaError where none has."""
     from dreamvid.device import choose_device
-    from dreamvid.evaluation.accumulator import Evaluation
-    from dreamvid.evaluation.pairs import match_frames
-    from dreamvid.motion.flow import create_flow
-    from dreamvid.motion.shots import create_cut_detector
 
-    config = inputs.config
-    device = choose_device(config.device)
-    judge = inputs.load_judge(device, reporter.tell)
-    seen = inputs.view(sources, reporter.tell)
-    flow = create_flow(config.flow, device, config.flow_weights)
-    is_cut = create_cut_detector(config.cut_threshold) if config.cuts else lambda *_: False
-    evaluation = Evaluation(flow, is_cut, judge)
-    alone: Counter[str] = Counter()
-    tolerance = max(results.info.time_base / 2, CLOCK_SLACK)
-    pairs = match_frames(seen, results, tolerance, alone)
-    for pair in _told(pairs, results.info.frame_count, reporter.tell):
+    device = choose_device(inputs.config.device)
+    evaluation = create_evaluation(inputs.config, device, inputs.load_judge(device, reporter.tell))
+    for pair in paired(inputs, sources, results, reporter):
         source, result = (frame.with_image(frame.image.to(device)) for frame in pair)
         evaluation.add(source, result)
         if contacts is not None:
             contacts.add([frame.image for frame in pair])
-    _tell_unmatched(evaluation, alone, reporter)
     return evaluation
 
 
-def _tell_unmatched(evaluation: Evaluation, alone: Counter[str], reporter: Reporter) -> None:
+def create_evaluation(
+    config: EvalConfig | ReportConfig, device: torch.device, judge: Judge | None = None
+) -> Evaluation:
+    """An evaluation by the flow and cuts of `config`. Raises GuideError."""
+    from dreamvid.evaluation.accumulator import Evaluation
+    from dreamvid.motion.flow import create_flow
+    from dreamvid.motion.shots import create_cut_detector
+
+    flow = create_flow(config.flow, device, config.flow_weights)
+    is_cut = create_cut_detector(config.cut_threshold) if config.cuts else lambda *_: False
+    return Evaluation(flow, is_cut, judge)
+
+
+def paired(
+    inputs: Inputs, sources: FrameReader, results: FrameReader, reporter: Reporter
+) -> Iterator[tuple[Frame, Frame]]:
+    """Yield the frames of source and result that are shown at one time, and report progress.
+
+    Warns of those without a partner at the end. Raises MediaError where none has one.
+    """
+    from dreamvid.evaluation.pairs import match_frames
+
+    alone: Counter[str] = Counter()
+    tolerance = max(results.info.time_base / 2, CLOCK_SLACK)
+    pairs = match_frames(inputs.view(sources, reporter.tell), results, tolerance, alone)
+    done = 0
+    for pair in told(pairs, results.info.frame_count, reporter.tell):
+        done += 1
+        yield pair
+    _tell_unmatched(done, alone, reporter)
+
+
+def _tell_unmatched(done: int, alone: Counter[str], reporter: Reporter) -> None:
     """Warn of frames without a partner. Raises MediaError where no frame has one."""
-    if not evaluation.series:
+    if not done:
         raise MediaError(
             "no frame of the result is shown at the time of one of the source; "
             "--start tells where in the source the result begins"
@@ -182,7 +204,7 @@ def _tell_unmatched(evaluation: Evaluation, alone: Counter[str], reporter: Repor
         )
 
 
-def _told(items: Iterable[Item], total: int | None, listener: Listener) -> Iterator[Item]:
+def told(items: Iterable[Item], total: int | None, listener: Listener) -> Iterator[Item]:
     """Yield `items`, and report progress after each."""
     listener(Progress(STAGE, 0, total))
     for done, item in enumerate(items, 1):

@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dreamvid.config import ReadConfig, ScoreConfig, split_weight
+from dreamvid.config import ReadConfig, ScoreConfig, split_area, split_weight
 from dreamvid.errors import ConfigError
 from dreamvid.events import Listener, Progress
 from dreamvid.film.checks import config_of
@@ -143,7 +143,7 @@ def _prompts(config: ScoreConfig) -> list[_Prompt]:
     paths = [split_weight(weighted) for weighted in config.image_prompt]
     return [
         *(
-            _Prompt(words, weight, text(words))
+            _Prompt(words, weight, text(split_area(words)[0]))
             for words, weight in map(split_weight, config.prompt)
         ),
         *(_Prompt(path, weight, picture(path)) for path, weight in paths),

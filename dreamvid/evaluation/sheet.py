@@ -13,13 +13,17 @@ COLUMN_WIDTH = 400
 """Largest width of a column, in pixels."""
 
 
+def spread(total: int, count: int) -> set[int]:
+    """At most `count` indices, evenly spread over `total` frames, the first and last among them."""
+    return {round(i * (total - 1) / max(count - 1, 1)) for i in range(count)}
+
+
 class ContactSheet:
     """`count` columns, evenly spread over `total` frames; keeps only the frames that it shows."""
 
     def __init__(self, total: int | None, count: int = COLUMNS) -> None:
         """Spread the columns over `total` frames; over the first `count` where it is None."""
-        last = (total or count) - 1
-        self._wanted = {round(i * last / max(count - 1, 1)) for i in range(count)}
+        self._wanted = spread(total or count, count)
         self._seen = 0
         self._columns: list[Tensor] = []
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dreamvid.config import (
     DreamConfig,
@@ -14,13 +14,24 @@ from dreamvid.config import (
     VideoConfig,
     ZoomConfig,
     build_config,
+    parse_colour_count,
     parse_colours,
     split_palette,
     split_weight,
 )
 from dreamvid.config.loading import Config, listed
-from dreamvid.errors import MediaError
+from dreamvid.errors import ConfigError, MediaError
 from dreamvid.guide.names import parse_guide
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dreamvid.media.source import Source
+
+GLIMPSES = 8
+"""Frames of a source whose colours are those of the film."""
+GLIMPSE_WIDTH = 160
+"""Width in pixels at which they are read."""
 
 
 def config_of(model: type[Config], config: Config | None, given: Mapping[str, Any]) -> Config:
@@ -41,7 +52,7 @@ def config_of(model: type[Config], config: Config | None, given: Mapping[str, An
 
 def _colours(palette: str) -> str:
     """A palette by its colours, so that a film is resumed without the picture."""
-    if parse_colours(palette) is not None:
+    if parse_colours(palette) is not None or parse_colour_count(palette) is not None:
         return palette
     from dreamvid.dream.palette import colours_of
     from dreamvid.media.files import check_input
@@ -49,7 +60,38 @@ def _colours(palette: str) -> str:
 
     path, count = split_palette(palette)
     check_input(Path(path))
-    return str(colours_of(read_image(Path(path)), count))
+    return str(colours_of([read_image(Path(path))], count))
+
+
+def with_own_colours(
+    config: Config, source: Source | None, name: str, glimpses: int = GLIMPSES
+) -> Config:
+    """`config` with the main colours of the source, where --palette tells their number.
+
+    They are the same for the whole film, so that it does not flicker: those of some `glimpses` of
+    the source, whose name is `name`. Raises ConfigError where there are none to be had, MediaError.
+    """
+    palette = config.palette if isinstance(config, DreamConfig) else None
+    if palette is None or parse_colour_count(palette) is None:
+        return config
+    if source is None or not source.is_stored:
+        raise ConfigError(
+            f"--palette {palette}: '{name}' cannot be looked at beforehand; allowed: colours, or a "
+            "picture file"
+        )
+    looks = source.glimpses(glimpses, size=str(GLIMPSE_WIDTH))
+    return in_own_colours(config, [frame.image for frame in looks])
+
+
+def in_own_colours(config: Config, images: Sequence[Tensor]) -> Config:
+    """`config` with the main colours of images (3, H, W), where --palette tells their number."""
+    from dreamvid.dream.palette import colours_of
+
+    palette = config.palette if isinstance(config, DreamConfig) else None
+    count = None if palette is None else parse_colour_count(palette)
+    if count is None:
+        return config
+    return config.model_copy(update={"palette": str(colours_of(images, count))})
 
 
 def _scenes(config: ScheduledConfig, lyrics: str) -> list[tuple[str, str]]:

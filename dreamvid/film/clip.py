@@ -4,29 +4,38 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
-from dreamvid.config import VideoConfig
+from dreamvid.config import Area, VideoConfig
 from dreamvid.device import choose_device
 from dreamvid.dream.step_graph import step_graphs
 from dreamvid.dream.symmetry import Symmetry
 from dreamvid.film.delivery import Delivery, coloured, outline
+from dreamvid.film.keeping import KeptCarry
 from dreamvid.film.listening import schedule_of
 from dreamvid.film.pipeline import FilmFrame
 from dreamvid.film.report import Reporter
 from dreamvid.film.seam import Shared, blend_seam
-from dreamvid.film.sequence import Carry, DreamedFrame, SettingsAt, dream_frames, find_shots
+from dreamvid.film.sequence import (
+    Carry,
+    DreamedFrame,
+    FrameSettings,
+    SettingsAt,
+    dream_frames,
+    find_shots,
+)
 from dreamvid.film.settings import (
     load_finder,
     load_objectives,
     mean_similarities,
     scheduled_settings,
+    with_areas,
     with_finder,
     with_masks,
     with_microbatches,
@@ -62,16 +71,23 @@ AHEAD_PIXELS = 2**24
 def open_clip(job: VideoJob, reporter: Reporter) -> Iterator[Clip]:
     """The clip of `job`, open. Raises DreamvidError."""
     config = job.config
-    with (
-        open_reader(job, reporter) as reader,
-        open_sound(job, reader, reporter) or nullcontext() as sound,
-        _open_mask(job, reader, reporter) or nullcontext() as mask,
-    ):
+    with ExitStack() as opened:
+        reader = opened.enter_context(open_reader(job, reporter))
+        sound = open_sound(job, reader, reporter)
+        if sound is not None:
+            opened.enter_context(sound)
+
+        def open_mask(source: Source, invert: bool = False) -> MaskReader:
+            return opened.enter_context(_open_mask(source, job, reader, reporter, invert))
+
+        mask = None if job.mask is None else open_mask(job.mask, config.mask_invert)
+        areas = {area: open_mask(source) for area, source in job.areas.items()}
         schedule, _ = schedule_of(config, job.source, reader, reporter.tell)
         device = choose_device(config.device)
-        view = CameraView.of(config, reader, schedule)
+        depth = None if job.depth is None else open_mask(job.depth)
+        view = CameraView.of(config, reader, schedule, depth)
         delivery = Delivery(_dreamed_size(config, reader), Symmetry.of(config.symmetry))
-        yield Clip(job, reader, sound, mask, schedule, view, delivery, device, reporter)
+        yield Clip(job, reader, sound, mask, areas, schedule, view, delivery, device, reporter)
 
 
 @dataclass(frozen=True)
@@ -82,6 +98,7 @@ class Clip:
     reader: FrameReader
     sound: SoundSource | None
     mask: MaskReader | None
+    areas: Mapping[Area, MaskReader]
     schedule: Schedule[VideoConfig]
     view: CameraView
     delivery: Delivery
@@ -154,15 +171,23 @@ class Clip:
         self.reader.restart()
         return self._small(next(iter(self.reader)))
 
+    def with_masks_shown(self, frame: Frame, index: int) -> Tensor:
+        """A frame of the source, (3, H, W), that shows its masks; words are looked for afresh."""
+        seen = self._small(frame)
+        settings = self._settings_at()(seen, index)
+        finder, found = settings.finder, None
+        if finder is not None:
+            found = finder.masks(finder.look(seen.image), seen.image)
+        return _shown_masks(seen.image, settings.under(found, seen.image))
+
     def frames(self, result: Journal | DirectResult) -> Generator[FilmFrame, None, None]:
         """Dream the frames after those of `result`, and deliver them."""
-        carry = result.carry(Carry, self.device)
-        if carry is not None:
-            self._skip_past(carry)
-        with closing(self._dream(result, carry)) as dreamed_frames:
+        done, kept = result.frames, result.carry(KeptCarry, self.device)
+        with closing(self._dream(result, kept)) as dreamed_frames:
             self.reporter.progress(self.stage, self.info.frame_count)
             for dreamed in dreamed_frames:
-                yield self._finished(dreamed)
+                if dreamed.carry.last >= done:
+                    yield self._finished(dreamed)
         self.reporter.note_strikes()
 
     def shot_frames(self, result: ShotJournal, shot: Shot) -> Generator[FilmFrame, None, None]:
@@ -170,29 +195,43 @@ class Clip:
 
         Those that a part dreams for a seam are kept in its journal; those of a seam are blended.
         """
-        carries = result.carry(Carry, self.device), result.checkpoint(Carry, self.device)
-        carry = max(filter(None, carries), key=lambda each: each.last, default=None)
-        if carry is None:
+        if shot.kind == "seam":
+            yield from self._seam_frames(result, shot)
+            return
+        carries = result.carry(KeptCarry, self.device), result.checkpoint(KeptCarry, self.device)
+        kept = max(filter(None, carries), key=lambda each: each.last, default=None)
+        lasts = [shot.first + result.frames - 1] if result.frames else []
+        done = max([*lasts, *([] if kept is None else [kept.last])], default=-1)
+        if kept is None:
             self._begin(shot)
-        else:
-            self._skip_past(carry)
-        make = self._blend if shot.kind == "seam" else self._dream
-        with closing(make(result, carry, shot)) as made:
-            for dreamed in made:
-                if shot.first <= dreamed.carry.last <= shot.last:
+        with closing(self._dream(result, kept, shot)) as dreamed_frames:
+            for dreamed in dreamed_frames:
+                carry = dreamed.carry
+                if carry.last <= done:
+                    continue
+                if shot.first <= carry.last <= shot.last:
                     yield self._finished(dreamed)
                 else:
                     self.delivery.skip(dreamed.frame)
-                    result.share(dreamed.carry.last, Shared.of(dreamed), dreamed.carry)
+                    result.share(carry.last, Shared.of(dreamed), KeptCarry.of(carry))
 
     def _dream(
-        self, result: Journal | DirectResult, carry: Carry | None, shot: Shot | None = None
+        self,
+        result: Journal | DirectResult,
+        kept: KeptCarry | None,
+        shot: Shot | None = None,
     ) -> Generator[DreamedFrame, None, None]:
-        """Dream what comes after `carry`, of a shot or of the film."""
+        """Dream what comes after `kept`, of a shot or of the film; what is done comes again."""
         job, config = self.job, self.job.config
-        first = 0 if shot is None else shot.first - shot.lead
-        done = first if carry is None else carry.index + 1
-        count = None if shot is None else shot.last + shot.tail + 1 - done
+        whole = 0 if shot is None else shot.first
+        first = (whole if shot is None else whole - shot.lead) if kept is None else kept.index + 1
+        carry = None if kept is None else self._restored(kept)
+        is_another = kept is not None and carry is None
+
+        def sketch_at(index: int) -> Tensor | None:
+            return None if is_another else result.sketch(index - whole, self.device)
+
+        count = None if shot is None else shot.last + shot.tail + 1 - first
         return dream_frames(
             self.delivery.prepare(islice(self._read(result), count)),
             self._settings_at(),
@@ -203,19 +242,20 @@ class Clip:
             on_step=self.reporter.step,
             ahead=read_ahead(job.source, config, self.info.width * self.info.height),
             graphs=step_graphs(self.device),
+            sketch_at=sketch_at,
         )
 
-    def _blend(
-        self, result: ShotJournal, carry: Carry | None, seam: Shot
-    ) -> Generator[DreamedFrame, None, None]:
-        """Blend what comes after `carry` of a seam."""
-        first = seam.first if carry is None else carry.index + 1
-        frames = self.delivery.prepare(islice(self._read(result), seam.last + 1 - first))
+    def _seam_frames(self, result: ShotJournal, seam: Shot) -> Generator[FilmFrame, None, None]:
+        """Blend the frames of a seam after those of `result`, and deliver them."""
+        self._begin(seam)
+        done = result.frames
+        frames = self.delivery.prepare(islice(self._read(result), done, seam.frames))
 
         def shared_at(index: int) -> tuple[Shared, Shared]:
             return result.shared(Shared, index, self.device)
 
-        return blend_seam(frames, self._settings_at(), shared_at, seam, first)
+        for blended in blend_seam(frames, self._settings_at(), shared_at, seam, seam.first + done):
+            yield replace(self._finished(blended), carry=None)  # none goes on from another
 
     def _settings_at(self) -> SettingsAt:
         """The settings of each frame, with masks."""
@@ -227,16 +267,24 @@ class Clip:
             planned = without_steps(planned)
         if self.mask is not None:
             planned = with_masks(planned, partial(self.view.mask, self.mask), config.mask_steers)
+        if self.areas:
+            planned = with_areas(planned, lambda area, at: self.view.mask(self.areas[area], at))
         return with_microbatches(planned, self.reporter.note_microbatch)
 
-    def _skip_past(self, carry: Carry) -> None:
-        """Move the reader past the last key frame, whose picture it must have."""
+    def _restored(self, kept: KeptCarry) -> Carry | None:
+        """The carry, with its source read again, after which the reader then stands.
+
+        None where that is another picture, which --force accepts: nothing of the dream fits it.
+        """
+        sources: list[Tensor] = []
 
         def shows(image: Tensor) -> bool:
-            seen = self.view.image(image.to(self.device), carry.time)
-            return self.job.force or bool((self.delivery.prepared(seen) == carry.source).all())
+            seen = self.view.image(image.to(self.device), kept.time)
+            sources.append(self.delivery.prepared(seen))
+            return kept.shows(sources[-1]) or self.job.force
 
-        self.reader.skip_past(carry.time, shows)
+        self.reader.skip_past(kept.time, shows)
+        return kept.restored(sources[-1]) if kept.shows(sources[-1]) else None
 
     def _begin(self, shot: Shot) -> None:
         """Move the reader to the first frame that a shot reads."""
@@ -268,14 +316,23 @@ class Clip:
         before, after = mean_similarities(objectives, [dreamed.source, dreamed.frame.image])
         self.reporter.tally.note_outcome(dreamed)
         finished = self.delivery.finish(dreamed.frame, dreamed.source, dreamed.mask)
-        if self.job.config.show_mask and dreamed.mask is not None:
-            finished = finished.with_image(outline(finished.image, dreamed.mask))
+        if self.job.config.show_mask:
+            finished = finished.with_image(_shown_masks(finished.image, dreamed.settings))
         else:
             config = dreamed.settings.config
             finished = finished.with_image(coloured(finished.image, config, dreamed.mask))
         exposed = self.view.exposed(finished)
         delivered = exposed.with_image(self.delivery.folded(exposed.image))
-        return FilmFrame(delivered, dreamed.source, before, after, dreamed.carry)
+        carry = None if dreamed.carry.given else partial(KeptCarry.of, dreamed.carry)
+        sketch = dreamed.sketch
+        if sketch is not None and sketch.numel() >= dreamed.source.numel():
+            sketch = None  # the carry itself is as small
+        return FilmFrame(delivered, dreamed.source, before, after, carry, sketch)
+
+
+def _shown_masks(image: Tensor, settings: FrameSettings) -> Tensor:
+    """An image (3, H, W) that shows the masks of its settings."""
+    return outline(image, settings.mask, [place.region for place in settings.places])
 
 
 def _mark(image: Tensor) -> int:
@@ -303,14 +360,14 @@ def open_sound(job: VideoJob, reader: FrameReader, reporter: Reporter) -> SoundS
     return music or job.source.open_sound(reader, reporter.warn)
 
 
-def _open_mask(job: VideoJob, reader: FrameReader, reporter: Reporter) -> MaskReader | None:
-    if job.mask is None:
-        return None
+def _open_mask(
+    source: Source, job: VideoJob, reader: FrameReader, reporter: Reporter, invert: bool
+) -> MaskReader:
     return MaskReader(
-        job.mask,
+        source,
         (reader.info.width, reader.info.height),
         start=job.config.start,
-        invert=job.config.mask_invert,
+        invert=invert,
         on_warning=reporter.warn,
     )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+import torch
 from torch import Tensor
 
 from dreamvid.config import DreamConfig
@@ -15,6 +16,10 @@ from dreamvid.types import Frame
 
 HIDDEN = 0.35
 """Brightness of what a shown mask hides."""
+TINTS = ((1.0, 0.3, 0.1), (0.1, 0.5, 1.0), (0.2, 0.8, 0.2), (0.9, 0.7, 0.0), (0.7, 0.2, 0.9))
+"""Colours of areas where masks are shown, in the order of the prompts."""
+TINTED = 0.45
+"""Share of its colour that an area gets."""
 
 
 class Delivery:
@@ -99,7 +104,17 @@ def _masked(source: Tensor, difference: Tensor, mask: Tensor | None) -> Tensor:
     return (source + difference).clamp(0, 1)
 
 
-def outline(source: Tensor, mask: Tensor) -> Tensor:
-    """A source (3, H, W) that is dark and grey where a mask (1, H, W) hides the dream."""
+def outline(source: Tensor, mask: Tensor | None, areas: Sequence[Tensor | None] = ()) -> Tensor:
+    """A source (3, H, W) that is dark and grey where a mask (1, H, W) hides the dream.
+
+    Each of the `areas` (1, h, w) is tinted in a colour of its own; what is None is everywhere.
+    """
+    shown = source
+    for number, area in enumerate(area for area in areas if area is not None):
+        tint = source.new_tensor(TINTS[number % len(TINTS)]).view(3, 1, 1)
+        share = TINTED * resize(area, source.shape[1:]).to(source)
+        shown = torch.lerp(shown, tint.expand_as(shown), share)
+    if mask is None:
+        return shown
     mask = resize(mask, source.shape[1:]).to(source)
-    return mask * source + (1 - mask) * HIDDEN * source.mean(0, keepdim=True)
+    return mask * shown + (1 - mask) * HIDDEN * source.mean(0, keepdim=True)

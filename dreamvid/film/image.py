@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from os import PathLike
@@ -14,7 +15,7 @@ from dreamvid.config import ImageConfig
 from dreamvid.errors import ConfigError
 from dreamvid.events import Listener
 from dreamvid.film.blank import blank_image, blank_name
-from dreamvid.film.checks import check_prompts, config_of
+from dreamvid.film.checks import check_prompts, config_of, in_own_colours, with_own_colours
 from dreamvid.film.job import Job, Parts, settle
 from dreamvid.film.report import Reporter, Summary, Tally
 from dreamvid.media.files import STANDARD, check_input, check_output, write_whole
@@ -30,9 +31,13 @@ if TYPE_CHECKING:
     from dreamvid.dream.descent import Step
     from dreamvid.dream.objective import Objective
     from dreamvid.dream.terms import Term
+    from dreamvid.film.areas import Layout
     from dreamvid.film.result import DirectResult
+    from dreamvid.guide.finding import WordFinder
+    from dreamvid.guide.microbatch import Microbatches
     from dreamvid.guide.objective import FilmObjective
     from dreamvid.journal import Journal
+    from dreamvid.types import PromptWeights
 
 FILM_RATE = Fraction(24)
 """Frames a second of the film of a picture's steps."""
@@ -104,8 +109,13 @@ def _prepare(
     out = STANDARD if film is None else result_at(film)
     if is_file:
         check_input(Path(name))  # no folder, which is a film elsewhere
+    found = Source.find(Path(name)) if is_file else None
+    if isinstance(source, str | PathLike):
+        config = with_own_colours(config, found, name, 1)
+    else:
+        config = in_own_colours(config, [source])
     job = Job(
-        source=Source.find(Path(name)) if is_file else None,
+        source=found,
         source_name=name,
         out=out,
         config=config,
@@ -125,8 +135,9 @@ def _check(job: Job, out: Path | None, has_objectives: bool) -> None:
     if job.out != STANDARD:
         check_result(job.out, job.source, replaces)
     assert isinstance(job.config, ImageConfig)
-    if job.config.mask is not None:
-        check_input(Path(job.config.mask))
+    masks = [area.name for area in job.config.areas if area is not None and area.kind == "file"]
+    for mask in (*filter(None, [job.config.mask]), *masks):
+        check_input(Path(mask))
     if not has_objectives:
         check_prompts(job.config)
 
@@ -148,16 +159,12 @@ def _make(
     device = choose_device(config.device)
     start = _start(source, config).to(device)
     symmetry = Symmetry.of(config.symmetry)
-    mask = _read_mask(config, start)
     if symmetry is not None:
-        start, mask = symmetry.arrange(start), None if mask is None else symmetry.fold(mask)
+        start = symmetry.arrange(start)
     loaded = load_objectives(config, device, reporter, parts.objectives)
-    finder = load_finder(config, loaded, device)
-    if finder is not None:
-        found = finder.mask(finder.look(start), start)
-        mask = found if mask is None else mask * found
-    with _filming(job, start, mask, device, out) as film:
-        dream = _dream(start, mask, loaded, config, reporter, film.record, parts)
+    layout = _lay_out(config, start, loaded, load_finder(config, loaded, device))
+    with _filming(job, start, layout, device, out) as film:
+        dream = _dream(start, layout, loaded, config, reporter, film.record, parts)
         reporter.count(*mean_similarities(loaded, [start, dream]))
         if out is not None:
             film.write_picture(out, dream)
@@ -167,9 +174,37 @@ def _make(
     return dream.cpu() if out is None else summary
 
 
+def _lay_out(
+    config: ImageConfig,
+    start: Tensor,
+    objectives: Sequence[FilmObjective],
+    finder: WordFinder | None,
+) -> Layout:
+    """What of the picture `start` (3, H, W) is dreamed by which prompts. Raises MediaError."""
+    from dreamvid.control.schedule import weights_of
+    from dreamvid.film.areas import Layout, parts_of
+
+    def at(weights: PromptWeights) -> list[FilmObjective]:
+        return [objective.at(weights) for objective in objectives]
+
+    parts = [
+        replace(part, mask=_read_mask(part.area.name, config, start))
+        if part.area is not None and part.area.kind == "file"
+        else part
+        for part in parts_of(config.areas, weights_of(config), at)
+    ]
+    mask = None if config.mask is None else _read_mask(config.mask, config, start)
+    if mask is not None and config.mask_invert:
+        mask = 1 - mask
+    found = None if finder is None else finder.masks(finder.look(start), start)
+    limits = finder is not None and finder.limits
+    layout = Layout(mask, mask if config.mask_steers else None)
+    return layout.divided(parts, found, start, limits=limits, steers=config.mask_steers)
+
+
 def _dream(
     start: Tensor,
-    mask: Tensor | None,
+    layout: Layout,
     objectives: Sequence[FilmObjective],
     config: ImageConfig,
     reporter: Reporter,
@@ -187,41 +222,48 @@ def _dream(
         reporter.step(step)
 
     reporter.progress("dreaming", config.steps)
-    whole = [Microbatches(each, MicrobatchSize(reporter.note_microbatch)) for each in objectives]
+
+    def microbatches(each: Objective) -> Microbatches:
+        return Microbatches(each, MicrobatchSize(reporter.note_microbatch))
+
     dream = descend(
         start,
-        whole,
+        [microbatches(each) for each in objectives],
         config,
         steps=0 if config.show_mask else None,
         canvas=parts.canvas,
         terms=parts.terms,
         on_step=on_step,
-        region=mask if config.mask_steers else None,
+        region=layout.region,
+        places=[
+            replace(place, objectives=[microbatches(each) for each in place.objectives])
+            for place in layout.places
+        ],
     )
-    return _shown(dream, start, mask, config)
+    return _shown(dream, start, layout, config)
 
 
-def _shown(dream: Tensor, start: Tensor, mask: Tensor | None, config: ImageConfig) -> Tensor:
+def _shown(dream: Tensor, start: Tensor, layout: Layout, config: ImageConfig) -> Tensor:
     """The dream (3, H, W) of `start` where the mask lets it be seen."""
     from dreamvid.dream.symmetry import Symmetry
     from dreamvid.film.delivery import coloured, outline, show
 
-    symmetry = Symmetry.of(config.symmetry)
+    symmetry, mask = Symmetry.of(config.symmetry), layout.mask
     image = coloured(show(dream, start, mask), config, mask)
-    if config.show_mask and mask is not None:
-        image = outline(start, mask)
+    if config.show_mask:
+        image = outline(start, mask, [place.region for place in layout.places])
     return image if symmetry is None or mask is None else symmetry.fold(image)
 
 
-def _read_mask(config: ImageConfig, start: Tensor) -> Tensor | None:
-    """The mask (1, H, W) of the picture `start`. Raises MediaError."""
+def _read_mask(path: str, config: ImageConfig, start: Tensor) -> Tensor:
+    """A mask (1, H, W) of the picture `start`, with its symmetry. Raises MediaError."""
+    from dreamvid.dream.symmetry import Symmetry
     from dreamvid.media.still import read_image
 
-    if config.mask is None:
-        return None
-    picture = read_image(Path(config.mask), size=f"{start.shape[2]}x{start.shape[1]}")
+    picture = read_image(Path(path), size=f"{start.shape[2]}x{start.shape[1]}")
     mask = picture.mean(0, keepdim=True).to(start)
-    return 1 - mask if config.mask_invert else mask
+    symmetry = Symmetry.of(config.symmetry)
+    return mask if symmetry is None else symmetry.fold(mask)
 
 
 def _start(source: str | PathLike[str] | Tensor, config: ImageConfig) -> Tensor:
@@ -258,11 +300,11 @@ class _StepFilm:
         self,
         job: Job,
         start: Tensor,
-        mask: Tensor | None,
+        layout: Layout,
         result: Journal | DirectResult | None,
     ) -> None:
-        """Begin with the picture `start`, (3, H, W), dreamed where `mask` (1, H, W) is white."""
-        self._job, self._start, self._mask, self._result = job, start, mask, result
+        """Begin with the picture `start`, (3, H, W), of which `layout` says what is shown."""
+        self._job, self._start, self._layout, self._result = job, start, layout, result
         self._frames = 0 if result is None else result.frames
 
     @property
@@ -277,7 +319,7 @@ class _StepFilm:
         self._write(0, lambda: self._start)
         config = self._job.config
         assert isinstance(config, ImageConfig)
-        shown = partial(_shown, start=self._start, mask=self._mask, config=config)
+        shown = partial(_shown, start=self._start, layout=self._layout, config=config)
         self._write(step.index + 1, lambda: shown(step.image))
 
     def write_picture(self, out: Path, dream: Tensor) -> None:
@@ -307,17 +349,17 @@ class _StepFilm:
 
         if self._result is not None and index == self._frames:
             frame = Frame(image(), index / FILM_RATE, 1 / FILM_RATE)
-            self._result.write(frame, None)
+            self._result.write(frame)
             self._frames += 1
 
 
 @contextmanager
 def _filming(
-    job: Job, start: Tensor, mask: Tensor | None, device: torch.device, out: Path | None
+    job: Job, start: Tensor, layout: Layout, device: torch.device, out: Path | None
 ) -> Iterator[_StepFilm]:
     """The film of `job`, open; `out` is the picture beside it."""
     if job.out == STANDARD:
-        yield _StepFilm(job, start, mask, None)
+        yield _StepFilm(job, start, layout, None)
         return
 
     from dreamvid.film.result import open_result
@@ -326,4 +368,4 @@ def _filming(
     height, width = start.shape[1:]
     info = VideoInfo(width=width, height=height, rate=FILM_RATE, time_base=1 / FILM_RATE)
     with open_result(job, info, device, picture=out) as result:
-        yield _StepFilm(job, start, mask, result)
+        yield _StepFilm(job, start, layout, result)

@@ -13,9 +13,8 @@ from itertools import accumulate
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from dreamvid.motion.warp import trust, warp
+from dreamvid.motion.warp import fill_in, trust, warp
 from dreamvid.types import FlowEstimator
 
 
@@ -80,23 +79,6 @@ def blend(back: FlowField, ahead: FlowField, before: Tensor, after: Tensor, shar
     believed = from_before + from_after
     known = torch.maximum(back.trust, ahead.trust)
     return fill_in(total / believed.clamp(min=1e-6), known)
-
-
-def fill_in(image: Tensor, weight: Tensor) -> Tensor:
-    """`image` (C, H, W) where `weight` (1, H, W) is 1, and smoothly continued where it is 0.
-
-    The pull-push algorithm of Gortler, Grzeszczuk, Szeliski and Cohen, "The lumigraph" (1996):
-    the image is halved until its known pixels cover everything, then enlarged again beneath them.
-    Gives 0 where no pixel is known.
-    """
-    height, width = image.shape[1:]
-    if max(height, width) == 1:
-        return image * weight
-    seen = F.avg_pool2d(torch.cat([image * weight, weight])[None], 2, ceil_mode=True)[0]
-    coarse_weight = seen[-1:]
-    coarse = fill_in(seen[:-1] / coarse_weight.clamp(min=1e-6), (4 * coarse_weight).clamp(max=1))
-    beneath = F.interpolate(coarse[None], (height, width), mode="bilinear")[0]
-    return weight * image + (1 - weight) * beneath
 
 
 def flow_field(image: Tensor, other: Tensor, flow: FlowEstimator) -> FlowField:

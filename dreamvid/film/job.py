@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict
 
-from dreamvid.config import ImageConfig, ReadConfig, VideoConfig, ZoomConfig
+from dreamvid.config import Area, ImageConfig, ReadConfig, VideoConfig, ZoomConfig
 from dreamvid.errors import ConfigError
-from dreamvid.film.checks import check_music, check_prompts
+from dreamvid.film.checks import check_music, check_prompts, with_own_colours
 from dreamvid.film.report import Reporter, Summary, Tally
 from dreamvid.media.files import STANDARD
 from dreamvid.media.source import Source, can_resume, check_result, result_at
@@ -91,6 +91,9 @@ class VideoJob(FilmJob):
     config: VideoConfig
     parts: Parts = field(default_factory=Parts)
     mask: Source | None = None
+    areas: Mapping[Area, Source] = field(default_factory=dict)
+    """The masks of areas from files."""
+    depth: Source | None = None
 
     @classmethod
     def prepare(
@@ -108,8 +111,9 @@ class VideoJob(FilmJob):
 
         Raises ConfigError, MediaError or GuideError.
         """
-        found, mask = Source.find(source, config), find_mask(config)
+        found, masks = Source.find(source, config), find_masks(config)
         check_result(out, found, overwrite or resume)
+        config = with_own_colours(config, found, str(source))
         check_music(out, config)
         parts = parts or Parts()
         if parts.objectives is None:
@@ -124,7 +128,7 @@ class VideoJob(FilmJob):
             resume=resume,
             force=force,
             parts=parts,
-            mask=mask,
+            **masks,
         )
         job.check_resume()
         return job
@@ -135,17 +139,18 @@ class VideoJob(FilmJob):
 
         Raises as `prepare`, and ConfigError for standard input, which can be read only once.
         """
-        found, mask = Source.find(source, config), find_mask(config)
+        found, masks = Source.find(source, config), find_masks(config)
         if not found.is_stored:
             raise ConfigError(f"'{source}' cannot be read twice; allowed: a file, or pictures")
         check_prompts(config)
+        config = with_own_colours(config, found, str(source))
         return cls(
             source=found,
             source_name=str(source),
             out=STANDARD,
             config=config,
             can_resume=False,
-            mask=mask,
+            **masks,
         )
 
     @property
@@ -161,11 +166,23 @@ class VideoJob(FilmJob):
         return open_clip(self, reporter)
 
 
-def find_mask(config: VideoConfig) -> Source | None:
-    """The source of --mask; None without it. Raises MediaError where it does not exist."""
-    if config.mask is None:
-        return None
-    return Source.find(Path(config.mask), ReadConfig(rate=config.rate))
+class Masks(TypedDict):
+    """What limits the dream of a clip and tells its depth; of the clip's size and time."""
+
+    mask: Source | None
+    areas: dict[Area, Source]
+    depth: Source | None
+
+
+def find_masks(config: VideoConfig) -> Masks:
+    """The sources of --mask, --depth and areas. Raises MediaError where one does not exist."""
+
+    def find(path: str | None) -> Source | None:
+        return None if path is None else Source.find(Path(path), ReadConfig(rate=config.rate))
+
+    areas = [area for area in config.areas if area is not None and area.kind == "file"]
+    found = {area: source for area in areas if (source := find(area.name)) is not None}
+    return {"mask": find(config.mask), "areas": found, "depth": find(config.depth)}
 
 
 def complete(job: FilmJob, reporter: Reporter) -> Summary:

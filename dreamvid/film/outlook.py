@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dreamvid.config import VideoConfig, split_scene
+from dreamvid.config import VideoConfig, ZoomConfig, split_scene
 from dreamvid.errors import ConfigError
 from dreamvid.events import Listener
 from dreamvid.film.budget import rise_of, step_budget
-from dreamvid.film.checks import check_prompts, config_of
+from dreamvid.film.checks import check_prompts, config_of, with_own_colours
 from dreamvid.film.report import Reporter
 from dreamvid.notebook import usual_listener
 
@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from dreamvid.control.schedule import Schedule, Setting
     from dreamvid.media.reader import FrameReader
     from dreamvid.media.source import Source
-    from dreamvid.plot import Panel
+    from dreamvid.plot import Panel, Pictures
     from dreamvid.types import PromptWeights
 
 TIMED_STEPS = 3
 """Timed gradient steps per octave."""
+_GLIMPSES = 6
+"""Frames of a plot that show masks."""
 _LABEL = 24
 """Characters of a prompt in a plot's legend."""
 
@@ -49,12 +51,12 @@ class Outlook:
     """The settings of each frame of a film that is not dreamed yet."""
 
     source: str
-    config: VideoConfig
-    schedule: Schedule[VideoConfig]
+    config: VideoConfig | ZoomConfig
+    schedule: Schedule[Any]
     sound: Sound | None
     times: list[float]
     """Times of the frames, in seconds; where the rate varies, as if it did not."""
-    settings: list[Setting[VideoConfig]]
+    settings: list[Setting[Any]]
     cost: Cost | None = None
     """Expected cost; None where it was not measured."""
 
@@ -92,6 +94,7 @@ class Outlook:
 
         Without the extra ones at cuts, for new ground and at other frames that strike.
         """
+        assert isinstance(self.config, VideoConfig)  # a zoom is not planned
         configs = [setting.config for setting in self.settings]
         last = len(configs) - 1
         keys = sorted({*range(self.config.every, last, self.config.every), last} - {0})
@@ -140,8 +143,9 @@ def plan(
     """The plan of `dream_video` with these options, without dreaming a frame.
 
     With `timing` a few steps are dreamed on the first frame, to estimate the cost of the film.
-    `plot` is a PNG file of the sound, the beats and all curves. Each option of `dreamvid video`
-    is a keyword, on top of `config`. Raises ConfigError, MediaError, GuideError, DeviceError.
+    `plot` is a PNG file of the sound, the beats and all curves, and of masks on a few frames. Each
+    option of `dreamvid video` is a keyword, on top of `config`. Raises ConfigError, MediaError,
+    GuideError, DeviceError.
     """
     from dreamvid.film.listening import schedule_of
 
@@ -149,13 +153,15 @@ def plan(
     config = config_of(VideoConfig, config, options)
     target = None if plot is None else Path(plot)
     found = _check(Path(source), config, target, overwrite)
+    config = with_own_colours(config, found, str(source))
     with found.open(reporter.warn) as reader:
         schedule, sound = schedule_of(config, found, reader, reporter.tell, always_listen=True)
         times, settings = _look_ahead(schedule, reader)
         outlook = Outlook(str(source), config, schedule, sound, times, settings)
         cost = _time_steps(outlook, reader, reporter) if timing else None
     if target is not None:
-        draw_outlook(target, outlook, overwrite)
+        shown = _masks(Path(source), config, outlook, reporter) if config.has_mask else ()
+        draw_outlook(target, outlook, overwrite, list(shown))
     return Outlook(str(source), config, schedule, sound, times, settings, cost)
 
 
@@ -195,9 +201,11 @@ def _time_steps(outlook: Outlook, reader: FrameReader, reporter: Reporter) -> Co
 
     from dreamvid.device import choose_device
 
-    device = choose_device(outlook.config.device)
+    config = outlook.config
+    assert isinstance(config, VideoConfig)
+    device = choose_device(config.device)
     frame = next(iter(reader)).image.to(device)
-    each = time_step(outlook.config, frame, outlook.settings[0].prompts, reporter)
+    each = time_step(config, frame, outlook.settings[0].prompts, reporter)
     memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _peak_memory()
     return Cost(each, each * outlook.steps, memory)
 
@@ -238,17 +246,43 @@ def _peak_memory() -> int | None:
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def draw_outlook(path: Path, outlook: Outlook, overwrite: bool) -> None:
+def _masks(
+    source: Path, config: VideoConfig, outlook: Outlook, reporter: Reporter
+) -> Iterator[Tensor]:
+    """A few frames (3, H, W) that show their masks, in order of time."""
+    from dreamvid.film.clip import open_clip
+    from dreamvid.film.job import VideoJob
+
+    job = VideoJob.without_result(source, config)
+    with open_clip(job, reporter) as clip:
+        for frame in job.source.glimpses(_GLIMPSES):
+            index = round(frame.time * (clip.info.rate or 0))
+            yield clip.with_masks_shown(frame, min(index, len(outlook.times) - 1))
+
+
+def draw_outlook(
+    path: Path, outlook: Outlook, overwrite: bool, shown: Sequence[Tensor] = ()
+) -> None:
     """Draw sound, beats, prompts and all that varies into a PNG file.
+
+    `shown` are frames (3, H, W) that show their masks, evenly spread over the film.
 
     Raises ConfigError where there is nothing to draw, MediaError where it cannot be written.
     """
-    from dreamvid.plot import write_plot
+    from dreamvid.plot import Pictures, write_plot
 
-    panels = [*_sound_panels(outlook), *_curve_panels(outlook)]
+    panels: list[Panel | Pictures] = [*outlook_panels(outlook)]
+    if shown:
+        end = outlook.times[-1] + _step_of(outlook.times)
+        panels.insert(0, Pictures("masks", shown, end))
     if not panels:
         raise ConfigError("--plot: there is neither sound nor anything that varies; allowed: --set")
     write_plot(path, panels, marks=outlook.beats, panel_height=1.4, overwrite=overwrite)
+
+
+def outlook_panels(outlook: Outlook) -> list[Panel]:
+    """The panels of sound, prompts and all that varies; empty where there is nothing to draw."""
+    return [*_sound_panels(outlook), *_curve_panels(outlook)]
 
 
 def _curve_panels(outlook: Outlook) -> list[Panel]:
@@ -295,8 +329,8 @@ def _heard_panels(sound: Sound, name: str, times: Sequence[float]) -> list[Panel
     if not any(loud):
         return []
     wave = [
-        Line("loudness", fine, loud, colour="tab:grey"),
-        Line("", fine, [-value for value in loud], colour="tab:grey"),
+        Line("loudness", fine, loud, colour="tab:grey", filled=True),
+        Line("", fine, [-value for value in loud], colour="tab:grey", filled=True),
     ]
     bands = {name: [values[name] for values in heard] for name in FEATURES[1:]}
     silent = [name for name, values in bands.items() if not any(values)]

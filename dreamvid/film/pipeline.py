@@ -34,8 +34,12 @@ class FilmFrame:
     """Similarity of the source to the prompts."""
     after: float
     """Similarity of the dream to the prompts."""
-    carry: Any
-    """The record from which the film resumes after this frame; None where it resumes without."""
+    carry: Callable[[], Any] | None = None
+    """Makes the record from which the film resumes after this frame; None where what is carried
+    does not change here."""
+    sketch: Tensor | None = None
+    """What the frame's descent has made, at the size at which it dreamed, from which the film makes
+    the frame again; None where that saves nothing."""
 
 
 class Film(Protocol):
@@ -129,7 +133,7 @@ def write_frames(
     with closing(frames):
         for made in frames:
             reporter.count(made.before, made.after)
-            result.write(made.frame, made.carry, reporter.tally.to_json())
+            result.write(made.frame, made.carry, made.sketch, reporter.tally.to_json())
             on_frame(f"similarity {made.before:.3f} -> {made.after:.3f}")
             index = first + reporter.tally.frames - 1
             reporter.frame_done(index, made.frame, made.source, made.before, made.after)

@@ -22,6 +22,7 @@ from dreamvid.config import (
 )
 from dreamvid.config.loading import Config
 from dreamvid.errors import ConfigError, shown
+from dreamvid.film.blank import blank_name
 from dreamvid.guide.names import parse_guide
 
 if TYPE_CHECKING:
@@ -97,6 +98,22 @@ def read_recipe(result: Path) -> Recipe:
         ) from None
 
 
+def find_source(recipe: Recipe, result: Path) -> str:
+    """The IN of a result: as it was typed, from this folder or from that of the result.
+
+    Raises ConfigError where it is in neither.
+    """
+    from dreamvid.media.image_sequence import names_images
+
+    for folder in (Path(), result.parent):
+        path = folder / recipe.source
+        if blank_name(recipe.source) or path.exists() or names_images(path):
+            return recipe.source if folder == Path() else str(path)
+    raise ConfigError(
+        f"'{recipe.source}', of which '{result}' was made, is not there; allowed: --source FILE"
+    )
+
+
 def describe_run(job: Job, device: torch.device | None, picture: Path | None = None) -> Run:
     """The identity of a run: its input files, its options, and the machine that computes it.
 
@@ -123,10 +140,13 @@ def _other_inputs(
     config: VideoConfig | ImageConfig | ZoomConfig,
 ) -> Iterator[tuple[str, Path]]:
     """Yield the files that options name, each with its option and number."""
-    for option in ("mask", "flow_weights"):
+    for option in ("mask", "depth", "flow_weights"):
         path = getattr(config, option, None)
         if path is not None:
             yield f"--{option.replace('_', '-')}", Path(path)
+    for number, area in enumerate(config.areas, 1):
+        if area is not None and area.kind == "file":
+            yield f"the area of --prompt {number}", Path(area.name)
     if isinstance(config, ScheduledConfig):
         for number, file in enumerate(config.music_files, 1):
             is_sound = file == config.sound_file

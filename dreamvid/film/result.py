@@ -17,6 +17,7 @@ from dreamvid.media.source import open_writer
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from dreamvid.film.job import Job
     from dreamvid.journal.record import Record
@@ -83,6 +84,10 @@ class DirectResult:
         """None, since this result always begins at the first frame."""
         return None
 
+    def sketch(self, index: int, device: torch.device) -> Tensor | None:
+        """None, since nothing is kept."""
+        return None
+
     def checkpoint(self, kind: type[Record], device: torch.device) -> Record | None:
         """None, since nothing is kept."""
         return None
@@ -90,7 +95,13 @@ class DirectResult:
     def keep(self, record: Callable[[], Any], *, now: bool = False) -> None:
         """Do nothing, since nothing is kept."""
 
-    def write(self, frame: Frame, carry: Any, tally: Mapping[str, Any] | None = None) -> None:
+    def write(
+        self,
+        frame: Frame,
+        carry: Callable[[], Any] | None = None,
+        sketch: Tensor | None = None,
+        tally: Mapping[str, Any] | None = None,
+    ) -> None:
         """Add a frame. Raises MediaError where that fails."""
         self._writer.write(frame)
 

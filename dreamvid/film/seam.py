@@ -25,7 +25,7 @@ class Shared:
     difference: Tensor
     """Dream − source, (3, H, W); in half precision, whose error is below 1/8000."""
     found: Tensor | None = None
-    """(1, H, W) in [0, 1]: the mask that a finder has found; None without one."""
+    """(1 + A, H, W) in [0, 1]: the masks that a finder has found; None without one."""
 
     @classmethod
     def of(cls, dreamed: DreamedFrame) -> Self:
@@ -52,12 +52,10 @@ def blend_seam(
         found = None
         if earlier.found is not None and later.found is not None:
             found = _between(earlier.found, later.found, share)
-        settings = settings_at(frame, index)
+        settings = settings_at(frame, index).under(found, frame.image)
         difference = _between(earlier.difference, later.difference, share)
         source, strength = frame.image, settings.config.strength
-        image = constrain(
-            source + difference, source, strength, region=settings.under(found).region
-        )
+        image = constrain(source + difference, source, strength, region=settings.region)
         mean_colour = (image - source).mean((1, 2))
         carry = Carry(index, frame.time, source, image, mean_colour)
         yield DreamedFrame(frame.with_image(image), source, False, carry, settings, found=found)

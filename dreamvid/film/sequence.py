@@ -19,14 +19,17 @@ from dreamvid.dream.descent import OnStep, descend, frame_generator
 from dreamvid.dream.norms import rms
 from dreamvid.dream.objective import Objective
 from dreamvid.dream.octaves import resize
+from dreamvid.dream.places import Placed
 from dreamvid.dream.region import mean_within
 from dreamvid.dream.step_graph import StepGraphs
 from dreamvid.dream.terms import Term
 from dreamvid.errors import GradientError
+from dreamvid.film.areas import Layout, Part
 from dreamvid.film.budget import STRIKE, rise_of, step_budget
-from dreamvid.film.inbetween import FlowField, FlowFields, blend, chained, direct, fill_in
+from dreamvid.film.inbetween import FlowField, FlowFields, blend, chained, direct
 from dreamvid.film.prefetch import Prefetch
 from dreamvid.film.splitting import Place, split_up
+from dreamvid.motion.warp import fill_in
 from dreamvid.types import CutDetector, FlowEstimator, Frame, Shot
 
 FORGOTTEN = 0.9
@@ -37,10 +40,7 @@ FLASH = 3
 
 @dataclass(frozen=True, eq=False)
 class Carry:
-    """All that the loop remembers from one frame to the next.
-
-    Holds only tensors, numbers, fractions, texts and None, so that a journal can store it.
-    """
+    """All that the loop remembers from one frame to the next."""
 
     index: int
     """Index of the last finished key frame, from 0."""
@@ -73,17 +73,24 @@ gradient; or kept at its warm start, where the retry failed too."""
 
 
 class Finder(Protocol):
-    """Finds the part of each frame that is to be dreamed."""
+    """Finds the part of each frame that is to be dreamed, and the areas of prompts."""
+
+    @property
+    def limits(self) -> bool:
+        """Whether it limits the dream; else it only finds areas."""
 
     def look(self, image: Tensor, before: Tensor | None = None, turn: int = 0) -> Tensor:
-        """What is seen in an image (3, H, W): (3, h, w), for `mask`.
+        """What is seen in an image (3, H, W): (C, h, w), for `masks`.
 
         `before` is the same of the frame before, on this frame's grid and faded; it counts too, so
         that a part of the work is enough. The part changes with `turn`, a number.
         """
 
-    def mask(self, seen: Tensor, image: Tensor) -> Tensor:
-        """The mask (1, H, W) in [0, 1] of an image, from what is seen in it."""
+    def masks(self, seen: Tensor, image: Tensor) -> Tensor:
+        """Masks (1 + A, H, W) in [0, 1] of an image, from what is seen in it.
+
+        The first says what is dreamed, the others are areas of prompts, in their order.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,15 +111,34 @@ class FrameSettings:
     """Finds what else limits the mask, and the region if `finder_steers`."""
     finder_steers: bool = True
 
-    def under(self, found: Tensor | None) -> FrameSettings:
-        """The same settings under a mask (1, H, W) that the finder has found."""
-        if found is None or not self.finder_steers:
+    parts: Sequence[Part] = ()
+    """What prompts say in which area; none where all act everywhere."""
+    places: Sequence[Placed] = ()
+    """The same as parts of the image to dream, once its masks are known."""
+
+    def under(self, found: Tensor | None, image: Tensor) -> FrameSettings:
+        """The settings of an image (3, H, W) under the masks that the finder has found, if any."""
+        if found is None and not self.parts:
             return self
-        return replace(self, region=found if self.region is None else self.region * found)
+        layout = Layout(self.mask, self.region).divided(
+            self.parts,
+            found,
+            image,
+            limits=self.finder is not None and self.finder.limits,
+            steers=self.finder_steers,
+        )
+        return replace(self, **vars(layout))
 
 
 SettingsAt = Callable[[Frame, int], FrameSettings]
 """(source frame, its index from 0) → its settings, independent of earlier calls."""
+
+SketchAt = Callable[[int], Tensor | None]
+"""Index of a frame → what its descent has made before, (3, h, w); None for a frame to dream."""
+
+
+def no_sketch(index: int) -> None:
+    """None: every frame is to be dreamed."""
 
 
 def constant_settings(objectives: Sequence[Objective], config: SequenceConfig) -> SettingsAt:
@@ -137,18 +163,17 @@ class DreamedFrame:
     reached: float | None = None
     """Share of the strength that the dream reaches, where it strikes (`STRIKE`); None elsewhere."""
     found: Tensor | None = None
-    """(1, H, W) in [0, 1]: the mask that the settings' finder has found."""
+    """(1 + A, H, W) in [0, 1]: the masks that the settings' finder has found."""
+    sketch: Tensor | None = None
+    """(3, h, w): what its descent has made, at the size at which it dreamed; None without one."""
 
     @property
     def mask(self) -> Tensor | None:
-        """(1, H, W) in [0, 1], of the delivered size: the share of the dream that is shown.
+        """(1, H, W) in [0, 1], of any size: the share of the dream that is shown.
 
         None where all is.
         """
-        given = self.settings.mask
-        if self.found is None or given is None:
-            return given if self.found is None else self.found
-        return given * resize(self.found, given.shape[1:])
+        return self.settings.mask
 
 
 def dream_frames(
@@ -162,6 +187,7 @@ def dream_frames(
     on_step: OnStep | None = None,
     ahead: int = 0,
     graphs: StepGraphs | None = None,
+    sketch_at: SketchAt = no_sketch,
 ) -> Generator[DreamedFrame, None, None]:
     """Dream `frames` in order, each key frame warm-started from the one before.
 
@@ -178,15 +204,17 @@ def dream_frames(
     estimated while one is dreamed, in another thread, which then calls `frames`, `settings_at`,
     `flow` and `is_cut`. The thread ends with this iterator; close it when leaving it early.
 
-    With `graphs`, steps are captured there and replayed.
+    With `graphs`, steps are captured there and replayed. Where `sketch_at` gives what the descent
+    of a key frame has made before, it is made again without one, to the same bits.
     """
+    dreamer = _Dreamer(on_step, graphs, sketch_at)
     first = first if carry is None else carry.index + 1
     asked = _asked(frames, settings_at, first)
     found = _with_flow_fields(_spans(asked, is_cut, carry), carry, flow)
     with Prefetch(found, ahead) if ahead else nullcontext(found) as spans:
         for span in spans:
             given = 0 if carry is None else carry.given
-            for result in _dream_span(span, carry, on_step, graphs):
+            for result in _dream_span(span, carry, dreamer):
                 carry = result.carry
                 if given:
                     given -= 1
@@ -285,7 +313,7 @@ def dream_key(
     """
     flow_fields = None if back is None else FlowFields([back], [])
     span = _Span([_Asked(index, frame, settings)], carry is None, flow_fields=flow_fields)
-    (dreamed,) = _dream_span(span, carry, on_step, graphs)
+    (dreamed,) = _dream_span(span, carry, _Dreamer(on_step, graphs))
     return dreamed
 
 
@@ -297,7 +325,7 @@ class _Asked:
     frame: Frame
     settings: FrameSettings
     found: Tensor | None = None
-    """(1, H, W): the mask that the settings' finder has found, once it has."""
+    """(1 + A, H, W): the masks that the settings' finder has found, once it has."""
 
     @property
     def image(self) -> Tensor:
@@ -306,6 +334,10 @@ class _Asked:
     @property
     def strength(self) -> float:
         return self.settings.config.strength
+
+    def under(self, found: Tensor | None) -> _Asked:
+        """The same frame under the masks that have been found in it."""
+        return replace(self, found=found, settings=self.settings.under(found, self.image))
 
 
 def _asked(frames: Iterable[Frame], settings_at: SettingsAt, first: int) -> Iterator[_Asked]:
@@ -388,13 +420,11 @@ def _with_flow_fields(
         last = key.image
 
 
-def _dream_span(
-    span: _Span, last: Carry | None, on_step: OnStep | None, graphs: StepGraphs | None
-) -> Iterator[DreamedFrame]:
+def _dream_span(span: _Span, last: Carry | None, dreamer: _Dreamer) -> Iterator[DreamedFrame]:
     """Yield the results of a span, in order; its key frame, the last, is dreamed first."""
     carry, flow_fields = None if span.begins_shot else last, span.flow_fields
     (*between, key), seen = _find(span, carry)
-    dream, outcome = _dream_or_keep(key, _begin(key, carry, flow_fields), on_step, graphs)
+    dream, outcome, sketch = dreamer.dream(key, _begin(key, carry, flow_fields))
     if carry is not None and flow_fields is not None:
         before, after = carry.dream - carry.source, dream - key.image
         for number, each in enumerate(between, 1):
@@ -410,7 +440,8 @@ def _dream_span(
         float(rms(dream - key.image, key.settings.region)) / key.strength if is_strike else None
     )
     remembered = _remember(key, dream, carry, seen)
-    yield _result(key, dream, remembered, span.begins_shot, outcome, reached)
+    result = _result(key, dream, remembered, span.begins_shot, outcome, reached)
+    yield replace(result, sketch=sketch)
 
 
 def _find(span: _Span, carry: Carry | None) -> tuple[list[_Asked], Tensor | None]:
@@ -419,7 +450,7 @@ def _find(span: _Span, carry: Carry | None) -> tuple[list[_Asked], Tensor | None
     What was seen in the key before is followed along the flow, so that a mask does not flicker.
     """
     if all(each.settings.finder is None for each in span.frames):
-        return list(span.frames), None
+        return [each.under(None) for each in span.frames], None
     frames: list[_Asked] = []
     seen: Tensor | None = None
     for number, each in enumerate(span.frames):
@@ -431,8 +462,7 @@ def _find(span: _Span, carry: Carry | None) -> tuple[list[_Asked], Tensor | None
             seen = finder.look(each.image, before, 0 if carry is None else carry.keys)
         else:
             seen = before
-        mask = finder.mask(seen, each.image)
-        frames.append(replace(each, found=mask, settings=each.settings.under(mask)))
+        frames.append(each.under(finder.masks(seen, each.image)))
     return frames, seen
 
 
@@ -499,37 +529,56 @@ def _result(
     return DreamedFrame(frame, asked.image, begins_shot, carry, settings, outcome, reached, found)
 
 
-def _dream_or_keep(
-    asked: _Asked, start: _Start, on_step: OnStep | None, graphs: StepGraphs | None
-) -> tuple[Tensor, Outcome]:
-    """The dream of a frame and its outcome; its warm start, where the gradient fails twice."""
-    settings, config = asked.settings, asked.settings.config
-    if start.rise:
-        kept = config.colour_drift * (1 - start.rise)
-        config = config.model_copy(update={"colour_drift": kept})
-    gentle = config.model_copy(update={"lr": config.lr / 2})
-    attempts: list[tuple[Outcome, SequenceConfig]] = [("dreamed", config), ("retried", gentle)]
-    for outcome, attempt in attempts:
-        try:
-            dream = descend(
-                asked.image,
-                settings.objectives,
-                attempt,
-                generator=frame_generator(config.seed, asked.index),
-                start=start.image,
-                trust=start.trust,
-                mean_colour=start.mean_colour,
-                steps=start.steps,
-                canvas=settings.canvas,
-                terms=settings.terms,
-                on_step=on_step,
-                graphs=graphs,
-                region=settings.region,
-            )
-        except GradientError:
-            continue
-        return dream, outcome
-    return start.image, "kept"
+@dataclass(frozen=True, eq=False)
+class _Dreamer:
+    """Dreams key frames, or makes them of the sketches of an earlier run."""
+
+    on_step: OnStep | None
+    graphs: StepGraphs | None
+    sketch_at: SketchAt = no_sketch
+
+    def dream(self, asked: _Asked, start: _Start) -> tuple[Tensor, Outcome, Tensor | None]:
+        """The dream of a frame, its outcome and its sketch.
+
+        It is its warm start, without a sketch, where the gradient fails twice.
+        """
+        config = asked.settings.config
+        if start.rise:
+            kept = config.colour_drift * (1 - start.rise)
+            config = config.model_copy(update={"colour_drift": kept})
+        gentle = config.model_copy(update={"lr": config.lr / 2})
+        attempts: list[tuple[Outcome, SequenceConfig]] = [("dreamed", config), ("retried", gentle)]
+        for outcome, attempt in attempts:
+            try:
+                dream, sketch = self._descend(asked, start, attempt)
+            except GradientError:
+                continue
+            return dream, outcome, sketch
+        return start.image, "kept", None
+
+    def _descend(
+        self, asked: _Asked, start: _Start, config: SequenceConfig
+    ) -> tuple[Tensor, Tensor | None]:
+        settings, sketches = asked.settings, list[Tensor]()
+        dream = descend(
+            asked.image,
+            settings.objectives,
+            config,
+            generator=frame_generator(config.seed, asked.index),
+            start=start.image,
+            trust=start.trust,
+            mean_colour=start.mean_colour,
+            steps=start.steps,
+            canvas=settings.canvas,
+            terms=settings.terms,
+            on_step=self.on_step,
+            graphs=self.graphs,
+            region=settings.region,
+            places=settings.places,
+            sketch=self.sketch_at(asked.index),
+            on_sketch=sketches.append,
+        )
+        return dream, next(iter(sketches), None)
 
 
 def warm_start(

@@ -9,12 +9,20 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dreamvid.config import ImageConfig, VideoConfig, ZoomConfig, split_weight
+from dreamvid.config import (
+    Area,
+    ImageConfig,
+    PromptConfig,
+    VideoConfig,
+    ZoomConfig,
+    split_weight,
+)
 from dreamvid.control.schedule import Schedule
 from dreamvid.dream.canvas import Canvas
 from dreamvid.dream.objective import Objective
 from dreamvid.dream.octaves import resize
 from dreamvid.dream.terms import Term
+from dreamvid.film.areas import parts_of
 from dreamvid.film.sequence import FrameSettings, SettingsAt
 from dreamvid.guide.finding import WordFinder
 from dreamvid.guide.loading import load_clip
@@ -26,7 +34,7 @@ from dreamvid.guide.objective import (
     create_objectives,
 )
 from dreamvid.media.still import read_image
-from dreamvid.types import Frame
+from dreamvid.types import Frame, PromptWeights
 
 if TYPE_CHECKING:
     import torch
@@ -66,8 +74,12 @@ def scheduled_settings(
 
     def settings_at(frame: Frame, index: int) -> FrameSettings:
         setting = schedule(frame.time, index, frame.duration)
-        then = [objective.at(setting.prompts) for objective in objectives]
-        return FrameSettings(setting.config, then, canvas, terms)
+
+        def at(prompts: PromptWeights) -> list[FilmObjective]:
+            return [objective.at(prompts) for objective in objectives]
+
+        parts = parts_of(setting.config.areas, setting.prompts, at)
+        return FrameSettings(setting.config, at(setting.prompts), canvas, terms, parts=parts)
 
     return settings_at
 
@@ -77,16 +89,28 @@ def load_finder(
     objectives: Sequence[FilmObjective],
     device: torch.device,
 ) -> WordFinder | None:
-    """The finder of --where and --where-not, by the first guide; None without them.
+    """The finder of --where, --where-not and areas from words, by the first guide, if any.
 
     It shares the image tower of the first of `objectives`. Raises GuideError.
     """
-    if not (config.where or config.where_not):
+    areas = words_of(config)
+    if not (config.where or config.where_not or areas):
         return None
     clip = load_clip(config.guide[0], device, config.precision)
     first = objectives[0]
     tower = first.tower if isinstance(first, ClipObjective) else None
-    return WordFinder.of(clip, config.where, config.where_not, config.where_threshold, tower)
+    wanted, unwanted, threshold = config.where, config.where_not, config.where_threshold
+    return WordFinder.of(clip, wanted, unwanted, threshold, tower, areas)
+
+
+def words_of(config: PromptConfig) -> list[tuple[list[str], list[str]]]:
+    """The wanted and the unwanted words of each area that has some, in the order of `parts_of`."""
+    areas = [area for area in dict.fromkeys(config.areas) if area is not None]
+    return [
+        ([area.name], []) if area.kind == "where" else ([], [area.name])
+        for area in areas
+        if area.is_of_words
+    ]
 
 
 def with_finder(settings_at: SettingsAt, finder: WordFinder, steers: bool) -> SettingsAt:
@@ -131,6 +155,25 @@ def with_masks(
     return masked
 
 
+def with_areas(settings_at: SettingsAt, mask_at: Callable[[Area, Fraction], Tensor]) -> SettingsAt:
+    """The same settings, with the masks (1, H, W) of areas from files at each frame's time.
+
+    `mask_at` is called in the order of time.
+    """
+
+    def placed(frame: Frame, index: int) -> FrameSettings:
+        settings = settings_at(frame, index)
+        parts = [
+            replace(part, mask=mask_at(part.area, frame.time).to(frame.image))
+            if part.area is not None and part.area.kind == "file"
+            else part
+            for part in settings.parts
+        ]
+        return replace(settings, parts=parts)
+
+    return placed
+
+
 def with_microbatches(settings_at: SettingsAt, on_limited: Callable[[int], None]) -> SettingsAt:
     """The same settings, each guide shown as many cutouts at once as the memory holds.
 
@@ -140,10 +183,12 @@ def with_microbatches(settings_at: SettingsAt, on_limited: Callable[[int], None]
 
     def microbatched(frame: Frame, index: int) -> FrameSettings:
         settings = settings_at(frame, index)
-        objectives = [
-            Microbatches(each, sizes[place]) for place, each in enumerate(settings.objectives)
-        ]
-        return replace(settings, objectives=objectives)
+
+        def limited(objectives: Sequence[Objective]) -> list[Microbatches]:
+            return [Microbatches(each, sizes[place]) for place, each in enumerate(objectives)]
+
+        parts = [replace(part, objectives=limited(part.objectives)) for part in settings.parts]
+        return replace(settings, objectives=limited(settings.objectives), parts=parts)
 
     return microbatched
 

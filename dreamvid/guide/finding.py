@@ -1,10 +1,10 @@
 """Masks from words: where in a picture a guide sees a thing.
 
 Windows of two sizes, all over the picture, are compared with the thing's words and with a list of
-others. What counts is by how many standard deviations of that list the thing is nearer than the
-mean: the same number means the same for every guide. Each pixel gets the mean of the windows around
-it, and the soft mask is sharpened to the picture's edges by a guided filter (He, Sun and Tang,
-2013).
+others; with a guide that tells what is where in a window (`dense`), each place of larger ones. What
+counts is by how many standard deviations of that list the thing is nearer than the mean: the same
+number means the same for every guide. Each pixel gets the mean of the windows around it, and the
+soft mask is sharpened to the picture's edges by a guided filter (He, Sun and Tang, 2013).
 
 In a film a frame looks through a part of the windows only, and takes the rest from the frame
 before, along the motion: that is quick, and a mask does not flicker.
@@ -21,12 +21,15 @@ from torch import Tensor
 
 from dreamvid.dream.cutouts import crop
 from dreamvid.dream.octaves import resize
+from dreamvid.guide.dense import DenseTower
 from dreamvid.guide.loading import Clip
 from dreamvid.guide.tower import ImageTower
 from dreamvid.guide.words import word_list
 
 SHARES = (0.3, 0.5)
 """Sides of windows, as shares of the picture's shorter side."""
+DENSE_SHARES = (0.5, 0.8)
+"""The same for a guide with dense features."""
 STRIDE = 0.7
 """Distance of neighbouring windows, as a share of their side."""
 REACH = 0.3
@@ -46,18 +49,38 @@ FLAT = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class WordFinder:
-    """Finds what words name, but not what others name."""
+class Wanted:
+    """What words name, but not what others name."""
 
-    tower: ImageTower
     wanted: Tensor
     """(P, D), of unit length; all of the picture is wanted where there are none."""
     unwanted: Tensor
     """(Q, D), of unit length."""
+
+    @classmethod
+    def of(cls, clip: Clip, wanted: Sequence[str], unwanted: Sequence[str]) -> Wanted:
+        """The words as a guide knows them."""
+        return cls(clip.embed_texts(wanted), clip.embed_texts(unwanted))
+
+    @property
+    def is_all(self) -> bool:
+        """Whether there are no words."""
+        return not len(self.wanted) and not len(self.unwanted)
+
+
+@dataclass(frozen=True, eq=False)
+class WordFinder:
+    """Finds what is to be dreamed, and the areas of prompts, by words."""
+
+    tower: ImageTower
+    wanted: Sequence[Wanted]
+    """What is to be dreamed, then each area."""
     others: Tensor
     """(W, D): words to compare with, of unit length."""
     threshold: float
     """Standard deviations of those words' nearness, at which a mask is one half."""
+    dense: DenseTower | None = None
+    """The tower's features of each place of a window; None where it has none."""
 
     @classmethod
     def of(
@@ -67,16 +90,21 @@ class WordFinder:
         unwanted: Sequence[str],
         threshold: float,
         tower: ImageTower | None = None,
+        areas: Sequence[tuple[Sequence[str], Sequence[str]]] = (),
     ) -> WordFinder:
-        """The finder of a guide, of which only the image tower is kept, or the same `tower`."""
-        others = clip.embed_texts(word_list())
-        return cls(
-            tower or clip.tower,
-            clip.embed_texts(wanted),
-            clip.embed_texts(unwanted),
-            others,
-            threshold,
-        )
+        """The finder of a guide, of which only the image tower is kept, or the same `tower`.
+
+        `areas` are the wanted and the unwanted words of each.
+        """
+        words = [Wanted.of(clip, *each) for each in ((wanted, unwanted), *areas)]
+        tower = tower or clip.tower
+        dense = DenseTower.of(tower)
+        return cls(tower, words, clip.embed_texts(word_list()), threshold, dense)
+
+    @property
+    def limits(self) -> bool:
+        """Whether it says what is to be dreamed, beside areas."""
+        return not self.wanted[0].is_all
 
     def at(self, threshold: float) -> WordFinder:
         """The same finder at another threshold."""
@@ -86,17 +114,27 @@ class WordFinder:
     def look(self, image: Tensor, before: Tensor | None = None, turn: int = 0) -> Tensor:
         """What is seen in an image (3, H, W): weighted sums over windows and their weights.
 
-        (3, h, w): for the wanted, for the unwanted, and the weights. Without `before` all windows
-        are looked through; otherwise those of this `turn`, and `before` is what was seen in the
-        frame before, on this frame's grid.
+        (2·(1 + A) + 1, h, w): for the wanted and the unwanted of each, and the weights. Without
+        `before` all windows are looked through; otherwise those of this `turn`, and `before` is
+        what was seen in the frame before, on this frame's grid.
         """
-        windows, sides = _windows(image)
+        windows, sides = _windows(image, SHARES if self.dense is None else DENSE_SHARES)
         if before is not None:
             mine = slice(turn % TURNS, None, TURNS)
             windows, sides = windows[mine], sides[mine]
-        features = self.tower(crop(image, windows.to(image), self.tower.size))
+        shown = crop(image, windows.to(image), self.tower.size)
+        if self.dense is None:
+            features = self.tower(shown)
+        else:
+            places = self.dense(shown)  # (N, h, w, D)
+            windows, sides = _divided(windows, sides, places.shape[1])
+            features = places.flatten(0, 2)
         near = torch.stack(
-            [self._nearness(features, each) for each in (self.wanted, self.unwanted)]
+            [
+                self._nearness(features, words)
+                for each in self.wanted
+                for words in (each.wanted, each.unwanted)
+            ]
         )
         rows, columns = _size_of(image)
         down = _weights(windows[:, 1::2], sides[:, 1], rows).to(image)
@@ -113,13 +151,20 @@ class WordFinder:
         nearest = (features @ words.T).amax(1)
         return (nearest - others.mean(1)) / others.std(1).clamp(min=1e-6)
 
-    def mask(self, seen: Tensor, image: Tensor) -> Tensor:
-        """The mask (1, H, W) in [0, 1] of an image (3, H, W), from what is seen in it."""
-        means = seen[:2] / seen[2:].clamp(min=1e-6)
+    def masks(self, seen: Tensor, image: Tensor) -> Tensor:
+        """Masks (1 + A, H, W) in [0, 1] of an image (3, H, W), from what is seen in it."""
+        means = seen[:-1] / seen[-1:].clamp(min=1e-6)
         soft = torch.sigmoid(STEEPNESS * (means - self.threshold))
-        wanted = soft[:1] if len(self.wanted) else torch.ones_like(soft[:1])
-        unwanted = soft[1:] if len(self.unwanted) else torch.zeros_like(soft[1:])
-        return sharpened(wanted * (1 - unwanted), image)
+        found = []
+        for each, of_wanted, of_unwanted in zip(self.wanted, soft[::2], soft[1::2], strict=True):
+            wanted = of_wanted if len(each.wanted) else torch.ones_like(of_wanted)
+            unwanted = of_unwanted if len(each.unwanted) else torch.zeros_like(of_unwanted)
+            found.append(
+                torch.ones_like(image[:1])
+                if each.is_all
+                else sharpened((wanted * (1 - unwanted))[None], image)
+            )
+        return torch.cat(found)
 
 
 def sharpened(mask: Tensor, image: Tensor) -> Tensor:
@@ -156,14 +201,23 @@ def _size_of(image: Tensor) -> tuple[int, int]:
     return rows, columns
 
 
-def _windows(image: Tensor) -> tuple[Tensor, Tensor]:
+def _divided(windows: Tensor, sides: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Windows (N, 4) and sides (N, 2) of `count`² parts of each window, row by row."""
+    down, across = torch.meshgrid(torch.arange(count), torch.arange(count), indexing="ij")
+    step = sides[:, None] / count  # (N, 1, 2)
+    corners = windows[:, None, :2] + step * torch.stack([across, down], -1).view(1, -1, 2)
+    parts = torch.cat([corners, corners + step], -1)
+    return parts.flatten(0, 1), step.expand_as(corners).flatten(0, 1)
+
+
+def _windows(image: Tensor, shares: Sequence[float]) -> tuple[Tensor, Tensor]:
     """Windows (N, 4) all over an image, in shares of its sides, and their own sides (N, 2).
 
     Neighbours follow one another, so that every so manieth window is everywhere.
     """
     height, width = image.shape[1:]
     found, sides = [], []
-    for share in SHARES:
+    for share in shares:
         side = share * min(height, width)
         x, y = side / width, side / height
         down, across = (_places(length, STRIDE * side) for length in (height, width))

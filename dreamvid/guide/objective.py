@@ -10,7 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dreamvid.config import PromptConfig, TargetConfig, TimeConfig, split_scene, split_weight
+from dreamvid.config import (
+    PromptConfig,
+    TargetConfig,
+    TimeConfig,
+    split_area,
+    split_scene,
+    split_weight,
+)
 from dreamvid.dream.cutouts import crop, whole_window
 from dreamvid.dream.objective import Objective
 from dreamvid.guide.loading import Clip, load_clip
@@ -260,5 +267,6 @@ def _texts(prompts: PromptConfig) -> list[str]:
 
 
 def _split(weighted: Sequence[str]) -> tuple[list[str], list[float]]:
+    """Texts, without their areas, and weights."""
     pairs = [split_weight(text) for text in weighted]
-    return [text for text, _ in pairs], [weight for _, weight in pairs]
+    return [split_area(text)[0] for text, _ in pairs], [weight for _, weight in pairs]

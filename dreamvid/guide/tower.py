@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -52,12 +52,22 @@ class ImageTower(nn.Module):
         self._graphed = GraphedFunction(self._features, CapturedPasses)
 
     def forward(self, images: Tensor) -> Tensor:
-        normalised = torch.addcmul(self.shift, images, self.scale)
-        normalised = normalised.contiguous(memory_format=torch.channels_last)
+        normalised = self._normalised(images)
         is_replayable = images.is_cuda and not torch.cuda.is_current_stream_capturing()
         features = self._graphed if is_replayable else self._features
         unit: Tensor = F.normalize(features(normalised).to(images.dtype), dim=-1)
         return unit
+
+    def inspected(self, images: Tensor, look: Callable[[], Tensor]) -> Tensor:
+        """What `look` gives, after a pass over `images` that its hooks have followed; float32."""
+        normalised = self._normalised(images)
+        with self._autocast(images.device.type):
+            self.visual(normalised)
+            return look().float()
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        normalised = torch.addcmul(self.shift, images, self.scale)
+        return normalised.contiguous(memory_format=torch.channels_last)
 
     def _features(self, normalised: Tensor) -> Tensor:
         """Features (N, D), not normalised, in any precision."""

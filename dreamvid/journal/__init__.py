@@ -1,10 +1,13 @@
-"""A run on disk, so that a kill at any moment costs at most the current frame.
+"""A run on disk, so that a kill at any moment costs at most the two frames in hand.
 
 While the result OUT is made, the folder OUT.dreaming lies beside it:
 
-    state.0, state.1    the run, its progress and its `Carry`; written in turns after every
-                        frame, so that the older one remains when the newer one is damaged
-    checkpoint          the same, with work that no frame shows yet, as the canvas of a loop, or
+    state.0, state.1    the run and its progress; written in turns after every frame, so that the
+                        older one remains when the newer one is damaged
+    000016.carry        what is carried after 16 frames, in full
+    000017.sketch       what the descent of frame 17 has made; a run goes on from the last carry
+                        and the sketches since (`carries`)
+    checkpoint          a state with work that no frame shows yet, as the canvas of a loop, or
                         the last frame that a part of a shot made for a seam
     000002.segment      packets of a closed segment, encoded by an encoder of its own; frames
                         where packets cannot be joined, as in GIF; a picture of a row of pictures
@@ -15,15 +18,16 @@ While the result OUT is made, the folder OUT.dreaming lies beside it:
     lock                the process that writes the journal
 
 Segments are cut by frame count alone, and each encoder starts anew, so that a killed and an
-uninterrupted run give the same packets. States, segments, shared frames and open pictures end with
-their hash.
+uninterrupted run give the same packets. States, carries, sketches, segments, shared frames and open
+pictures end with their hash. Frames are written behind, by a thread of their own, in this order:
+picture or segment, carry or sketch, state.
 
 A film may also be made shot by shot, each in a journal of its own; see `shot_list`.
 
 `run` holds the identity of a run, `state` its progress, `segments` its finished frames, which
-`film` and `pictures` write and put together; `record` turns the carry into bytes; `writing` writes
-a journal, `viewing` reads one, and `ending` removes it. `shot` writes the journal of one shot, and
-`joining` puts the shots together.
+`film` and `pictures` write and put together; `record` turns what is carried into bytes; `writing`
+writes a journal, in the thread of `behind`, `viewing` reads one, and `ending` removes it. `shot`
+writes the journal of one shot, and `joining` puts the shots together.
 """
 
 from dreamvid.journal.ending import is_done, read_mark, remove_folder

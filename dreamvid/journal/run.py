@@ -30,7 +30,7 @@ SOURCE = "the source"
 _PACKAGES = ("dreamvid", "torch", "av", "opencv-python-headless", "open_clip_torch")
 """Packages whose versions decide a frame's pixels."""
 RunConfig = VideoConfig | ZoomConfig | ImageConfig
-_FREE = {"end", "sound", "subtitles", "metadata"}
+_FREE = {"end", "sound", "subtitles", "metadata", "report"}
 _FIXED = (
     {*ReadConfig.model_fields, *WriteConfig.model_fields} | {"deliver", "loop", "split"}
 ) - _FREE
@@ -130,8 +130,12 @@ class Run:
             for name, mark in self.inputs.items()
             if name in begun.inputs and not mark.is_same(begun.inputs[name])
         ]
-        found += _changes("--", self.options, begun.options)
+        found += _changes("--", self._deciding(), begun._deciding())
         return found + _changes("", self.environment, begun.environment)
+
+    def _deciding(self) -> dict[str, Any]:
+        """The options without those that have no part in the result."""
+        return {name: value for name, value in self.options.items() if name != "report"}
 
     def fixed_differences(self, begun: Run) -> list[str]:
         """Descriptions of the differences in options that must not change, even by force."""

@@ -39,6 +39,7 @@ from dreamvid.types import Shot
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from dreamvid.types import Frame
 
@@ -89,8 +90,14 @@ class ShotJournal(Journal):
         """What to do to resume the shot."""
         return "the same command"
 
-    def write(self, frame: Frame, carry: Any, tally: Mapping[str, Any] | None = None) -> None:
-        super().write(frame, carry, tally)
+    def _write(
+        self,
+        frame: Frame,
+        carry: Callable[[], Any] | None,
+        sketch: Tensor | None,
+        tally: Mapping[str, Any] | None,
+    ) -> None:
+        super()._write(frame, carry, sketch, tally)
         self._note_digest()
 
     def share(self, index: int, record: Any, carry: Any) -> None:
@@ -99,6 +106,7 @@ class ShotJournal(Journal):
         After the return, no kill can lose it: `checkpoint` then gives `carry`. Raises MediaError
         where writing fails.
         """
+        self._behind.wait()
         self._clear()
         self._has_checkpoint = True
         write_durably(shared_path(self._out, index), *seal(to_bytes(record)))
@@ -125,15 +133,17 @@ class ShotJournal(Journal):
 
         Raises JournalError where the source has changed, MediaError where writing fails.
         """
+        self._behind.wait()
         self.check_source(is_cut_short)
         self._open_parts.close_segment(self.state)
-        state = replace(self.state, carry=b"", tally=tally or self.state.tally)
+        state = replace(self.state, is_finished=True, tally=tally or self.state.tally)
         write_durably(state_path(self._out, state.frames), *state.to_bytes())
         with media_errors(f"'{self._folder}' cannot be written"):
             state_path(self._out, state.frames + 1).unlink(missing_ok=True)
             checkpoint_path(self._out).unlink(missing_ok=True)
-            for path in self._folder.glob("*.open"):
-                path.unlink()
+            for suffix in ("open", "carry", "sketch"):
+                for path in self._folder.glob(f"*.{suffix}"):
+                    path.unlink()
             self._remove_shared()
 
     def _remove_shared(self) -> None:

@@ -112,8 +112,8 @@ def neighbours(seam: Shot) -> tuple[Shot, Shot]:
 
 
 def is_finished(state: State | None, shot: Shot) -> bool:
-    """Whether all frames of a shot are in closed segments; its state then has no carry."""
-    return state is not None and state.frames == shot.frames and not state.carry
+    """Whether all frames of a shot are in closed segments."""
+    return state is not None and state.frames == shot.frames and state.is_finished
 
 
 @contextmanager
@@ -194,8 +194,8 @@ def _begun(out: Path, run: Run, overwrite: bool, force: bool) -> ShotList | None
             run.goes_on(found.run, force=force)
             return found
         check_idle(out)
-    in_one_piece = read_state(out)
-    if in_one_piece is not None and not overwrite:
+    in_one_piece = None if overwrite else read_state(out)
+    if in_one_piece is not None:
         raise JournalError(
             f"'{folder_of(out)}' holds {in_one_piece.frames} frames of an unfinished run; "
             f"{resume_command(out)} goes on, --overwrite begins anew"

@@ -1,6 +1,6 @@
 """The state of a run: written after every frame, and read to resume the run.
 
-A checkpoint is a state too: its carry holds work that is done before any frame shows it.
+A checkpoint is a state too, with a record of work that is done before any frame shows it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dreamvid.errors import JournalError
 from dreamvid.journal.run import Run
 from dreamvid.media.probing import VideoInfo
 
-FORMAT = 4
+FORMAT = 5
 """Version of the file format; files of another version are refused."""
 COLOUR_TAGS = 256
 """FFmpeg's numbers of colour tags are below this."""
@@ -31,6 +31,17 @@ ANEW = "allowed: the same command with --overwrite, which begins anew"
 _LENGTH = struct.Struct("<Q")
 _DIGEST_SIZE = hashlib.sha256().digest_size
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, struct.error)
+
+
+class FormatError(JournalError):
+    """A state is of another version of the file format."""
+
+    def __init__(self, found: object) -> None:
+        super().__init__(
+            f"the journal is of format {found!r}, of another version of dreamvid; this one reads "
+            f"format {FORMAT}; allowed: that version, to end the film, or the same command with "
+            "--overwrite, which begins anew"
+        )
 
 
 def folder_of(out: Path) -> Path:
@@ -91,8 +102,10 @@ class State:
     """SHA-256 over all frames: each hashes the value before it and the frame's digest."""
     tally: Mapping[str, Any] | None = None
     """Values that the caller stores and finds again when the run resumes."""
+    is_finished: bool = False
+    """Whether all frames, of a shot, are in closed segments."""
     carry: bytes = b""
-    """The record from which the dream resumes, as `record` writes it; empty for none."""
+    """Of a checkpoint: the record from which the dream resumes, as `record` writes it."""
 
     @property
     def segments(self) -> int:
@@ -124,15 +137,15 @@ class State:
     def from_bytes(cls, data: bytes) -> State:
         """The state of `to_bytes`.
 
-        Raises ValueError, KeyError, TypeError or struct.error where `data` is damaged or of
-        another format.
+        Raises ValueError, KeyError, TypeError or struct.error where `data` is damaged, and
+        FormatError where it is of another format.
         """
         content = unseal(data)
         (length,) = _LENGTH.unpack_from(content)
         begin = _LENGTH.size
         facts = json.loads(content[begin : begin + length])
         if facts["format"] != FORMAT:
-            raise ValueError(f"is of format {facts['format']}, not {FORMAT}")
+            raise FormatError(facts["format"])
         values: dict[str, Any] = {name: facts[name] for name in (*_PLAIN, *_FRACTIONS)}
         values["run"] = Run.from_json(facts["run"])
         values["info"] = _info_from_json(facts["info"])
@@ -144,7 +157,7 @@ class State:
 
 _PLAIN = (
     *("journal", "overwrite", "segment_frames", "metadata", "encoder", "frames", "end_pts"),
-    *("frame_digest", "digest", "tally"),
+    *("frame_digest", "digest", "tally", "is_finished"),
 )
 _FRACTIONS = ("origin", "time", "step")
 _INFO_FRACTIONS = ("rate", "time_base", "sample_aspect_ratio")
@@ -188,7 +201,10 @@ def checkpoint_path(out: Path) -> Path:
 
 
 def read_checkpoint(out: Path) -> State | None:
-    """The checkpoint of the run of `out`; None where there is none that can be read."""
+    """The checkpoint of the run of `out`; None where there is none that can be read.
+
+    Raises FormatError where it is of another format.
+    """
     try:
         return State.from_bytes(checkpoint_path(out).read_bytes())
     except _UNREADABLE:
@@ -199,7 +215,7 @@ def read_state(out: Path) -> State | None:
     """The latest state of the run of `out`; None where no frame is finished.
 
     Falls back to the state before, where the latest is damaged. Raises JournalError where none
-    that exists can be read.
+    that exists can be read, or one is of another format.
     """
     states, complaints = [], []
     for slot in (0, 1):

@@ -6,15 +6,18 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from dreamvid.errors import JournalError, MediaError
+from dreamvid.journal.behind import Behind
+from dreamvid.journal.carries import Carries
 from dreamvid.journal.ending import mark_done, remove_folder
 from dreamvid.journal.film import FilmParts
 from dreamvid.journal.lock import FileLock
@@ -40,11 +43,14 @@ from dreamvid.media.tracks import SoundSource
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from dreamvid.types import Frame
 
 SEGMENT_FRAMES = 48
 """Frames per segment of a film. More means fewer keyframes, but more pictures not encoded."""
+IN_HAND = 2
+"""Most frames that are made and not on disk yet."""
 CHECKPOINT_S = 1.0
 """Shortest time in seconds between two checkpoints."""
 CHECKPOINT_SHARE = 0.05
@@ -56,7 +62,9 @@ class Journal:
 
     Replaces a writer: call `write` for each frame, then `finish`. Where there is much to compute
     before a frame, call `keep` between. Without `finish` the folder stays, ready to be resumed, or
-    is removed where nothing is kept. `state` is the progress of the run. `origin` is the reader's.
+    is removed where nothing is kept. `state` is the progress of the run: what is on disk. Frames
+    are written behind, in a thread of their own, until the block `with` ends. `origin` is the
+    reader's.
     `watches` says whether the source is one file, which must not change until the end.
 
     Raises JournalError, before any frame, where another process writes `out`, where an unfinished
@@ -93,9 +101,11 @@ class Journal:
         self._has_checkpoint = False
         self._checkpoint_due = time.monotonic() + CHECKPOINT_S
         self._parts: FilmParts | PictureParts | None = None
+        self._behind = Behind(IN_HAND)
         self._lock = self._take_lock()
         try:
             self._find_state(overwrite and not resume, resume, force)
+            self._carries = Carries(out, self.state)
             self._parts = (FilmParts if is_film else PictureParts)(out, self.state, sound)
             self.keeps_alpha = self._parts.keeps_alpha
         except BaseException:
@@ -128,11 +138,20 @@ class Journal:
         return self.state.frames
 
     def carry(self, kind: type[Record], device: torch.device) -> Record | None:
-        """The record from which the dream resumes, on `device`; None at the beginning.
+        """The record from which the dream resumes, on `device`; None where there is none.
 
-        Raises JournalError where the journal holds no `kind`.
+        It may be that of an earlier frame than the last; `sketch` helps to make those after it
+        again. Raises JournalError where the journal holds no `kind`.
         """
-        return self._record(kind, self.state.carry, device) if self.state.frames else None
+        with self._of_this_version():
+            return self._carries.read(kind, device)[1]
+
+    def sketch(self, index: int, device: torch.device) -> Tensor | None:
+        """What the descent of the finished frame `index`, from 0, has made, on `device`.
+
+        None where that is not kept, or not finished.
+        """
+        return self._carries.sketch(index + 1, device) if 0 <= index < self.frames else None
 
     def checkpoint(self, kind: type[Record], device: torch.device) -> Record | None:
         """The record last given to `keep` by an earlier run, on `device`; None where none was.
@@ -143,20 +162,27 @@ class Journal:
         return None if found is None else self._record(kind, found.carry, device)
 
     def _record(self, kind: type[Record], data: bytes, device: torch.device) -> Record:
-        try:
+        with self._of_this_version():
             return from_bytes(kind, data, device)
+
+    @contextmanager
+    def _of_this_version(self) -> Iterator[None]:
+        try:
+            yield
         except ValueError as error:
             raise JournalError(f"'{self._folder}' is of another version: {error}; {ANEW}") from None
 
     def keep(self, record: Callable[[], Any], *, now: bool = False) -> None:
         """Store the record that `record` makes, from which a run resumes that shows no frame yet.
 
-        Does nothing where the last one is too recent, except where `now`. Raises MediaError where
-        writing fails; the record before remains.
+        It is on disk after the return, as are all frames before. Does nothing where the last one is
+        too recent, except where `now`. Raises MediaError where writing fails; the record before
+        remains.
         """
         begin = time.monotonic()
         if begin < self._checkpoint_due and not now:
             return
+        self._behind.wait()
         self._clear()
         kept = replace(self.state, carry=to_bytes(record()))
         write_durably(checkpoint_path(self._out), *kept.to_bytes())
@@ -164,13 +190,32 @@ class Journal:
         end = time.monotonic()
         self._checkpoint_due = end + max(CHECKPOINT_S, (end - begin) / CHECKPOINT_SHARE)
 
-    def write(self, frame: Frame, carry: Any, tally: Mapping[str, Any] | None = None) -> None:
-        """Add a frame; after the return, no kill can lose it.
+    def write(
+        self,
+        frame: Frame,
+        carry: Callable[[], Any] | None = None,
+        sketch: Tensor | None = None,
+        tally: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add a frame; it is written behind, and can be lost until IN_HAND further ones are added.
 
-        `frame` is the delivered frame, `carry` the record from which the loop resumes after it;
-        None where it resumes without. Raises MediaError where writing fails; earlier frames remain
-        safe.
+        `frame` is the delivered frame, `carry` makes the record from which the loop resumes after
+        it; None where nothing that is carried has changed. `sketch` (3, h, w) is what its descent
+        has made, from which the loop makes the frame again. Neither may change afterwards. Raises
+        MediaError where writing an earlier frame has failed; those before it are safe.
         """
+        self._behind.do(partial(self._write, frame, carry, sketch, tally))
+
+    # Behind
+
+    def _write(
+        self,
+        frame: Frame,
+        carry: Callable[[], Any] | None,
+        sketch: Tensor | None,
+        tally: Mapping[str, Any] | None,
+    ) -> None:
+        """Add a frame; after the return, no kill can lose it."""
         self._clear()
         state = self._open_parts.add(frame, self.state)
         image = frame.image.detach().cpu().contiguous().numpy()
@@ -181,11 +226,14 @@ class Journal:
             frame_digest=frame_digest,
             digest=hashlib.sha256((state.digest + frame_digest).encode()).hexdigest(),
             tally=tally,
-            carry=b"" if carry is None else to_bytes(carry),
         )
+        self._carries.write(state.frames, carry, sketch)
         write_durably(state_path(self._out, state.frames), *state.to_bytes())
         self.state = state
         self._open_parts.settle(state)
+        self._carries.settle()
+
+    # Beginning and end
 
     def finish(
         self,
@@ -200,6 +248,7 @@ class Journal:
         JournalError where the source has changed since the beginning, MediaError where the result
         cannot be written; the journal then stays.
         """
+        self._behind.wait()
         self.check_source(is_cut_short)
         parts = self._open_parts
         whole = parts.complete(self.state, on_packet)
@@ -219,14 +268,19 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        try:
+            failed = self._behind.close()
+        except BaseException:
+            self._leave()
+            raise
+        if failed is not None and error is not None:
+            error.add_note(f"meanwhile, {failed}")
         frames = self.state.frames
         if error is not None and (frames or self._has_checkpoint):
             safe = "1 finished frame is" if frames == 1 else f"{frames} finished frames are"
             safe = safe if frames else "what is dreamed so far is"
             error.add_note(f"{safe} safe, {self.way_on} goes on")
         self._leave()
-
-    # Beginning and end
 
     def _take_lock(self) -> FileLock:
         try:

@@ -215,7 +215,10 @@ class Bus:
             if len(texts) >= MOST_PROMPTS:
                 raise ConfigError(f"prompt: there are {MOST_PROMPTS} already; allowed: no more")
             prompts = [*self.config.prompt, f"{text}::1"]
-            self._use(build_config(VideoConfig, base=self.config, given={"prompt": prompts}))
+            wished = build_config(VideoConfig, base=self.config, given={"prompt": prompts})
+            if wished.has_areas:
+                raise ConfigError(f"prompt: '{shown(text)}' has an area; allowed: a text alone")
+            self._use(wished)
             name = f"prompt{len(prompts)}"
             self._glides[name], self._played[name] = _Glide(0.0, 0.0, 0.0, 0.0), 0.0
             return len(prompts)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dreamvid.film.inbetween import FlowField, continued, fill_in, flow_field
+from dreamvid.film.inbetween import FlowField, continued, flow_field
 from dreamvid.live.remembering import Effort, Memories
+from dreamvid.motion.warp import fill_in
 from dreamvid.types import CutDetector, FlowEstimator
 
 BLEND = 6

@@ -8,11 +8,11 @@ from pathlib import Path
 from dreamvid.config import VideoConfig
 from dreamvid.config.values import kebab
 from dreamvid.errors import ConfigError
-from dreamvid.film.checks import check_music, check_prompts
-from dreamvid.film.job import Parts, find_mask
+from dreamvid.film.checks import check_music, check_prompts, with_own_colours
+from dreamvid.film.job import Parts, find_masks
 from dreamvid.media.source import Source, check_result
 
-NOT_PLAYED = ("where", "where_not", "show_mask", "split")
+NOT_PLAYED = ("where", "where_not", "show_mask", "split", "report", "depth")
 """Options of `dreamvid video` that have no meaning while it is played."""
 
 
@@ -51,7 +51,12 @@ class LiveJob:
                 raise ConfigError(
                     f"--{kebab(name)} is not for what is played; allowed in `dreamvid video`"
                 )
+        if config.has_areas:
+            raise ConfigError(
+                "--prompt TEXT@@AREA is not for what is played; allowed in `dreamvid video`"
+            )
         found = Source.find(source, config)
+        config = with_own_colours(config, found, str(source))
         if out is not None:
             check_result(out, found, overwrite)
             check_music(out, config)
@@ -69,5 +74,5 @@ class LiveJob:
             folder=folder,
             record=record,
             parts=parts,
-            mask=find_mask(config),
+            mask=find_masks(config)["mask"],
         )

@@ -12,11 +12,11 @@ from dreamvid.dream.octaves import resize
 from dreamvid.dream.symmetry import Symmetry
 from dreamvid.errors import ConfigError
 from dreamvid.film.delivery import Delivery
-from dreamvid.film.view import USUAL_RATE
+from dreamvid.film.view import USUAL_RATE, steady_camera
 from dreamvid.live.playing import Taken
 from dreamvid.media.closing import Closes
 from dreamvid.media.mask import MaskReader
-from dreamvid.motion.camera import Camera, Similarity, expose, resample
+from dreamvid.motion.camera import Camera, Plane, Similarity, expose, resample
 from dreamvid.types import Frame
 
 if TYPE_CHECKING:
@@ -102,21 +102,14 @@ class MovingView:
         self._shutter = Fraction(config.shutter) / 360 / self._rate
         self._camera = Camera()
         self._place = Fraction(0)
-        self._reached = Similarity()
+        self._reached: Plane = Similarity()
         """From a point now to where it was when the round began."""
 
     def go(self, place: Fraction, config: VideoConfig) -> None:
         """Go on to the time `place` of the round, at the rates of `config`."""
         if place < self._place:
             self._place, self._reached = Fraction(0), Similarity()
-        self._camera = Camera(
-            zoom=config.zoom,
-            rotate=config.rotate,
-            pan=config.whole_pan,
-            centre=config.centre,
-            ease=config.ease,
-            seconds=self._seconds,
-        )
+        self._camera = steady_camera(config, self._seconds, self._rate)
         if self._camera.moves:
             step = self._camera.back(place, self._place, *self._size)
             self._reached = self._reached.after(step)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +35,7 @@ from dreamvid.media.reader import FrameReader, VideoReader
 from dreamvid.media.tracks import SoundSource
 from dreamvid.media.webp import AnimationReader, is_animation
 from dreamvid.media.writer import VideoWriter
+from dreamvid.types import Frame
 
 OnWarning = Callable[[str], None]
 
@@ -125,6 +127,21 @@ class Source:
             return LiveReader(self.path, input_format=str(config.input_format), **span)
         return VideoReader(self.path, input_format=config.input_format, beside=True, **span)
 
+    def glimpses(self, count: int, **changes: Any) -> Iterator[Frame]:
+        """Yield up to `count` frames, evenly spread over it, at their times from its beginning.
+
+        `changes` are those of `open`. One frame of a picture, and of what does not tell its length.
+        Raises MediaError where it cannot be read at all.
+        """
+        with self.open(_ignore, **changes) as reader:
+            duration = None if self.is_still else reader.info.duration
+            yield replace(next(iter(reader)), time=Fraction(0))
+        begin = self.config.start or Fraction(0)
+        for number in range(1, count if duration else 1):
+            time = number * (duration or Fraction(0)) / count
+            with suppress(MediaError), self.open(_ignore, start=begin + time, **changes) as reader:
+                yield replace(next(iter(reader)), time=time)
+
     def open_sound(self, reader: FrameReader, on_warning: OnWarning) -> SoundSource | None:
         """The sound and subtitles beside the frames of `reader`; None where there can be none."""
         if not isinstance(reader, VideoReader) or isinstance(reader, LiveReader):
@@ -137,6 +154,10 @@ class Source:
             pipe=reader if reader.beside is not None else None,
             on_warning=on_warning,
         )
+
+
+def _ignore(text: str) -> None:
+    pass
 
 
 def _check_format(path: Path, input_format: str) -> None:

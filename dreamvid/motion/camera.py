@@ -1,10 +1,12 @@
-"""A camera that zooms, rotates and pans. Its flow is known exactly and is never estimated.
+"""A camera that zooms, rotates, pans and moves in space. Its flow is known exactly.
 
 Points of the frame are complex numbers x + iy (y down). They move by `dx/dt = a·(x − c) − p`:
 a = ln(zoom) + i·rotation, c the centre, p the pan. The solution: a point that is now at x was,
 s seconds of motion earlier, at `c + e^(−as)·(x − c) + p·(1 − e^(−as))/a`. This is a similarity,
 and the composition of two similarities is a similarity. Where a changes with time, it is constant
-within steps of one frame each, as is p, and the similarities of the steps are composed.
+within steps of one frame each, as is p, and the similarities of the steps are composed. So are the
+homographies of a camera that moves in three dimensions (`space`): before each step the scene is
+flat, and as far away as at the start, so that one can fly ahead without end.
 """
 
 from __future__ import annotations
@@ -17,12 +19,13 @@ from fractions import Fraction
 from functools import cached_property, lru_cache, partial
 from itertools import pairwise
 from threading import Lock
-from typing import Literal
+from typing import Any, Generic, Literal, Protocol, TypeVar, overload
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dreamvid.motion.space import Homography, Matrix, Move, Pose, Space, as_homography, lens_of
 from dreamvid.types import Frame
 
 Ease = Literal["linear", "in", "out", "in-out"]
@@ -49,13 +52,23 @@ class Similarity:
     def __call__(self, point: complex) -> complex:
         return self.factor * point + self.shift
 
-    def after(self, first: Similarity) -> Similarity:
+    @overload
+    def after(self, first: Similarity) -> Similarity: ...
+    @overload
+    def after(self, first: Plane) -> Plane: ...
+    def after(self, first: Plane) -> Plane:
         """The composition: `first`, then this one."""
+        if isinstance(first, Homography):
+            return as_homography(self).after(first)
         return Similarity(self.factor * first.factor, self(first.shift))
 
     def inverse(self) -> Similarity:
         """The similarity that undoes this one."""
         return Similarity(1 / self.factor, -self.shift / self.factor)
+
+    def scales(self, height: int, width: int) -> list[float]:
+        """Factors by which lengths grow in parts of a frame of that size: here, the one of all."""
+        return [abs(self.factor)]
 
     def flow(self, height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
         """Displacement of each pixel: float32 (2, H, W), pixels, channels (dx, dy).
@@ -68,6 +81,10 @@ class Similarity:
         across = turn.real * x - turn.imag * y + shift.real
         down = turn.imag * x + turn.real * y + shift.imag
         return torch.stack([across, down])
+
+
+Plane = Similarity | Homography
+"""Where the points of a flat scene are in another view."""
 
 
 class Course:
@@ -104,27 +121,43 @@ class Course:
 
     def stations(self, one: Fraction, other: Fraction) -> list[Fraction]:
         """Both times and the ends of steps between them, in order from `one` to `other`."""
-        first, last = sorted((one, other))
-        steps = range(math.floor(first * self.per_second) + 1, math.ceil(last * self.per_second))
-        between = [step / self.per_second for step in steps]
-        return [one, *(between if one <= other else reversed(between)), other]
+        return stations(one, other, self.per_second)
 
 
-class _Path:
-    """Similarities from the ends of steps back to time 0, stored every `CHECKPOINT_STEPS` steps.
+def stations(one: Fraction, other: Fraction, per_second: Fraction) -> list[Fraction]:
+    """Two times and the ends of steps between them, in order from `one` to `other`."""
+    first, last = sorted((one, other))
+    steps = range(math.floor(first * per_second) + 1, math.ceil(last * per_second))
+    between = [step / per_second for step in steps]
+    return [one, *(between if one <= other else reversed(between)), other]
 
-    `step_back(k)` is the similarity from the end of step k, from 1 on, to its beginning. The order
+
+class _Composable(Protocol):
+    """A map that can be composed with others of its kind."""
+
+    def after(self, first: Any) -> Any:
+        """The composition: `first`, then this one."""
+
+
+Map = TypeVar("Map", bound=_Composable)
+
+
+class _Path(Generic[Map]):
+    """Maps from the ends of steps back to time 0, stored every `CHECKPOINT_STEPS` steps.
+
+    `step_back(k)` is the map from the end of step k, from 1 on, to its beginning. The order
     of operations is always the same, so that a resumed film is equal to an uninterrupted one to the
     last bit. The cost does not depend on the order of calls, and threads may call at the same time.
     """
 
-    def __init__(self, step_back: Callable[[int], Similarity]) -> None:
+    def __init__(self, step_back: Callable[[int], Map], home: Map) -> None:
+        """Begin at `home`, the map that changes nothing."""
         self._step_back = step_back
-        self._checkpoints = [Similarity()]  # only ever appended to
+        self._checkpoints = [home]  # only ever appended to
         self._lock = Lock()
 
-    def back(self, steps: int) -> Similarity:
-        """The similarity from the end of the first `steps` steps, from 0 on, back to time 0."""
+    def back(self, steps: int) -> Map:
+        """The map from the end of the first `steps` steps, from 0 on, back to time 0."""
         number = steps // CHECKPOINT_STEPS
         with self._lock:
             while len(self._checkpoints) <= number:
@@ -133,8 +166,8 @@ class _Path:
                 self._checkpoints.append(reached)
         return self._continued(self._checkpoints[number], number * CHECKPOINT_STEPS, steps)
 
-    def _continued(self, reached: Similarity, done: int, steps: int) -> Similarity:
-        """The similarity of `steps` steps; `reached` is the similarity of the first `done`."""
+    def _continued(self, reached: Map, done: int, steps: int) -> Map:
+        """The map of `steps` steps; `reached` is that of the first `done`."""
         for step in range(done + 1, steps + 1):
             reached = reached.after(self._step_back(step))
         return reached
@@ -158,6 +191,8 @@ class Camera:
     """Length of the film, over which `ease` spreads the motion."""
     course: Course | None = None
     """Zoom and rotation at each time, in place of `zoom` and `rotate`, and perhaps the pan."""
+    space: Space | None = None
+    """Moves in three dimensions, on top of these."""
 
     @property
     def rate(self) -> complex:
@@ -167,7 +202,8 @@ class Camera:
     @property
     def moves(self) -> bool:
         """Whether there is any motion at all."""
-        return self.course is not None or self.rate != 0 or any(self.pan)
+        is_flat = self.course is None and self.rate == 0 and not any(self.pan)
+        return not is_flat or self.space is not None
 
     def travelled(self, time: Fraction) -> float:
         """Seconds of motion at constant speed that correspond to `time`, in seconds.
@@ -178,12 +214,79 @@ class Camera:
         rounds, rest = divmod(time, self.seconds)
         return float(self.seconds) * (rounds + _EASES[self.ease](float(rest / self.seconds)))
 
-    def back(self, now: Fraction, before: Fraction, height: int, width: int) -> Similarity:
-        """The similarity from a point at time `now` to the same point of the scene at `before`.
+    def back(self, now: Fraction, before: Fraction, height: int, width: int) -> Plane:
+        """The map from a point at time `now` to the same point of the flat scene at `before`.
 
         Times are in seconds, points in pixels of a frame of that size. The cost does not depend
         on the order of calls, and threads may call at the same time.
         """
+        if self.space is None:
+            return self._flat_back(now, before, height, width)
+        reached: Plane = Similarity()
+        if before == 0 < now:
+            steps = math.floor(now * self.space.per_second)
+            reached = self._flight((height, width)).back(steps)
+            before = steps / self.space.per_second
+        for earlier, later in pairwise(stations(before, now, self.space.per_second)):
+            reached = reached.after(self._flown(self.space, later, earlier, height, width))
+        return reached
+
+    def pose(self, now: Fraction) -> Pose:
+        """Where a point of the scene is at `now`, in seconds, seen from the camera.
+
+        Unlike in `back`, the scene stays where it was at time 0.
+        """
+        assert self.space is not None
+        steps = math.floor(now * self.space.per_second)
+        before = steps / self.space.per_second
+        move = self._moved(self.space, now, before)
+        return move.pose.after(self._poses.back(steps).inverse())
+
+    @cached_property
+    def _poses(self) -> _Path[Pose]:
+        """The path of the poses, from time 0."""
+        return _Path(self._pose_back, Pose.home())
+
+    def _pose_back(self, step: int) -> Pose:
+        assert self.space is not None
+        later, earlier = step / self.space.per_second, (step - 1) / self.space.per_second
+        return self._moved(self.space, later, earlier).pose.inverse()
+
+    def lens(self, now: Fraction, height: int, width: int) -> Matrix:
+        """The matrix (3, 3) from directions to pixels of a frame of that size, at `now`."""
+        assert self.space is not None
+        step = max(math.ceil(now * self.space.per_second), 0)
+        centre = centre_px(self.centre, height, width)
+        return lens_of(self.space.move_at(step).fov, centre, height)
+
+    @cached_property
+    def _flight(self) -> Callable[[tuple[int, int]], _Path[Plane]]:
+        """The path of the camera through space, from time 0, for frames of a size."""
+        return lru_cache(maxsize=8)(self._flight_for)
+
+    def _flight_for(self, size: tuple[int, int]) -> _Path[Plane]:
+        home: Plane = Similarity()
+        return _Path(partial(self._step_flown, size), home)
+
+    def _step_flown(self, size: tuple[int, int], step: int) -> Plane:
+        assert self.space is not None
+        later, earlier = step / self.space.per_second, (step - 1) / self.space.per_second
+        return self._flown(self.space, later, earlier, *size)
+
+    def _flown(
+        self, space: Space, now: Fraction, before: Fraction, height: int, width: int
+    ) -> Homography:
+        """`back` within one step of the moves in space."""
+        move, centre = self._moved(space, now, before), centre_px(self.centre, height, width)
+        ahead = move.pose.of_plane(lens_of(move.fov, centre, height))
+        return ahead.inverse(centre).after(self._flat_back(now, before, height, width))
+
+    def _moved(self, space: Space, now: Fraction, before: Fraction) -> Move:
+        """The move between two times of one step; backwards where `now` is the earlier one."""
+        return space.part(max(now, before), self.travelled(now) - self.travelled(before))
+
+    def _flat_back(self, now: Fraction, before: Fraction, height: int, width: int) -> Similarity:
+        """`back` without the moves in space."""
         centre = centre_px(self.centre, height, width)
         if self.course is not None and self.course.pans:
             moved = self._unit_back(now, before, (height, width))
@@ -227,9 +330,11 @@ class Camera:
         return Similarity(unit.factor, complex(across * size[1], down * size[0]) * unit.shift)
 
     @cached_property
-    def _path(self) -> Callable[[tuple[int, int] | None], _Path]:
+    def _path(self) -> Callable[[tuple[int, int] | None], _Path[Similarity]]:
         """The path of the camera along its course, from time 0, for frames of a size."""
-        return lru_cache(maxsize=8)(lambda size: _Path(partial(self._step_back, size)))
+        return lru_cache(maxsize=8)(
+            lambda size: _Path(partial(self._step_back, size), Similarity())
+        )
 
     def _step_back(self, size: tuple[int, int] | None, step: int) -> Similarity:
         """`_unit_back` from the end of a step of the course to its beginning."""
@@ -311,14 +416,14 @@ def seen_in(flow: Tensor, height: int, width: int) -> Tensor:
     return inside.float()[None]
 
 
-def resample(image: Tensor, to_image: Similarity, height: int, width: int) -> Tensor:
+def resample(image: Tensor, to_image: Plane, height: int, width: int) -> Tensor:
     """The view (C, height, width) of `image` (C, H, W); `to_image` maps view pixels to the image.
 
     Bicubic; the image is reflected beyond its border. An image that the view makes smaller is
     first shrunk to the view's density, anti-aliased.
     """
     rows, columns = image.shape[1:]
-    shrink = abs(to_image.factor)
+    shrink = to_image.scales(height, width)[0]
     if shrink > 1:
         # Sizes are rounded, but positions stay exact, because they are shares of the size.
         size = [max(1, math.ceil(side / shrink)) for side in (rows, columns)]

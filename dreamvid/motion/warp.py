@@ -1,4 +1,4 @@
-"""Warping along flow, chains of flow, and trust in flow.
+"""Warping along flow, chains of flow, trust in flow, and filling what is not known.
 
 All functions are tensor arithmetic of fixed shapes, for any device, without host synchronisation.
 """
@@ -86,6 +86,23 @@ def chain(steps: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tens
             step = warp(torch.cat([flow, step_trust]), flow_so_far)  # (3, H, W)
             reached = flow_so_far + step[:2], trust_so_far * step[2:]
         yield reached
+
+
+def fill_in(image: Tensor, weight: Tensor) -> Tensor:
+    """`image` (C, H, W) where `weight` (1, H, W) is 1, and smoothly continued where it is 0.
+
+    The pull-push algorithm of Gortler, Grzeszczuk, Szeliski and Cohen, "The lumigraph" (1996):
+    the image is halved until its known pixels cover everything, then enlarged again beneath them.
+    Gives 0 where no pixel is known.
+    """
+    height, width = image.shape[1:]
+    if max(height, width) == 1:
+        return image * weight
+    seen = F.avg_pool2d(torch.cat([image * weight, weight])[None], 2, ceil_mode=True)[0]
+    coarse_weight = seen[-1:]
+    coarse = fill_in(seen[:-1] / coarse_weight.clamp(min=1e-6), (4 * coarse_weight).clamp(max=1))
+    beneath = F.interpolate(coarse[None], (height, width), mode="bilinear")[0]
+    return weight * image + (1 - weight) * beneath
 
 
 def _positions(flow: Tensor) -> tuple[Tensor, Tensor]:

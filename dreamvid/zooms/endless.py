@@ -25,11 +25,14 @@ from dreamvid.dream.norms import rms
 from dreamvid.dream.objective import Objective
 from dreamvid.dream.octaves import resize
 from dreamvid.dream.symmetry import Symmetry
-from dreamvid.motion.camera import Camera, Similarity, resample, seen_in
+from dreamvid.motion.camera import Camera, Plane, Similarity, resample, seen_in
+from dreamvid.motion.space import Homography
 from dreamvid.types import Frame
 
 ObjectivesAt = Callable[[Fraction], Sequence[Objective]]
 """Time in seconds → the objectives of the picture at that time."""
+SketchAt = Callable[[int], Tensor | None]
+"""Index of a frame → what its descent has made before, (3, h, w); None for a frame to dream."""
 ConfigAt = Callable[[Fraction], DreamConfig]
 """Time in seconds → the dream options at that time."""
 
@@ -66,6 +69,8 @@ class ZoomedFrame:
     """(3, H, W): the camera's view before it was dreamed."""
     carry: ZoomCarry
     """Carry with which `dream_zoom` resumes after this frame, as if never stopped."""
+    sketch: Tensor | None
+    """(3, h, w): what its descent has made, at the size at which it dreamed; None without one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +93,15 @@ class ZoomCarry:
     """The bands of the first frame's look, (BANDS + 1,)."""
     colour: Tensor
     """The colour of the first frame's look, (3, 1, 1)."""
+    matrix: Tensor | None = None
+    """The homography of a camera that moves in space, (3, 3), in place of the similarity."""
+
+    @property
+    def to_sheet(self) -> Plane:
+        """The map from pixels of the frame to pixels of the sheet."""
+        if self.matrix is None:
+            return Similarity(self.factor, self.shift)
+        return Homography(self.matrix.cpu().numpy())
 
 
 def dream_zoom(
@@ -100,6 +114,7 @@ def dream_zoom(
     first_steps: int,
     carry: ZoomCarry | None = None,
     on_step: OnStep | None = None,
+    sketch_at: SketchAt = lambda index: None,
 ) -> Iterator[ZoomedFrame]:
     """Dream a zoom into `source` (3, H, W) by `camera`, at `times` in seconds.
 
@@ -108,7 +123,8 @@ def dream_zoom(
     patches of the picture and dreamed before they enter the view. The strength of detail and the
     colours are held at those of the first frame, and grain is smoothed, so that an endless zoom
     neither blurs nor diverges. The config's symmetry is about the middle of every frame. With
-    `carry` it resumes after frame `carry.index`.
+    `carry` it resumes after frame `carry.index`. Where `sketch_at` gives what a frame's descent has
+    made before, it is made again without one, to the same bits.
     """
     height, width = source.shape[1:]
     rim = _rim(camera, times, height, width)
@@ -121,15 +137,14 @@ def dream_zoom(
     if carry is None:
         sheet = Sheet.of(source, view, size, seed)
     else:
-        to_sheet = Similarity(carry.factor, carry.shift)
-        first, sheet = carry.index + 1, Sheet(carry.image, to_sheet, size, carry.seed)
+        first, sheet = carry.index + 1, Sheet(carry.image, carry.to_sheet, size, carry.seed)
         look = Look(carry.bands.unbind(), carry.colour)
     for index, now in enumerate(times[first:], first):
         config = config_at(now)
         if index:
             back = camera.back(now, times[index - 1], height, width)
             sheet = sheet.moved(view.inverse().after(back).after(view))
-        seen = sheet.seen()
+        seen, sketches = sheet.seen(), list[Tensor]()
         dream = descend(
             seen.clamp(0, 1) if look is None else look.hold(seen),
             objectives_at(now),
@@ -139,24 +154,31 @@ def dream_zoom(
             steps=first_steps if look is None else config.steps,
             symmetry=symmetry,
             on_step=on_step,
+            sketch=sketch_at(index),
+            on_sketch=sketches.append,
         )
         sheet = sheet.added(dream - seen)
         look = look or Look.of(dream)
         inside = (..., slice(rim, rim + height), slice(rim, rim + width))
         yield ZoomedFrame(
-            Frame(dream[inside], now), seen[inside].clamp(0, 1), _carry_of(index, sheet, look)
+            Frame(dream[inside], now),
+            seen[inside].clamp(0, 1),
+            _carry_of(index, sheet, look),
+            next(iter(sketches), None),
         )
 
 
 def _carry_of(index: int, sheet: Sheet, look: Look) -> ZoomCarry:
+    flat = sheet.to_sheet if isinstance(sheet.to_sheet, Similarity) else Similarity()
     return ZoomCarry(
         index,
         sheet.image,
-        sheet.to_sheet.factor,
-        sheet.to_sheet.shift,
+        flat.factor,
+        flat.shift,
         sheet.seed,
         torch.stack(look.bands),
         look.colour,
+        torch.from_numpy(sheet.to_sheet.matrix) if isinstance(sheet.to_sheet, Homography) else None,
     )
 
 
@@ -183,8 +205,8 @@ class Sheet:
 
     image: Tensor
     """(4, rows, columns): colours, not clamped, and 1 where they have been dreamed, else 0."""
-    to_sheet: Similarity
-    """Similarity from pixels of the frame to pixels of the sheet."""
+    to_sheet: Plane
+    """Map from pixels of the frame to pixels of the sheet."""
     size: tuple[int, int]
     """(height, width) of the frame."""
     seed: int
@@ -196,7 +218,7 @@ class Sheet:
         known = torch.ones_like(picture[:1])
         return cls(torch.cat([picture, known]), view, size, seed)._renewed()
 
-    def moved(self, back: Similarity) -> Sheet:
+    def moved(self, back: Plane) -> Sheet:
         """The sheet after a camera move; `back` maps pixels of the new frame to the old frame."""
         moved = replace(self, to_sheet=self.to_sheet.after(back))
         return moved if moved._suffices() else moved._renewed()
@@ -218,7 +240,8 @@ class Sheet:
         height, width = self.size
         rows, columns = self.image.shape[1:]
         corners = [self.to_sheet(complex(x, y)) for x in (0, width - 1) for y in (0, height - 1)]
-        return COARSEST <= abs(self.to_sheet.factor) <= FINEST and all(
+        scales = self.to_sheet.scales(height, width)
+        return all(COARSEST <= scale <= FINEST for scale in scales) and all(
             0 <= corner.real <= columns - 1 and 0 <= corner.imag <= rows - 1 for corner in corners
         )
 
@@ -235,7 +258,7 @@ class Sheet:
         image = torch.cat([self._patched(image[:3], known, to_old), known])
         return Sheet(image, to_sheet, self.size, self.seed + 1)
 
-    def _patched(self, image: Tensor, known: Tensor, to_old: Similarity) -> Tensor:
+    def _patched(self, image: Tensor, known: Tensor, to_old: Plane) -> Tensor:
         """`image` (3, rows, columns) with patches of the old sheet where it is not `known`.
 
         Patches are rotated and moved at random. Without them `image` has reflections there, which

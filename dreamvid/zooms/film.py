@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from dreamvid.config import ReadConfig, ScheduledConfig, ZoomConfig
 from dreamvid.errors import ConfigError
 from dreamvid.events import Listener
 from dreamvid.film.blank import blank_image, blank_name
-from dreamvid.film.checks import check_music, check_prompts, config_of
+from dreamvid.film.checks import check_music, check_prompts, config_of, with_own_colours
 from dreamvid.film.job import FilmJob, complete
 from dreamvid.film.report import Reporter, Summary
 from dreamvid.media.source import Source, can_resume, check_result, open_music, result_at
@@ -100,6 +100,7 @@ class ZoomJob(FilmJob):
         """
         found = _find(source, config)
         check_result(out, found, overwrite or resume)
+        config = with_own_colours(config, found, source, 1)
         check_music(out, config)
         if objectives is None:
             check_prompts(config)
@@ -247,7 +248,13 @@ class _ZoomFilm:
         return _Settings(self.schedule, self.config.fps, loaded)
 
     def finished(
-        self, index: int, before: Tensor, after: Tensor, settings: _Settings, carry: Any
+        self,
+        index: int,
+        before: Tensor,
+        after: Tensor,
+        settings: _Settings,
+        carry: Callable[[], Any] | None = None,
+        sketch: Tensor | None = None,
     ) -> FilmFrame:
         """Frame `index`, before it was dreamed and after, judged."""
         from dreamvid.film.delivery import coloured
@@ -259,7 +266,7 @@ class _ZoomFilm:
         objectives = settings.objectives_at(frame.time)
         similarity_before, similarity_after = mean_similarities(objectives, [before, after])
         frame = frame.with_image(coloured(after, settings.config_at(frame.time)))
-        return FilmFrame(frame, before, similarity_before, similarity_after, carry)
+        return FilmFrame(frame, before, similarity_before, similarity_after, carry, sketch)
 
 
 class _EndlessFilm(_ZoomFilm):
@@ -271,7 +278,7 @@ class _EndlessFilm(_ZoomFilm):
         from dreamvid.zooms.endless import ZoomCarry, dream_zoom
 
         carry, settings, camera = result.carry(ZoomCarry, self.device), self.load(), self.camera
-        symmetry = self.symmetry
+        done, symmetry = result.frames, self.symmetry
         zoomed = dream_zoom(
             self.picture if symmetry is None else symmetry.arrange(self.picture),
             self.times,
@@ -281,12 +288,17 @@ class _EndlessFilm(_ZoomFilm):
             first_steps=self.config.first_steps,
             carry=carry,
             on_step=self.reporter.step,
+            sketch_at=lambda index: result.sketch(index, self.device),
         )
         self.reporter.progress(self.stage, self.config.frame_count)
-        for index, one in enumerate(zoomed, result.frames):
+        for one in zoomed:
+            index = one.carry.index
+            if index < done:
+                continue
             after = expose(one.frame, camera, self.shutter).image
             after = after if symmetry is None else symmetry.fold(after)
-            yield self.finished(index, one.start, after, settings, one.carry)
+            carry_of = partial(replace, one.carry)
+            yield self.finished(index, one.start, after, settings, carry_of, one.sketch)
 
 
 class _LoopFilm(_ZoomFilm):
@@ -311,7 +323,7 @@ class _LoopFilm(_ZoomFilm):
         self.reporter.progress(self.stage, self.config.frame_count)
         shots = zip(begun.frames(times), film_loop(dreamed, times, self.shutter), strict=True)
         for index, (before, after) in enumerate(shots, result.frames):
-            yield self.finished(index, before, after, settings, None)
+            yield self.finished(index, before, after, settings)
 
     def _dream(self, begun: Loop, first: Fraction, settings: _Settings, result: Result) -> Loop:
         """The loop `begun`, dreamed; time 0 of the film's prompts is `first` in the round."""

@@ -91,10 +91,11 @@ def test_the_result_tells_all_options_under_their_names(dreamvid, clip, tmp_path
     )
 
 
-def test_a_film_is_watched_on_a_page(dreamvid, clip, tmp_path):
+@pytest.mark.parametrize("command, span", [("video", ("--end", 0.1)), ("zoom", ("--seconds", 0.1))])
+def test_a_film_is_watched_on_a_page(dreamvid, clip, tmp_path, command, span):
     loud = [argument for argument in QUICK if argument != "-q"]
     out = tmp_path / "out.mp4"
-    result = dreamvid("video", clip, out, *ROSE, *loud, "--end", "0.1", "--watch", "--no-browser")
+    result = dreamvid(command, clip, out, *ROSE, *loud, *span, "--watch", "--no-browser")
     assert result.status == 0
     assert "dreamvid: watched at http://127.0.0.1:" in result.err
     assert out.exists()

@@ -107,8 +107,8 @@ def test_the_terms_have_a_pull_only_where_one_is_asked_for():
 
 def test_the_colours_of_a_picture_are_found_and_always_the_same():
     image = torch.tensor(PALETTE.colours).T[:, torch.arange(40 * 50).reshape(40, 50) * 5 // 2000]
-    found = colours_of(image, 5)
+    found = colours_of([image], 5)
     assert sorted(str(found).split(",")) == sorted(FIVE.split(","))
-    assert colours_of(drawn(), 8) == colours_of(drawn(), 8)
-    assert len(set(str(colours_of(drawn(), 8)).split(","))) == 8
-    assert len(colours_of(torch.zeros(3, 20, 20), 4).colours) == 4
+    assert colours_of([drawn()], 8) == colours_of([drawn()], 8)
+    assert len(set(str(colours_of([drawn()], 8)).split(","))) == 8
+    assert len(colours_of([torch.zeros(3, 20, 20)], 4).colours) == 4

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from dreamvid.film.inbetween import FlowField, blend, chained, direct, fill_in
+from dreamvid.film.inbetween import FlowField, blend, chained, direct
+from dreamvid.motion.warp import fill_in
 
 HEIGHT, WIDTH = 6, 12
 

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import dreamvid.plot
 from dreamvid.control.analysis import Sound
 from dreamvid.control.names import FEATURE_NAMES
 from dreamvid.errors import ConfigError
 from dreamvid.film.outlook import Outlook, draw_outlook, plan
+from dreamvid.media import VideoReader, read_image, write_image
+from dreamvid.plot import Line, Panel, Pictures, write_plot
 from tests.media.clips import Clip, make, steady
 
 
@@ -58,3 +61,35 @@ def test_steps_that_a_rising_strength_takes_are_counted(tmp_path):
 def test_nothing_to_draw_is_refused(tmp_path, drawn):
     with pytest.raises(ConfigError, match="--plot: there is neither sound nor anything that var"):
         draw_outlook(tmp_path / "a.png", looked_ahead(tmp_path, {}, set="tv=3"), False)
+
+
+def test_masks_are_drawn_on_a_few_frames(tmp_path, drawn):
+    clip, mask = make(tmp_path / "a.mp4", Clip(steady(12), size=(96, 64))), tmp_path / "mask.png"
+    white_left = torch.zeros(3, 64, 96)
+    white_left[..., :48] = 1
+    write_image(mask, white_left)
+    options = {"timing": False, "plot": tmp_path / "a.png", "mask": str(mask)}
+    plan(clip, prompt=["ice@@where-not:sky", "fire@@rest"], **options)
+    (row,) = drawn
+    assert (row.title, len(row.images), row.end) == ("masks", 6, 0.5)
+    with VideoReader(clip) as reader:
+        first = next(iter(reader)).image
+    assert row.images[0].shape == first.shape
+    right = row.images[0][..., 50:]  # dark and grey, as the mask is black
+    assert right.std(0).max() < 0.02
+    assert right.mean() < 0.5 * first[..., 50:].mean()
+
+
+def test_a_row_of_pictures_stands_over_its_times(tmp_path):
+    red = torch.tensor([1.0, 0, 0]).view(3, 1, 1).expand(3, 20, 40)
+    row = Pictures("masks", [red, 0 * red, red, 0 * red], 2.0)
+    panel = Panel("curve", [Line("", [0, 2], [0, 1])])
+    write_plot(tmp_path / "a.png", [row, panel], panel_height=1.4)
+    shown = read_image(tmp_path / "a.png")
+    reds = ((shown[0] > 0.95) & (shown[1] < 0.05)).any(0).nonzero().flatten()
+    gaps = reds.diff()
+    assert (gaps > 10).sum() == 1
+    widths = [len(reds[: int(gaps.argmax()) + 1]), len(reds[int(gaps.argmax()) + 1 :])]
+    assert widths[0] == pytest.approx(widths[1], abs=2)
+    tall = ((shown[0] > 0.95) & (shown[1] < 0.05)).any(1).sum()
+    assert widths[0] / int(tall) == pytest.approx(2, abs=0.1)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import dreamvid as library
 from dreamvid.config import DreamConfig, ImageConfig, parse_colours
-from dreamvid.dream.palette import Palette
+from dreamvid.dream.palette import Palette, colours_of
+from dreamvid.errors import ConfigError
 from dreamvid.film.checks import config_of
 from dreamvid.film.delivery import coloured
 from dreamvid.media import VideoReader, probe, write_image
+from dreamvid.media.source import Source
+from dreamvid.zooms.film import ZoomJob
 from tests.cli.conftest import dreamvid, refused  # noqa: F401 (a fixture)
 from tests.dream.test_palette import FIVE, drawn, near
 from tests.fakes import TowardsColour
@@ -110,9 +114,48 @@ def test_a_picture_and_a_zoom_have_them_too(tmp_path):
         assert all(near(frame.image, PALETTE) >= 0.9 for frame in reader)
 
 
+def test_a_source_keeps_its_own_main_colours(tmp_path):
+    """Those of a few of its frames, the same in all of the film and in its metadata."""
+    clip = make(tmp_path / "in.mp4", Clip(times=steady(12), size=(96, 64)))
+    plain = dreamed(clip, tmp_path / "plain.mkv")
+    film = dreamed(clip, tmp_path / "film.mkv", palette="5")
+    made = json.loads(probe(tmp_path / "film.mkv").metadata["dreamvid"])["options"]["palette"]
+    own = Palette(tuple(parse_colours(made) or ()))
+    assert len(own.colours) == 5
+    assert min(near(image, own) for image in film) >= 0.9
+    flickers = [images[2:].diff(dim=0).abs().mean().item() for images in (film, plain)]
+    assert flickers[0] <= flickers[1]
+    looks = list(Source.find(clip).glimpses(8, size="160"))
+    assert str(colours_of([look.image for look in looks], 5)) == made
+    assert [look.time for look in looks] == [Fraction(number, 16) for number in range(8)]
+
+
+def test_a_picture_a_tensor_and_a_zoom_have_their_own_too(tmp_path):
+    image = drawn()
+    write_image(tmp_path / "in.png", image)
+    grey = [TowardsColour((0.5, 0.5, 0.5))]
+    options: dict[str, Any] = {"prompt": "ice", "steps": 1, "objectives": grey, "palette": 3}
+    own = colours_of([image], 3)
+    for source in (tmp_path / "in.png", image):
+        picture = library.dream_image(source, **options)
+        assert isinstance(picture, torch.Tensor)
+        assert near(picture, own) >= 0.9
+    job = ZoomJob.prepare(
+        str(tmp_path / "in.png"), tmp_path / "zoom.mkv", library.ZoomConfig(prompt=["x"], palette=3)
+    )
+    assert job.config.palette is not None
+    assert len(parse_colours(job.config.palette) or ()) == 3
+
+
+def test_what_cannot_be_looked_at_first_has_no_colours_of_its_own(tmp_path):
+    with pytest.raises(ConfigError, match=r"^--palette 5: 'grey' cannot be looked at beforehand;"):
+        library.dream_image("grey", prompt="ice", palette=5, size="64x64")
+
+
 @pytest.mark.parametrize(
     ("palette", "status", "message"),
     [
+        ("1", 2, "--palette: '1' is not allowed; allowed: colours as #112233,#aabbcc; N, the num"),
         ("#12345", 2, "--palette: '#12345' is not allowed; allowed: colours as #112233,#aabbcc"),
         ("#112233,blue", 2, "--palette: '#112233,blue' is not allowed; allowed: colours as"),
         ("in.png::1", 2, "--palette: 'in.png::1' is not allowed; allowed: colours as"),

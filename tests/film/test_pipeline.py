@@ -86,7 +86,7 @@ def test_options_are_keywords_on_top_of_a_configuration(clip, tmp_path):
     varied = VideoConfig(set_=["strength=0.1", "tv=2"], end="1/12")
     outlook = dreamvid.plan(clip, timing=False, config=varied, prompt="red", strength=0.3)
     assert (outlook.config.strength, outlook.curves) == (0.3, {"tv": [2, 2]})
-    with pytest.raises(ConfigError, match="unknown option 'stepz'; allowed: at, attack"):
+    with pytest.raises(ConfigError, match="unknown option 'stepz'; allowed: angle, at, attack"):
         dreamvid.dream_video(clip, tmp_path / "out.mkv", stepz=3)
     with pytest.raises(ConfigError, match="--strength: '2' is not allowed; allowed: a number from"):
         dreamvid.dream_video(clip, tmp_path / "out.mkv", prompt="red", strength=2)

@@ -92,7 +92,7 @@ def test_what_the_guide_knows_is_found(
 ) -> None:
     image, truth = draw()
     finder = finder_of(mini, word)
-    mask = finder.mask(finder.look(image), image)
+    mask = finder.masks(finder.look(image), image)
     assert mask.shape == (1, *SIZE)
     assert 0 <= float(mask.min()) <= float(mask.max()) <= 1
     assert overlap(mask, truth) >= least
@@ -101,15 +101,15 @@ def test_what_the_guide_knows_is_found(
 def test_what_is_not_wanted_is_left_out_and_the_threshold_moves_the_border(mini: Clip) -> None:
     image, truth = sky_over_ground()
     without = finder_of(mini, but="sky")
-    assert overlap(without.mask(without.look(image), image), ~truth) >= 0.8
+    assert overlap(without.masks(without.look(image), image), ~truth) >= 0.8
     finder = finder_of(mini, "sky")
     seen = finder.look(image)
-    shares = [float(finder.at(value).mask(seen, image).mean()) for value in (-1, 1, 1.75, 3)]
+    shares = [float(finder.at(value).masks(seen, image).mean()) for value in (-1, 1, 1.75, 3)]
     assert shares == sorted(shares, reverse=True)
     assert shares[0] > 0.95
     assert shares[-1] < 0.2
     both = finder_of(mini, "sky", "a strawberry", but="sky")
-    assert float(both.mask(both.look(image), image).mean()) < 0.3
+    assert float(both.masks(both.look(image), image).mean()) < 0.3
 
 
 def test_all_turns_together_see_what_one_look_sees(mini: Clip) -> None:

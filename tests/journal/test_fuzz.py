@@ -114,7 +114,9 @@ def mutate(folder: Path, dice: Random) -> str:
     path = dice.choice(files)
     data = path.read_bytes()
     is_state = path.name.startswith(("state", "checkpoint"))
-    deed = dice.choice(("damage", "remove", *(("seal", "facts", "facts") if is_state else ())))
+    is_kept = is_state or path.suffix in (".carry", ".sketch")
+    deeds = ("damage", "remove", *(("seal",) if is_kept else ()))
+    deed = dice.choice((*deeds, *(("facts", "facts") if is_state else ())))
     if deed == "remove":
         path.unlink()
     elif deed == "damage":

@@ -118,7 +118,7 @@ def test_killed_before_any_write_is_on_the_disk_it_goes_on_to_the_same_result(
 ):
     out = tmp_path / "out.mkv"
     video = ["video", clip, out, *OPTIONS, *LOSSLESS, "-q", "--json", "--resume"]
-    for writes in range(9):
+    for writes in range(12):
         killed = Dreamer(tmp_path, *video, fault=Fault("power cut", writes))
         assert killed.wait() == -signal.SIGKILL
     same(out, Dreamer(tmp_path, *video).summary(), whole)
@@ -153,7 +153,7 @@ def test_signals_at_any_moment_lead_to_the_same_result(clip, whole, window_s, tm
 
 
 FAULTS = {
-    "full disk": (17, "state.0' cannot be written: No space left on device; "),
+    "full disk": (19, "state.0' cannot be written: No space left on device; "),
     "failing encoder": (7, "the encoder cannot encode; 7 finished frames are safe, "),
     "source goes away": (
         15,

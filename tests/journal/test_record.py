@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from dreamvid.errors import JournalError
+from dreamvid.film.keeping import KeptCarry
 from dreamvid.film.sequence import Carry
 from dreamvid.journal.record import from_bytes, to_bytes
 
@@ -49,12 +51,22 @@ def test_every_kind_of_field_comes_back_bit_for_bit():
 
 
 def test_what_is_carried_from_frame_to_frame_can_be_kept():
-    carry = Carry(7, Fraction(1001, 30000), torch.rand(3, 4, 6), torch.rand(3, 4, 6), torch.rand(3))
-    again = from_bytes(Carry, to_bytes(carry))
-    assert to_bytes(again) == to_bytes(carry)
-    assert again.index == 7
-    assert torch.equal(again.dream, carry.dream)
-    assert to_bytes(again) == to_bytes(carry)
+    source = torch.rand(3, 4, 6)
+    carry = Carry(7, Fraction(1001, 30000), source, torch.rand(3, 4, 6), torch.rand(3))
+    data = to_bytes(KeptCarry.of(carry))
+    again = from_bytes(KeptCarry, data)
+    assert to_bytes(again) == data
+    assert len(data) < 1.1 * source.nbytes + 500  # the source is a hash
+    assert again.shows(source)
+    assert not again.shows(source.flip(0))
+    restored = again.restored(source)
+    assert vars(restored).keys() == vars(carry).keys()
+    assert torch.equal(restored.dream, carry.dream)
+    assert restored.source is source
+    with pytest.raises(
+        JournalError, match=r"dream is \(3, 4, 6\), its source \(3, 4, 5\); allowed"
+    ):
+        again.restored(source[:, :, :5])
 
 
 def test_what_cannot_be_kept_is_named():

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from dreamvid.film.sequence import Carry
+from dreamvid.film.keeping import KeptCarry
 from dreamvid.journal import folder_of, read_state
-from dreamvid.journal.record import from_bytes
+from dreamvid.journal.carries import Carries
 from dreamvid.media import VideoReader, probe, write_image
 from dreamvid.types import Frame
 from tests.cli.test_over_time import write_sound
@@ -73,7 +73,10 @@ def test_under_a_mask_the_delivered_frame_is_kept_and_the_dreamed_one_carried(cl
     stopped(clip, out, 5, *options)
     state = read_state(out)
     assert state is not None
-    assert from_bytes(Carry, state.carry).dream.shape == (3, 24, 32)
+    frames, carry = Carries(out, state).read(KeptCarry, torch.device("cpu"))
+    assert frames == 5
+    assert carry is not None
+    assert carry.dream.shape == (3, 24, 32)
     assert list(state.run.inputs) == ["the source", "--mask"]
     folder_of(out).rename(tmp_path / "away")
     straight, _ = resumed_like_straight(clip, out, *options)

@@ -18,6 +18,7 @@ from dreamvid.motion.camera import (
     Camera,
     Course,
     Ease,
+    Plane,
     Similarity,
     expose,
     resample,
@@ -265,7 +266,7 @@ def swinging(step: int) -> tuple[float, float]:
     return 1.1 + 0.1 * (step % 3), 7.0 * step
 
 
-def follow(camera: Camera, step: int) -> Similarity:
+def follow(camera: Camera, step: int) -> Plane:
     """The similarity from the end of a step, or from between two, back to 0."""
     return camera.back((step + Fraction(step % 2, 2)) / RATE, Fraction(0), 40, 60)
 

@@ -1,0 +1,1 @@
+"""What results are shown and compared by: pages in one file, and films side by side."""
