@@ -274,6 +274,7 @@ def count_step(case: Case, objective: ClipObjective, card: Card = H100) -> dict[
         backward = staticmethod(counter.within("cutouts", Banded.backward))
         patches.enter_context(patch.object(Banded, "backward", backward))
         patches.enter_context(fused_adam_on_meta())
+        patches.enter_context(flash_attention_on_meta())
         patches.enter_context(patch.object(GradientCheck, "finish"))  # which reads, once a frame
         descend(
             image,
@@ -290,6 +291,16 @@ def count_step(case: Case, objective: ClipObjective, card: Card = H100) -> dict[
 def fused_adam_on_meta() -> Any:
     """Torch's optimizer refuses to fuse on meta, where its kernel counts as well as any."""
     return patch("torch.optim.optimizer._get_fused_kernels_supported_devices", lambda: ["meta"])
+
+
+def flash_attention_on_meta() -> Any:
+    """On meta torch takes attention apart; on a card, in bfloat16, it is one fused kernel."""
+
+    def attend(queries: Tensor, keys: Tensor, values: Tensor, *_: Any) -> Tensor:
+        attended: Tensor = aten._scaled_dot_product_flash_attention(queries, keys, values)[0]
+        return attended
+
+    return patch("torch.nn.functional.scaled_dot_product_attention", attend)
 
 
 def total(counts: Iterable[Count]) -> Count:

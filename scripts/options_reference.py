@@ -5,9 +5,12 @@ python scripts/options_reference.py
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+from strips import ALL as STRIPS
 
 from dreamvid.config import (
     EvalConfig,
@@ -30,6 +33,8 @@ COMMANDS: dict[str, type[Section]] = {
     "report": ReportConfig,
     "score": ScoreConfig,
 }
+STRIPS_OF = "video"
+"""The command whose options are shown in pictures; the others have the same."""
 HEAD = """# Options
 
 Written by `python scripts/options_reference.py` from the configuration; do not edit it by hand.
@@ -44,6 +49,9 @@ These belong to a run and not to the dream, so that no file holds them: `--overw
 `--force`, `--quiet`, `--json`, `--debug`, `--config FILE`, `--preset NAME`, `--plot FILE`,
 `--sheet FILE`, `--film FILE`, `--shot K`, `--workers N`, `--watch`, `--source FILE`. `dreamvid
 COMMAND --help` tells which command takes which.
+
+Pictures of the options that matter, under the tables of `dreamvid video`, come from
+`python scripts/strips.py`.
 """
 
 
@@ -54,12 +62,22 @@ def reference() -> str:
 
 
 def _command(name: str) -> str:
-    found = options(COMMANDS[name])
-    tables = [
-        _table(title, [option for option in found if option.section == title])
-        for title in dict.fromkeys(option.section for option in found)
-    ]
-    return "\n".join([f"## dreamvid {name}", "", *tables])
+    found, parts = options(COMMANDS[name]), [f"## dreamvid {name}", ""]
+    for title in dict.fromkeys(option.section for option in found):
+        section = [option for option in found if option.section == title]
+        parts.append(_table(title, section))
+        if name == STRIPS_OF:
+            parts += _strips({option.name for option in section})
+    return "\n".join(parts)
+
+
+def _strips(names: set[str]) -> Iterator[str]:
+    """The pictures of those of these options that have one."""
+    for each in (strip for strip in STRIPS if strip.option in names):
+        values = ", ".join(map(str, each.values))
+        kind = "a column of pixels over time" if each.is_slice else "from left to right"
+        yield f"![{each.line}](strips/{each.option}.webp)\n"
+        yield f"*`--{each.option}` {values}, {kind}. {each.line}*\n"
 
 
 def _table(title: str, found: list[Option]) -> str:

@@ -15,9 +15,10 @@ from torch import Generator, Tensor
 from dreamvid.config import DreamConfig
 from dreamvid.dream.canvas import Canvas
 from dreamvid.dream.cutouts import Cutouts, draw_cutouts
-from dreamvid.dream.descent import OnStep
+from dreamvid.dream.descent import OnSketch, OnStep
 from dreamvid.dream.objective import Objective
 from dreamvid.dream.octaves import octave_sizes, resize, split_steps
+from dreamvid.dream.places import Placed
 from dreamvid.dream.step_graph import StepGraphs
 from dreamvid.dream.terms import Term, detail_mask, masked_total_variation
 
@@ -37,14 +38,18 @@ def descend(
     on_step: OnStep | None = None,
     graphs: StepGraphs | None = None,
     region: Tensor | None = None,
+    places: Sequence[Placed] = (),
+    sketch: Tensor | None = None,
+    on_sketch: OnSketch | None = None,
 ) -> Tensor:
     """Descend like the fast version; `on_step` is never called, and no gradient is checked.
 
-    Nor is anything captured in `graphs`.
+    Nor is anything captured in `graphs`, made of a `sketch` or given to `on_sketch`.
 
-    Raises ValueError for another canvas than octaves, terms of one's own, or a region.
+    Raises ValueError for another canvas than octaves, terms of one's own, a region or places.
     """
-    if canvas is not None or config.canvas != "octaves" or terms is not None or region is not None:
+    is_plain = canvas is None and config.canvas == "octaves" and terms is None and region is None
+    if not is_plain or places:
         raise ValueError("the plain version has octaves and the terms of the options alone")
     start = source if start is None else start
     steps = config.steps if steps is None else steps

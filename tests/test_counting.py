@@ -18,6 +18,7 @@ from counting import (
     HostWaitError,
     StepCounter,
     count_step,
+    flash_attention_on_meta,
     guide_on_meta,
 )
 from counting import total as total_of
@@ -128,7 +129,7 @@ def test_a_step_waits_for_nothing_and_has_these_parts(case):
     ("width", "height", "cutouts", "most"),
     [(640, 360, 16, 0.02), (1920, 1080, 16, 0.10), (3840, 2160, 64, 0.15)],
 )
-@pytest.mark.parametrize("name", ["ViT-B-32", "ViT-L-14"])
+@pytest.mark.parametrize("name", ["mini", "ViT-B-32", "ViT-L-14"])
 def test_cutouts_are_a_small_share_of_a_steps_operations(name, width, height, cutouts, most):
     counts = counts_of(Case(name, width, height, cutouts))
     assert counts["cutouts"].flops <= most * total_of(counts.values()).flops
@@ -142,6 +143,28 @@ def test_the_largest_tensor_outside_the_tower(name, width, height, cutouts, mega
     counts = counts_of(Case(name, width, height, cutouts))
     largest = max(count.largest for part, count in counts.items() if part != "tower")
     assert largest <= megabytes * 1e6
+
+
+def test_ten_steps_of_a_small_transformer_take_a_card_ten_milliseconds_at_least():
+    whole = total_of(counts_of(Case("ViT-B-32", 640, 360, 16)).values())
+    assert 10 * whole.seconds <= 0.010
+
+
+@pytest.mark.parametrize("name", ["mini", "ViT-B-32"])
+def test_a_step_does_not_grow_beyond_what_the_guide_sees(name):
+    hd, four_k = (
+        counts_of(Case(name, width, height, 16)) for width, height in ((1920, 1080), (3840, 2160))
+    )
+    assert total_of(four_k.values()).bytes == pytest.approx(total_of(hd.values()).bytes, rel=0.01)
+
+
+def test_attention_is_counted_as_one_kernel():
+    queries = on_meta(2, 3, 5, 8, dtype=torch.bfloat16)
+    with flash_attention_on_meta():
+        found = counted(lambda: F.scaled_dot_product_attention(queries, queries, queries))
+    assert found.operators == 1
+    assert found.flops == 2 * (2 * 2 * 3 * 5 * 5 * 8)
+    assert found.largest < 2 * 3 * 5 * 5 * 4 + 2 * queries.nbytes  # no matrix of all pairs
 
 
 def test_operators_do_not_depend_on_the_size():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,9 @@ from dreamvid.guide.names import BUILT_IN, KNOWN
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "samples"
-PAGES = [ROOT / "README.md", *sorted(SAMPLES.glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted(SAMPLES.glob("*.md")), SAMPLES / "gallery" / "README.md"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SCRIPT_OPTIONS = {"--second-guide", "--memory", "--quick", "--ordinary", "--clips"}
+SCRIPT_OPTIONS = {"--second-guide", "--memory", "--quick", "--ordinary", "--clips", "--check"}
 SLURM_OPTIONS = {"--parsable", "--array", "--cpus-per-task", "--requeue", "--export", "--wrap"}
 SLURM_OPTIONS |= {"--dependency", "--gres"}
 
@@ -29,16 +30,17 @@ def text_of(page: Path) -> str:
 
 def spellings() -> set[str]:
     """Every option of every command, as it is written on the command line."""
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    program = typer.main.get_command(app)
+    commands = program.commands  # type: ignore[attr-defined]
     return {
         spelling
-        for command in commands.values()
+        for command in [program, *commands.values()]
         for parameter in command.params
         for spelling in (*parameter.opts, *parameter.secondary_opts)
-    } | {"--help", "--version"}
+    } | {"--help"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_option_in_a_page_exists(page):
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text_of(page)))
     assert named - spellings() - SCRIPT_OPTIONS - SLURM_OPTIONS == set()
@@ -87,7 +89,7 @@ def test_every_name_of_the_library_in_the_pages_is_exported():
     assert all(getattr(dreamvid, name) is not None for name in dreamvid.__all__)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page):
     for target, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", text_of(page)):
         if target.startswith("https://"):
@@ -97,3 +99,9 @@ def test_every_link_leads_somewhere(page):
         if anchor:
             headings = re.findall(r"^#+ (.*)", text_of(linked), re.M)
             assert anchor in [heading.lower().replace(" ", "-") for heading in headings], anchor
+
+
+def test_what_is_cited_is_this_version():
+    cited = text_of(SAMPLES / "CITATION.cff")
+    assert f"version: {version('dreamvid')}" in cited.splitlines()
+    assert f"## {version('dreamvid')}" in text_of(SAMPLES / "changes.md")

@@ -45,7 +45,6 @@ app = typer.Typer(
     name="dreamvid",
     help="Dreams video: gradient descent on the pixels until every frame means the prompt.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -98,7 +97,7 @@ def run(arguments: list[str]) -> None:
     try:
         arguments = split_short(arguments)
         check_texts(arguments)
-        status = app(join_pairs(arguments), standalone_mode=False)
+        status = app(join_pairs(arguments), prog_name="dreamvid", standalone_mode=False)
     except ConfigError as error:
         fail(error)
     except Exception as error:

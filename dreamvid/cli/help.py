@@ -144,3 +144,10 @@ def metavar(option: Option) -> str:
     if first.startswith("seconds"):
         return "TIME"
     return "CHOICE" if "," in option.allowed and " " not in first else "VALUE"
+
+
+def choices(option: Option) -> list[str]:
+    """The values of an option that takes one of a few; those that stand for many are left out."""
+    if metavar(option) != "CHOICE":
+        return []
+    return [choice for choice in option.allowed.split(", ") if " " not in choice]

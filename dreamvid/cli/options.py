@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from dreamvid.cli.help import full_help, metavar, print_full_help
-from dreamvid.cli.preset_files import find_preset
+from dreamvid.cli.help import choices, full_help, metavar, print_full_help
+from dreamvid.cli.preset_files import find_preset, preset_files
 from dreamvid.config import Option, Section, build_config, options
 from dreamvid.errors import DreamvidError
 
@@ -44,7 +44,9 @@ PRESET_OPTION = inspect.Parameter(
     annotation=Annotated[
         str | None,
         typer.Option(
-            "--preset", help="Named set of options; --config and the command line override it."
+            "--preset",
+            help="Named set of options; --config and the command line override it.",
+            autocompletion=lambda incomplete: beginning_with(incomplete, preset_files()),
         ),
     ],
 )
@@ -65,6 +67,11 @@ DEBUG_OPTION = inspect.Parameter(
     default=False,
     annotation=Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")],
 )
+
+
+def beginning_with(incomplete: str, words: Iterable[str]) -> list[str]:
+    """What a shell completes an `incomplete` word to."""
+    return [word for word in words if word.startswith(incomplete)]
 
 
 def command(model: type[Section] | None = None) -> Callable[[Callable[..., None]], Any]:
@@ -171,6 +178,7 @@ def _parameter(option: Option) -> inspect.Parameter:
         metavar=None if option.is_flag else metavar(option),
         show_default=False,
         rich_help_panel=option.section,
+        autocompletion=lambda incomplete: beginning_with(incomplete, choices(option)),
     )
     return inspect.Parameter(
         option.field,

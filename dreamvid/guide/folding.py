@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -16,9 +17,11 @@ def fold_batch_norms(visual: nn.Module) -> nn.Module:
 
     Features stay the same up to rounding. This applies to open_clip's and timm's ResNets, the
     built-in guide among them; other towers have nothing to fold. open_clip's attention pool is
-    replaced by `OneQueryPool`. The tower is put into eval mode, whose statistics are constant.
+    replaced by `OneQueryPool`, the attention of its transformers by `SelfAttention`. The tower is
+    put into eval mode, whose statistics are constant.
     """
     from open_clip.modified_resnet import ModifiedResNet
+    from open_clip.transformer import VisionTransformer
 
     visual.eval()
     for module in list(visual.modules()):
@@ -26,6 +29,11 @@ def fold_batch_norms(visual: nn.Module) -> nn.Module:
             _fold_all(module)
     if isinstance(visual, ModifiedResNet):
         visual.attnpool = OneQueryPool(visual.attnpool)
+    if isinstance(visual, VisionTransformer):
+        for block in visual.transformer.resblocks:
+            attention = getattr(block, "attn", None)
+            if type(attention) is nn.MultiheadAttention and attention.batch_first:
+                block.attn = SelfAttention(attention)
     return visual
 
 
@@ -68,9 +76,33 @@ def cast_weights(visual: nn.Module, dtype: torch.dtype) -> None:
     pools = [module for module in visual.modules() if isinstance(module, OneQueryPool)]
     full_precision = {module for pool in pools for module in pool.modules()}
     for module in visual.modules():
-        is_plain = type(module) in (nn.Conv2d, nn.Linear, nn.MultiheadAttention)
+        is_plain = type(module) in (nn.Conv2d, nn.Linear, nn.MultiheadAttention, SelfAttention)
         if is_plain and module not in full_precision:
             module.to(dtype)
+
+
+class SelfAttention(nn.Module):
+    """The self-attention of an open_clip block, in fewer operations backward.
+
+    torch's own splits queries, keys and values so that each of the three gradients is written into
+    zeros of the size of all, and these are then added; here they are put side by side at once.
+    """
+
+    def __init__(self, attention: nn.MultiheadAttention) -> None:
+        super().__init__()
+        self.heads = attention.num_heads
+        self.in_proj_weight, self.in_proj_bias = attention.in_proj_weight, attention.in_proj_bias
+        self.out_proj = attention.out_proj
+
+    def forward(
+        self, tokens: Tensor, keys: Tensor, values: Tensor, **options: Any
+    ) -> tuple[Tensor, None]:
+        """Attend from all `tokens` (N, L, C) to all; `keys` and `values` are the same tokens."""
+        packed = F.linear(tokens, self.in_proj_weight, self.in_proj_bias)
+        by_head = (*tokens.shape[:2], self.heads, -1)
+        queries, keys, values = (part.view(by_head).transpose(1, 2) for part in packed.chunk(3, -1))
+        attended = F.scaled_dot_product_attention(queries, keys, values)
+        return self.out_proj(attended.transpose(1, 2).flatten(2)), None
 
 
 class OneQueryPool(nn.Module):

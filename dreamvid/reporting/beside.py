@@ -68,41 +68,64 @@ def side_by_side(
     """
     films = [each for each in shown if not each.is_picture]
     columns = min(columns or _usual_columns(len(shown)), len(shown))
-    if not films:
-        picture = _tiled(_pictures(shown, columns), columns)
-        for path in filter(None, (out, sheet)):
-            write_image(path, picture, overwrite=overwrite)
-        return
-    info = probe(films[0].path)
-    size = _cell_size(info, columns)
-    labels = _labels(shown, size[1], max(LEAST_LABEL, size[1] // LABEL_PART))
-    total = _frames_of_all(films)
-    contacts = _Sheet(shown, total)
 
     def warn(text: str) -> None:
         listener(Warned(text))
 
     with ExitStack() as stack:
-        cells = [stack.enter_context(_Cell(each, size, warn)) for each in shown]
-        main = next(cell for cell in cells if cell.reader is not None)
-        assert main.reader is not None
-        blank = _tiled(_labelled(labels, cells), columns)
-        writer = None
-        if out is not None:
-            sound = stack.enter_context(_sound(films[0].path, warn))
-            whole = replace(main.reader.info, height=blank.shape[1], width=blank.shape[2])
-            whole = replace(whole, alpha=False)
-            writer = VideoWriter(out, whole, QUALITY, overwrite=overwrite, sound=sound)
-            stack.enter_context(writer)
-        for done, frame in enumerate(_together(main, cells), 1):
+        wall = _Wall(shown, columns, stack, warn)
+        if not films:
+            for path in filter(None, (out, sheet)):
+                write_image(path, wall.picture(), overwrite=overwrite)
+            return
+        total = _frames_of_all(films)
+        contacts = _Sheet(shown, total)
+        writer = None if out is None else stack.enter_context(wall.writer(out, overwrite))
+        for done, frame in enumerate(wall.frames(), 1):
             if writer is not None:
-                picture = _tiled(_labelled(labels, cells), columns)
-                writer.write(replace(frame, image=picture, alpha=None))
-            contacts.add([cell.image for cell in cells])
+                writer.write(replace(frame, image=wall.picture(), alpha=None))
+            contacts.add([cell.image for cell in wall.cells])
             listener(Progress("showing", done, total))
     _warn_of_lengths(films, warn)
     if sheet is not None:
         write_image(sheet, contacts.image(), overwrite=overwrite)
+
+
+class _Wall:
+    """All films and pictures in rows, each under its label, at one moment after the other."""
+
+    def __init__(
+        self, shown: Sequence[Named], columns: int, stack: ExitStack, warn: OnWarning
+    ) -> None:
+        """Open everything; `stack` closes it."""
+        self._columns, self._stack, self._warn = columns, stack, warn
+        main = next((each for each in shown if not each.is_picture), shown[0])
+        size = _cell_size(probe(main.path), columns)
+        self._labels = _labels(shown, size[1], max(LEAST_LABEL, size[1] // LABEL_PART))
+        self.cells = [stack.enter_context(_Cell(each, size, warn)) for each in shown]
+        self._main, self._path = self.cells[shown.index(main)], main.path
+
+    def picture(self) -> Tensor:
+        """What is seen now, (3, H, W) with even sides."""
+        pairs = zip(self._labels, self.cells, strict=True)
+        return _tiled([torch.cat([label, cell.image], 1) for label, cell in pairs], self._columns)
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the frames of the first film while all go on; the wall then shows that moment."""
+        while (frame := self._main.take()) is not None:
+            others = [cell.show(frame.time) for cell in self.cells if cell is not self._main]
+            if not all(others):
+                return
+            yield frame
+
+    def writer(self, out: Path, overwrite: bool) -> VideoWriter:
+        """The writer of the film, with the first film's sound. Raises MediaError."""
+        assert self._main.reader is not None
+        sound = SoundSource(self._path, ends_with_picture=True, on_warning=self._warn)
+        self._stack.enter_context(sound)
+        height, width = self.picture().shape[1:]
+        info = replace(self._main.reader.info, height=height, width=width, alpha=False)
+        return VideoWriter(out, info, QUALITY, overwrite=overwrite, sound=sound)
 
 
 class _Cell(Closes):
@@ -172,29 +195,6 @@ class _Sheet:
         return torch.cat([part for pair in zip(labels, rows, strict=True) for part in pair], 1)
 
 
-def _together(main: _Cell, cells: Sequence[_Cell]) -> Iterator[Frame]:
-    """Yield the frames of `main` while all films go on; the cells then show that moment."""
-    while (frame := main.take()) is not None:
-        others = [cell.show(frame.time) for cell in cells if cell is not main]
-        if not all(others):
-            return
-        yield frame
-
-
-def _pictures(shown: Sequence[Named], columns: int) -> list[Tensor]:
-    """The cells of pictures alone, at the size of the first."""
-    first = read_image(shown[0].path)
-    height, width = first.shape[1:]
-    size = _cell_size(VideoInfo(width, height), columns)
-    labels = _labels(shown, size[1], max(LEAST_LABEL, size[1] // LABEL_PART))
-    return _labelled(labels, [_Cell(each, size, lambda text: None) for each in shown])
-
-
-def _labelled(labels: Sequence[Tensor], cells: Sequence[_Cell]) -> list[Tensor]:
-    pairs = zip(labels, cells, strict=True)
-    return [torch.cat([label, cell.image], 1) for label, cell in pairs]
-
-
 def _labels(shown: Sequence[Named], width: int, height: int) -> list[Tensor]:
     """The strips above the films, (3, h, width): the name, and where any has words, those below.
 
@@ -258,10 +258,6 @@ def _tiled(cells: Sequence[Tensor], columns: int) -> Tensor:
         top, left = index // columns * height, index % columns * width
         picture[:, top : top + height, left : left + width] = cell
     return picture
-
-
-def _sound(path: Path, warn: OnWarning) -> SoundSource:
-    return SoundSource(path, ends_with_picture=True, on_warning=warn)
 
 
 def _frames_of_all(films: Sequence[Named]) -> int | None:

@@ -136,7 +136,7 @@ def facts_of(
 ) -> Iterator[Fact]:
     """What is known of a result and of the run that made it; `about` describes its file."""
     yield Fact("made by", f"dreamvid {recipe.version}, {recipe.command}")
-    yield Fact("source", recipe.source)
+    yield Fact("source", Path(recipe.source).name)  # a page is sent about, a folder is not
     yield Fact("result", result.name)
     yield from (Fact(name, value) for name, value in about.items())
     yield Fact("guide", ", ".join(config.guide))

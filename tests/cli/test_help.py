@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dreamvid.cli.app import run
 from dreamvid.cli.config import MODELS
 from dreamvid.cli.help import SHORT_HELPS
 from dreamvid.config import build_config, options
@@ -204,3 +205,29 @@ def test_what_stands_behind_two_dashes_is_a_file(dreamvid, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     Path("-p").touch()
     refused(dreamvid("info", "--", "-p", "-x"), 2, "Got unexpected extra argument")
+
+
+# Completion
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("dreamvid vi", {"video"}),
+        ("dreamvid video --spectrum", {"--spectrum-decay"}),
+        ("dreamvid video --canvas p", {"pyramid"}),
+        ("dreamvid image --device ", {"auto", "cpu", "cuda"}),
+        ("dreamvid zoom --preset sp", {"spark"}),
+        ("dreamvid video --prompt ", set()),
+    ],
+)
+def test_a_shell_completes_commands_options_choices_and_presets(
+    typed, offered, monkeypatch, capsys
+):
+    monkeypatch.setenv("_DREAMVID_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(typed.count(" ")))
+    with pytest.raises(SystemExit) as ended:
+        run([])
+    assert ended.value.code == 0
+    assert set(capsys.readouterr().out.split()) == offered

@@ -15,7 +15,7 @@ from dreamvid.dream.region import Box, mean_within
 from dreamvid.dream.step_graph import StepGraphs
 from dreamvid.guide.loading import Clip
 from dreamvid.guide.objective import create_objective
-from dreamvid.media.still import read_image
+from dreamvid.media.reader import VideoReader
 from tests.dream.test_step_graph import COLOURS, Recorded, noise
 from tests.fakes import TowardsColour
 
@@ -111,7 +111,8 @@ def test_a_tenth_of_the_picture_gets_twice_of_what_a_mask_gave_that_only_hides(
     mini: Clip, judge: Clip
 ) -> None:
     """The gain of a judge that had no part in it, at the defaults of a film's first frame."""
-    source = read_image(ROOT / "samples" / "fall.jpg", size="320x180")
+    with VideoReader(ROOT / "samples" / "flight.mp4") as reader:
+        source = next(iter(reader)).image
     gains = {"hides": 0.0, "steers": 0.0}
     texts = ("a strawberry", "a dog", "a coral reef", "an owl", "fire", "a flower")
     for number, text in enumerate(texts):

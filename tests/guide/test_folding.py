@@ -8,8 +8,9 @@ from copy import deepcopy
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
 
-from dreamvid.guide.folding import cast_weights, fold_batch_norms
+from dreamvid.guide.folding import SelfAttention, cast_weights, fold_batch_norms
 
 SIDE = 64
 TEXT = {"context_length": 4, "vocab_size": 8, "width": 64, "heads": 1, "layers": 1}
@@ -59,10 +60,26 @@ def test_a_resnet_loses_its_batch_norms(vision):
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
 
 
-def test_a_transformer_loses_nothing():
+def test_of_a_transformer_only_the_attention_is_another():
     visual = tower(TRANSFORMER)
     before = [type(module) for module in visual.modules()]
-    assert [type(module) for module in fold_batch_norms(visual).modules()] == before
+    after = [type(module) for module in fold_batch_norms(visual).modules()]
+    assert after == [SelfAttention if kind is nn.MultiheadAttention else kind for kind in before]
+    assert SelfAttention in after
+
+
+def test_the_gradient_of_attention_is_put_together_once():
+    """Not added up of three that are mostly zeros."""
+    attention = nn.MultiheadAttention(8, 2, batch_first=True).requires_grad_(False)
+    tokens = torch.rand(2, 5, 8, requires_grad=True)
+    found, _ = SelfAttention(attention)(tokens, tokens, tokens)
+    wanted, _ = attention(tokens, tokens, tokens, need_weights=False)
+    torch.testing.assert_close(found, wanted)
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        found.sum().backward()
+    names = {event.key for event in profiled.key_averages()}
+    assert "aten::cat" in names
+    assert "aten::select_backward" not in names
 
 
 @pytest.mark.parametrize("vision", [RESNET, TIMM, TRANSFORMER])
