@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Train the built-in guide on, with photographs and models of everyday things, in a FOLDER of its own: from
-# the shipped weights to FOLDER/runs/words. An hour of one core; stopped, the same command goes
-# on. The card says why its result is not what is shipped.
+# Train the built-in guide on, with photographs and models of everyday things, in a FOLDER of its
+# own: from the shipped weights to FOLDER/runs/words. An hour of one core; stopped, the same command
+# goes on. The card says why its result is not what is shipped.
 set -euo pipefail
 folder=${1:?usage: scripts/guide/photographs.sh FOLDER}
 scripts=$(dirname "$0")
