@@ -19,12 +19,18 @@ _BITS_A_CHANNEL = 96_000
 
 
 class Recoder:
-    """One track of sound, decoded, resampled to 48 kHz and encoded; its times are kept."""
+    """One track of sound, decoded, resampled to 48 kHz and encoded; its times are kept.
 
-    def __init__(self, output: OutputContainer, track: AudioStream, encoder: str) -> None:
+    More than `most_channels` become stereo.
+    """
+
+    def __init__(
+        self, output: OutputContainer, track: AudioStream, encoder: str, most_channels: int = 8
+    ) -> None:
         self._decoder = track.codec_context
         layout = self._decoder.layout.name
         known = layout in ("mono", "stereo", "5.1", "7.1")
+        known = known and self._decoder.channels <= most_channels
         stream = output.add_stream(encoder, rate=_RATE, layout=layout if known else "stereo")
         assert isinstance(stream, AudioStream)
         self.stream = stream

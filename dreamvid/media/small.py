@@ -90,7 +90,7 @@ def _sound(container: Any, path: Path) -> Iterator[Packet[Any]]:
         tracks = source.streams.audio
         if not tracks or not has_decoder(tracks[0]):
             return
-        recoder = Recoder(container, tracks[0], "aac")
+        recoder = Recoder(container, tracks[0], "aac", most_channels=2)
         for packet in source.demux(tracks[0]):
             if packet.size:
                 yield from recoder.recode(packet)

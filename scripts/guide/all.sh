@@ -22,7 +22,5 @@ stage faint --begin "$folder/runs/far" --seed 3 --steps 1100 --word-steps 0 --ra
   --radius 2 --ramp 0 0.02 --simple 0.35 0.25
 stage mini --begin "$folder/runs/faint" --seed 4 --steps 2200 --word-steps 2000 --rate 1.5e-3 \
   --radius 2 --ramp 0 0.02 --simple 0.35 0.25
-stage photo --begin "$folder/runs/mini" --seed 5 --steps 1600 --word-steps 800 --rate 1e-3 \
-  --radius 2 --ramp 0 0.02 --simple 0.35 0.25
 stage judge --seed 7 --vision cs3darknet_focus_s --text-width 64 --left-out --steps 4400 \
   --word-steps 1500 --radius 0.5 --sides 32 32 48 64 64 64 --ramp 0.75 0.85 --faint 0 0.45

@@ -47,16 +47,17 @@ def retrieval(clip: Clip, folder: Path) -> dict[str, float]:
     """Top-1 and top-5 of the pictures left out of training, among all their names.
 
     Of a vendor's those of the first 300 of animals, food, places and objects in the emoji list's
-    own order; and the photographs of some makers, among the names of all photographs ("known") and
-    among those that these makers' show.
+    own order; and, where there are any, the photographs of some makers, among the names that these
+    makers' show and among those of all photographs ("known").
     """
     facts = json.loads((folder / "captions.json").read_text())
     rgba = torch.from_numpy(np.load(folder / "data.npz")["rgba"]).permute(0, 3, 1, 2)
     vendors, concepts = ([each[key] for each in facts["pictures"]] for key in ("vendor", "concept"))
     known = photographed(vendors, concepts)
     shown = {c for v, c in zip(vendors, concepts, strict=True) if v == LEFT_OUT[1]}
-    lists = {"retrieval": facts["retrieval"], "photographs": sorted(shown)}
-    lists["photographs_among_known"] = known
+    lists = {"retrieval": facts["retrieval"]}
+    if shown:
+        lists |= {"photographs": sorted(shown), "photographs_among_known": known}
     figures: dict[str, float] = {}
     for told, names in lists.items():
         vendor = LEFT_OUT[0] if told == "retrieval" else LEFT_OUT[1]

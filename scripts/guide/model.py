@@ -20,8 +20,6 @@ EMBEDDING = 256
 CONTEXT = 32
 """Tokens of a prompt, at most."""
 VOCABULARY = 49408
-LEARNED_NORM = 1.0
-"""Of a token's row: those that training never moved keep theirs, about 0.75; others are above."""
 MEAN, STD = (0.481, 0.458, 0.408), (0.269, 0.261, 0.276)
 
 
@@ -79,8 +77,13 @@ def encode_images(visual: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     return F.normalize(visual(x).float(), dim=-1)
 
 
-def save(state: dict[str, Tensor], vision: str, text_width: int, folder: Path) -> None:
-    """In open_clip's folder format, in half precision."""
+def save(
+    state: dict[str, Tensor], vision: str, text_width: int, learned_norm: float, folder: Path
+) -> None:
+    """In open_clip's folder format, in half precision.
+
+    A token's row of at least `learned_norm` is one that training has moved.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     halves = {
         name: value.half().contiguous() if value.is_floating_point() else value
@@ -94,6 +97,6 @@ def save(state: dict[str, Tensor], vision: str, text_width: int, folder: Path) -
             **{"mean": MEAN, "std": STD, "size": (SIDE, SIDE)},
             **{"interpolation": "bilinear", "resize_mode": "squash"},
         },
-        "vocabulary_cfg": {"language": "English", "learned_norm": LEARNED_NORM},
+        "vocabulary_cfg": {"language": "English", "learned_norm": learned_norm},
     }
     (folder / "open_clip_config.json").write_text(json.dumps(facts, indent=2) + "\n")

@@ -1,8 +1,9 @@
 """Turn the fetched packages into one table of pictures with names, scenes and word vectors.
 
-    python scripts/guide/prepare.py FOLDER
+    python scripts/guide/prepare.py FOLDER [--photographs]
 
-reads what `fetch.sh` has put into FOLDER, and writes FOLDER/data.npz and FOLDER/captions.json.
+reads what `fetch.sh` has put into FOLDER, and writes FOLDER/data.npz and FOLDER/captions.json. With
+photographs, models of everyday things and names of kinds of them, too, and FOLDER/credits.md.
 """
 
 from __future__ import annotations
@@ -377,11 +378,12 @@ def credited(folder: Path) -> str:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
+    folder, has_photographs = Path(sys.argv[1]), "--photographs" in sys.argv[2:]
     names = Names(folder)
     pictures = [*emoji_files(folder, names), *icon_sets(folder, names), *clipart(folder)]
     pictures += list(school_buses(pictures))
-    pictures += [*photographed(folder, names), *drawn_models(folder, names)]
+    if has_photographs:
+        pictures += [*photographed(folder, names), *drawn_models(folder, names)]
     concepts = {p.concept for p in pictures}
     places, named = scenes(folder)
     vectors = glove(folder)
@@ -406,10 +408,11 @@ def main() -> None:
         for p in pictures
     ]
     emoji = [names.name(e) for e in names.emoji if e["category"] in _RETRIEVED][:300]
-    facts = {"pictures": described, "scenes": named, "retrieval": emoji}
-    facts["kinds"] = kinds_of(folder, pictures, vectors)
+    facts: dict[str, Any] = {"pictures": described, "scenes": named, "retrieval": emoji}
+    if has_photographs:
+        facts["kinds"] = kinds_of(folder, pictures, vectors)
+        (folder / "credits.md").write_text(credited(folder))
     (folder / "captions.json").write_text(json.dumps(facts))
-    (folder / "credits.md").write_text(credited(folder))
     counts = {v: sum(p.vendor == v for p in pictures) for v in {p.vendor for p in pictures}}
     print(len(pictures), "pictures of", len(concepts), "concepts;", counts, "words", len(tokens))
 

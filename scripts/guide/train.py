@@ -63,6 +63,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--ramp", type=float, nargs=2, default=(0.5, 0.7), help="of the radius")
     parser.add_argument("--simple", type=float, nargs=2, default=(0.6, 0.3), help="views, in turn")
     parser.add_argument("--faint", type=float, nargs=2, default=(0.45, 0.45), help="alike")
+    parser.add_argument("--photographic", type=float, default=0.0, help="share of the views")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--left-out", nargs="*", default=LEFT_OUT, help="vendors")
@@ -113,7 +114,8 @@ class Training:
     def __init__(self, given: argparse.Namespace) -> None:
         torch.manual_seed(given.seed)
         self.given = given
-        self.views = Views(given.folder, tuple(given.left_out))
+        self.views = Views(given.folder, tuple(given.left_out), given.photographic)
+        self.measured = [v for v in given.left_out if v in self.views.vendors]
         built = models.create(given.vision, given.text_width, given.folder / "data.npz")
         self.model = built.to(memory_format=torch.channels_last)
         self.tower = Tower(self.model.visual, len(self.views.concepts))
@@ -156,10 +158,12 @@ class Training:
             self.tower.vectors.data.copy_(state["vectors"])
             self.tower.style.data.copy_(state["style"])
         else:
-            self.tower.vectors.data.copy_(self._places())
+            facts = json.loads((folder / "open_clip_config.json").read_text())
+            learned_norm = facts["vocabulary_cfg"]["learned_norm"]
+            self.tower.vectors.data.copy_(self._places(learned_norm))
 
     @torch.no_grad()
-    def _places(self) -> Tensor:
+    def _places(self, learned_norm: float) -> Tensor:
         """Where a guide has the concepts, for want of their vectors: (concepts, EMBEDDING).
 
         Where their names' words lie, as far as it has learned those, and some of their pictures.
@@ -168,7 +172,7 @@ class Training:
         tokenize = SimpleTokenizer(context_length=models.CONTEXT)
         names = tokenize([concept.names[0] for concept in self.views.concepts])
         norms = self.model.token_embedding.weight.norm(dim=1)
-        is_known = ((norms[names] >= models.LEARNED_NORM) | (names == 0)).all(1)[:, None]
+        is_known = ((norms[names] >= learned_norm) | (names == 0)).all(1)[:, None]
         places = models.encode_text(self.model, names)
         images, labels = self.views.some_of_each(models.SIDE, ~is_known.flatten())
         seen = torch.zeros_like(places)
@@ -238,9 +242,9 @@ class Training:
         given = self.given
         vectors = F.normalize(self.tower.vectors.detach(), dim=1)
         style = F.normalize(self.tower.style.detach(), dim=0)
-        words.teach(self.model, vectors, style, self.views, given.word_steps, SCALE)
+        learned = words.teach(self.model, vectors, style, self.views, given.word_steps, SCALE)
         self.model.logit_scale.data.fill_(math.log(SCALE))
-        models.save(self.model.state_dict(), given.vision, given.text_width, given.out)
+        models.save(self.model.state_dict(), given.vision, given.text_width, learned, given.out)
         facts = {k: str(v) if isinstance(v, Path) else v for k, v in vars(given).items()}
         facts |= {"seconds": round(self.seconds)}
         (given.out / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
@@ -263,7 +267,7 @@ def main() -> None:
                 "step": training.step,
                 "seconds": round(training.seconds),
                 "loss": round(sum(recent) / len(recent), 3),
-                "left out, first and among five": [training.recall(v) for v in given.left_out],
+                "left out, first and among five": [training.recall(v) for v in training.measured],
             }
             print(json.dumps(told), flush=True)
             recent.clear()

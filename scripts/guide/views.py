@@ -26,8 +26,6 @@ _COARSE = 0.7
 """Views that show a thing without its details, for each that shows it faintly."""
 _PLAIN_WEIGHT = 3.0
 """Of each such scene, colour or pattern, where one picture's is 1, when words are drawn."""
-_PHOTOGRAPHIC = 0.5
-"""Of the views on backgrounds: the share that has a photograph's light, lens and colours."""
 _VENDOR_WEIGHTS = {"game-icons": 0.02, "openclipart": 0.2, "photographs": 3.0, "models": 0.4}
 _DREAMED = ("eye", "skull", "brain", "alien", "ghost", "robot", "star", "cyclone")
 """Concepts that are dreamed of more often than others of their categories."""
@@ -124,11 +122,19 @@ class Views:
     `weights` says how often each of those should be spoken of: (concepts,), float64.
     """
 
-    def __init__(self, folder: Path, left_out: tuple[str, ...] = ()) -> None:
-        """Of the prepared data in `folder`, without the vendors that are `left_out`."""
+    def __init__(
+        self, folder: Path, left_out: tuple[str, ...] = (), photographic: float = 0.0
+    ) -> None:
+        """Of the prepared data in `folder`, without the vendors that are `left_out`.
+
+        The share `photographic` of the views on backgrounds have a photograph's light, lens and
+        colours.
+        """
+        self._photographic = photographic
         data = np.load(folder / "data.npz")
         facts = json.loads((folder / "captions.json").read_text())
         self._pictures: list[dict[str, Any]] = facts["pictures"]
+        self.vendors = {p["vendor"] for p in self._pictures}
         self._rgba = torch.from_numpy(data["rgba"]).permute(0, 3, 1, 2)
         self._retrieval: list[str] = facts["retrieval"]
         self.numbers: dict[str, int] = {}
@@ -141,6 +147,7 @@ class Views:
         self._is_real = torch.tensor([p["vendor"] in _REAL for p in self._pictures])
         keep = [n for n, p in enumerate(self._pictures) if p["vendor"] not in left_out]
         self._keep = torch.tensor(keep)
+        self.has_photographs = bool(self._is_real[self._keep].any())
         weights = [_weight(self._pictures[n]) for n in keep]
         self._weights = torch.tensor(weights, dtype=torch.float64)
         self._scenes = torch.from_numpy(data["scenes"]).permute(0, 3, 1, 2)
@@ -233,7 +240,9 @@ class Views:
         if whole.any():
             grid[whole] = _frames(int(whole.sum()), side)
         placed = F.grid_sample(premultiplied, grid, align_corners=False)
-        lit = (torch.rand(len(picked)) < _PHOTOGRAPHIC) & (torch.arange(len(picked)) >= on_pages)
+        lit = (torch.rand(len(picked)) < self._photographic) & (
+            torch.arange(len(picked)) >= on_pages
+        )
         sculpted, drawn = lit & ~whole, lit & ~real
         if sculpted.any():
             ground[sculpted] = ground[sculpted] * (1 - _shadows(placed[sculpted, 3:]))
@@ -243,7 +252,8 @@ class Views:
         shown = placed[:, :3] + (1 - placed[:, 3:]) * ground
         if lit.any():
             shown[lit] = _developed(shown[lit])
-        styles = torch.where(real, PHOTOGRAPHED, torch.where(lit, 0.0, DRAWN))
+        drawn_style = DRAWN if self.has_photographs else 0.0
+        styles = torch.where(real, PHOTOGRAPHED, torch.where(lit, 0.0, drawn_style))
         return shown, styles
 
     def left_out(self, side: int, vendor: str = LEFT_OUT[0]) -> tuple[Tensor, Tensor, Tensor]:

@@ -17,21 +17,22 @@ from torch import Tensor
 from views import DRAWN, PHOTOGRAPHED, Concept, Views
 
 TEMPLATES = (
-    *("{}", "{}", "{}", "{}", "a {}", "a {}", "the {}", "a picture of a {}"),
-    *("{} everywhere", "a painting of {}", "many {}", "full of {}"),
+    *("{}", "{}", "{}", "{}", "a {}", "a {}", "the {}", "a picture of a {}", "a photo of a {}"),
+    *("{} everywhere", "a painting of {}", "many {}", "full of {}", "a drawing of a {}"),
 )
 STYLED = {
-    PHOTOGRAPHED: ("a photograph of a {}", "a photo of a {}", "photograph of {}", "{}, photograph"),
-    DRAWN: ("a drawing of a {}", "a cartoon of a {}", "an emoji of a {}", "{}, clip art"),
+    PHOTOGRAPHED: ("a photograph of a {}", "photograph of {}", "{}, photograph"),
+    DRAWN: ("a cartoon of a {}", "an emoji of a {}", "{}, clip art"),
 }
-"""Phrases that ask for a style, for one in `STYLED_SHARE` of the captions each."""
+"""Phrases that ask for a style, where there are photographs beside the drawings."""
 STYLED_SHARE = 0.08
+"""Of the captions, for each style."""
 STYLE_PULL = 0.3
 """How far a phrase lies towards its style, where the concept's vector has the length 1."""
 JOINED = ("{} and {}", "{} with {}", "{} {}", "{} in {}", "{} of {}", "{} made of {}")
 JOINED_SHARE = 0.25
 """Of the phrases that ask for two things at once."""
-KIND_SHARE = 0.2
+KIND_SHARE = 0.1
 """Of the captions of a thing of which there are kinds: those that name one of them."""
 KEYWORD_WEIGHT = 0.3
 """How well a keyword fits, where a name fits as 1."""
@@ -62,13 +63,13 @@ def fits(concepts: Sequence[Concept], weights: Tensor) -> tuple[list[str], Tenso
 
 def teach(
     model: CLIP, vectors: Tensor, style: Tensor, views: Views, steps: int, scale: float
-) -> None:
+) -> float:
     """Fit the text tower so that a caption lies where the concepts lie that it fits.
 
     `vectors` are the concepts', (n, EMBEDDING) of unit length, `style` points from what is drawn to
     what is photographed, (EMBEDDING,) of unit length; the loss is the cross entropy of
     each caption among them all, at the `scale` at which they were learned, and one minus the cosine
-    to the fitting ones' mean.
+    to the fitting ones' mean. Returns the norm that tells a token's row that was learned.
     """
     phrases = Phrases(views)
     tokens = model.token_embedding.weight
@@ -97,7 +98,19 @@ def teach(
             told = {"words": step + 1, "loss": round(float(loss.detach()), 3)}
             print(json.dumps(told), flush=True)
     with torch.no_grad():
-        tokens.copy_(spread(before, tokens, phrases.tokens_seen()))
+        seen = phrases.tokens_seen()
+        if steps:
+            tokens.copy_(spread(before, tokens, seen))
+        return learned_norm(tokens, seen)
+
+
+def learned_norm(tokens: Tensor, seen: Tensor) -> float:
+    """Half way between the rows that are rarely shorter, the seen ones, and those rarely longer."""
+    is_seen = torch.zeros(len(tokens), dtype=torch.bool)
+    is_seen[seen] = True
+    norms = tokens.norm(dim=1)
+    shortest, longest = norms[is_seen].quantile(0.05), norms[~is_seen].quantile(0.99)
+    return round(float(shortest + longest) / 2, 3)
 
 
 def rate_at(done: float, warm_up: float) -> float:
@@ -123,6 +136,7 @@ class Phrases:
 
     def __init__(self, views: Views) -> None:
         self._concepts, self._weights = views.concepts, views.weights
+        self._styled = STYLED_SHARE if views.has_photographs else 0.0
         captions, self._table = fits(views.concepts, views.weights)
         self._rows = {caption: row for row, caption in enumerate(captions)}
         self._tokenize = SimpleTokenizer(context_length=models.CONTEXT)
@@ -140,8 +154,8 @@ class Phrases:
         ones, others = ([self._caption(n) for n in numbers] for numbers in both.tolist())
         joined = torch.rand(BATCH) < JOINED_SHARE
         chance = torch.rand(BATCH)
-        styles = torch.where(chance < STYLED_SHARE, PHOTOGRAPHED, 0.0)
-        styles = torch.where(chance > 1 - STYLED_SHARE, DRAWN, styles)
+        styles = torch.where(chance < self._styled, PHOTOGRAPHED, 0.0)
+        styles = torch.where(chance > 1 - self._styled, DRAWN, styles)
         styles = torch.where(joined, 0.0, styles)
         written = [
             _with_articles(

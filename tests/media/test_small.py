@@ -6,6 +6,7 @@ import io
 from fractions import Fraction
 
 import av
+import numpy as np
 import torch
 
 from dreamvid.media import VideoReader
@@ -28,6 +29,22 @@ def test_frames_keep_their_times_and_the_sound_is_aac(tmp_path):
         assert [track.codec for track in reader.info.sound] == ["aac"]
     assert [index_of(frame.image) for frame in frames] == list(range(8))
     assert [frame.time for frame in frames] == uneven(8)
+
+
+def test_many_channels_become_two(tmp_path):
+    around = tmp_path / "a.mka"
+    with av.open(str(around), "w") as container:
+        stream = container.add_stream("aac", rate=48_000, layout="5.1")
+        wave = np.random.default_rng(0).normal(0, 0.1, (6, 1024)).astype(np.float32)
+        for index in range(20):
+            block = av.AudioFrame.from_ndarray(wave, format="fltp", layout="5.1")
+            block.sample_rate, block.pts = 48_000, 1024 * index
+            container.mux(stream.encode(block))
+        container.mux(stream.encode(None))
+    film = SmallFilm(VideoInfo(64, 48, rate=Fraction(12), time_base=Fraction(1, 12)))
+    film.add(Frame(torch.zeros(3, 48, 64), Fraction(0)))
+    with av.open(io.BytesIO(film.finish(around))) as container:
+        assert container.streams.audio[0].codec_context.layout.name == "stereo"
 
 
 def test_noise_takes_no_more_than_it_may():

@@ -31,6 +31,7 @@ def given(folder: Path, out: Path, **changes: object) -> argparse.Namespace:
         "faint": (0, 0.4),
     }
     usual = {"text_width": 32, "seed": 0, "left_out": ["fluent"], "every": 2, "begin": None}
+    usual["photographic"] = 0.5
     return argparse.Namespace(folder=folder, out=out, **{**few, **ramp, **usual, **changes})
 
 
@@ -96,6 +97,15 @@ def test_a_finished_training_is_a_guide(prepared, tmp_path):
     torch.testing.assert_close(clip.embed_images(list(pictures)), expected, rtol=0, atol=4e-3)
     torch.testing.assert_close(clip.embed_texts(["ball", "a red box"]), texts, rtol=0, atol=4e-3)
     assert json.loads((tmp_path / "out" / "training.json").read_text())["radius"] == 1.0
+
+
+def test_it_measures_by_those_left_out_that_there_are(prepared, tmp_path, monkeypatch, capsys):
+    few = ("--steps", "1", "--word-steps", "0", "--batch", "6", "--text-width", "32")
+    monkeypatch.setattr("sys.argv", ["train.py", str(prepared), str(tmp_path / "out"), *few])
+    train.main()
+    told = json.loads(capsys.readouterr().out)
+    ((first, five),) = told["left out, first and among five"]
+    assert 0 <= first <= five == 1
 
 
 class Sum(nn.Module):

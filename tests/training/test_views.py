@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import torch
 from torch import Tensor
 from views import PATTERNS, Views
@@ -16,12 +19,32 @@ def test_views_are_pictures_with_what_they_show(prepared):
     assert images.shape == (64, 3, 32, 32) and labels.shape == (64,)
     assert images.min() >= 0 and images.max() <= 1
     assert presence.shape == (64,) and 0.15 <= presence.min() < 1 and presence.max() == 1
-    assert styles.shape == (64,) and set(styles.tolist()) == {-1, 0}
+    assert styles.shape == (64,) and not styles.any()
     shown = {views.concepts[n].names[0] for n in labels.tolist()}
     assert set(SHAPES) < shown
     ball = views.concepts[views.numbers["ball"]]
     assert ball.names == ["ball", "ball thing"] and ball.keywords == ["toy", "red"]
     assert {f"{name} pattern" for name in PATTERNS} < set(views.numbers)
+
+
+def test_photographs_fill_their_views_and_have_a_style(prepared):
+    torch.manual_seed(0)
+    facts = json.loads((prepared / "captions.json").read_text())
+    box = facts["pictures"][3]
+    box |= {"vendor": "photographs", "is_whole": True}
+    facts["kinds"] = {"box": ["crate"]}
+    (prepared / "captions.json").write_text(json.dumps(facts))
+    data = dict(np.load(prepared / "data.npz"))
+    data["rgba"][3] = (30, 30, 220, 255)
+    np.savez(prepared / "data.npz", **data)
+    views = Views(prepared, photographic=0.5)
+    assert views.concepts[views.numbers["box"]].kinds == ["crate"]
+    _, _, _, styles = views.draw(64, 32, simple=0.2, faint=0)
+    assert set(styles.tolist()) == {-1, 0, 1}
+    plain = Views(prepared)
+    shown, styles = plain.show(torch.tensor([3] * 20), 32, 0, torch.ones(20))
+    torch.testing.assert_close(shown[:, 2], torch.full_like(shown[:, 2], 220 / 255))
+    assert (styles == 1).all()
 
 
 def test_a_simple_view_shows_the_thing_in_its_middle(prepared):

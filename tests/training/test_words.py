@@ -56,3 +56,14 @@ def test_words_never_seen_move_as_those_alike_to_them():
     alike = F.cosine_similarity(moved[50:], before[50:] @ turn)
     assert alike.min() > 0.999
     assert F.cosine_similarity(before[50:], before[50:] @ turn).min() < 0.5
+
+
+def test_the_norm_that_tells_learned_rows_lies_between():
+    rows = torch.randn(400, 8)
+    rows = F.normalize(rows, dim=1) * torch.linspace(0.4, 0.6, 400)[:, None]
+    seen = torch.arange(0, 400, 4)
+    rows[seen] *= 4
+    told = words.learned_norm(rows, seen)
+    unseen = torch.ones(400, dtype=torch.bool)
+    unseen[seen] = False
+    assert rows[unseen].norm(dim=1).max() < told < rows[seen].norm(dim=1).min()

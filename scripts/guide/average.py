@@ -1,0 +1,49 @@
+"""Average the weights of two guides, of which one was trained on from the other.
+
+    python scripts/guide/average.py BEFORE AFTER SHARE OUT
+
+All are folders in open_clip's format. OUT lies SHARE of the way from BEFORE to AFTER, so that it
+keeps much of what the one knew and most of what the other learned (Wortsman et al., "Robust
+fine-tuning of zero-shot models", 2022).
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+WEIGHTS, CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("before", type=Path)
+    parser.add_argument("after", type=Path)
+    parser.add_argument("share", type=float)
+    parser.add_argument("out", type=Path)
+    given = parser.parse_args()
+    if not 0 <= given.share <= 1:
+        parser.error(f"SHARE {given.share} is not allowed; allowed: 0 to 1")
+    given.out.mkdir(parents=True, exist_ok=True)
+    before, after = (load_file(folder / WEIGHTS) for folder in (given.before, given.after))
+    save_file(average(before, after, given.share), given.out / WEIGHTS)
+    shutil.copy(given.after / CONFIG, given.out / CONFIG)
+
+
+def average(before: dict[str, Tensor], after: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """`share` of the way from `before` to `after`; counters and the like are those of `after`."""
+    return {
+        name: torch.lerp(before[name].float(), value.float(), share).to(value.dtype)
+        if value.is_floating_point()
+        else value
+        for name, value in after.items()
+    }
+
+
+if __name__ == "__main__":
+    main()
