@@ -34,14 +34,15 @@ STRIDE = 0.7
 """Distance of neighbouring windows, as a share of their side."""
 REACH = 0.3
 """Standard deviation of the weight about a window's middle, as a share of its side."""
-TURNS = 8
-"""Frames of a film that look through all windows together."""
-KEPT = 1 - 1 / TURNS
-"""Share of the frame before that counts in the next."""
+TURNS = 16
+"""Frames of a film that look through all windows together; the share of the frame before that
+counts in the next is one less a part of so many."""
 FINEST = 120
 """Longer side in texels of what is remembered, and at which masks are sharpened."""
 STEEPNESS = 4.0
 """Slope of a mask at the threshold, in its own unit."""
+BLACK, WHITE = 0.3, 0.7
+"""Values of a sharpened mask that become 0 and 1: its faint flanks would let a dream through."""
 RADIUS = 0.05
 """Radius of the guided filter, as a share of the longer side."""
 FLAT = 1e-3
@@ -119,8 +120,9 @@ class WordFinder:
         what was seen in the frame before, on this frame's grid.
         """
         windows, sides = _windows(image, SHARES if self.dense is None else DENSE_SHARES)
+        turns = min(TURNS, len(windows))
         if before is not None:
-            mine = slice(turn % TURNS, None, TURNS)
+            mine = slice(turn % turns, None, turns)
             windows, sides = windows[mine], sides[mine]
         shown = crop(image, windows.to(image), self.tower.size)
         if self.dense is None:
@@ -141,7 +143,7 @@ class WordFinder:
         across = _weights(windows[:, 0::2], sides[:, 0], columns).to(image)
         values = torch.cat([near, torch.ones_like(near[:1])])
         seen = torch.einsum("cn,nh,nw->chw", values, down, across)
-        return seen if before is None else seen + KEPT * before
+        return seen if before is None else seen + (1 - 1 / turns) * before
 
     def _nearness(self, features: Tensor, words: Tensor) -> Tensor:
         """By how many standard deviations windows (N, D) are nearest to one of `words`, (N,)."""
@@ -162,9 +164,15 @@ class WordFinder:
             found.append(
                 torch.ones_like(image[:1])
                 if each.is_all
-                else sharpened((wanted * (1 - unwanted))[None], image)
+                else clearer(sharpened((wanted * (1 - unwanted))[None], image))
             )
         return torch.cat(found)
+
+
+def clearer(mask: Tensor) -> Tensor:
+    """A mask in [0, 1] with more contrast: a smoothstep from `BLACK` to `WHITE`."""
+    share = ((mask - BLACK) / (WHITE - BLACK)).clamp(0, 1)
+    return share * share * (3 - 2 * share)
 
 
 def sharpened(mask: Tensor, image: Tensor) -> Tensor:

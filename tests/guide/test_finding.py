@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dreamvid.config import SequenceConfig, VideoConfig
 from dreamvid.film.sequence import DreamedFrame, FrameSettings, dream_frames
-from dreamvid.guide.finding import TURNS, WordFinder, sharpened
+from dreamvid.guide.finding import TURNS, WordFinder, clearer, sharpened
 from dreamvid.guide.loading import Clip
 from dreamvid.motion.warp import warp
 from dreamvid.types import Frame
@@ -126,6 +126,11 @@ def test_a_coarse_mask_gets_the_edges_of_the_picture() -> None:
     coarse = F.interpolate(coarse, (68, 120), mode="bilinear")[0]
     plain = F.interpolate(coarse[None], SIZE, mode="bilinear")[0]
     assert overlap(sharpened(coarse, image), truth) > overlap(plain, truth) + 0.03
+
+
+def test_faint_flanks_of_a_mask_become_black_and_its_border_stays() -> None:
+    mask = torch.tensor([0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 1.0])
+    assert clearer(mask).tolist() == pytest.approx([0, 0, 0.15625, 0.5, 0.84375, 1, 1], abs=1e-6)
 
 
 def film(finder: WordFinder, images: list[Tensor], **options: Any) -> list[DreamedFrame]:
