@@ -4,8 +4,8 @@ While the result OUT is made, the folder OUT.dreaming lies beside it:
 
     state.0, state.1    the run and its progress; written in turns after every frame, so that the
                         older one remains when the newer one is damaged
-    000016.carry        what is carried after 16 frames, in full
-    000017.sketch       what the descent of frame 17 has made; a run goes on from the last carry
+    000008.carry        what is carried after 8 frames, in full
+    000009.sketch       what the descent of frame 9 has made; a run goes on from the last carry
                         and the sketches since (`carries`)
     checkpoint          a state with work that no frame shows yet, as the canvas of a loop, or
                         the last frame that a part of a shot made for a seam

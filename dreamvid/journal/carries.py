@@ -3,12 +3,12 @@
 What a film remembers from frame to frame is as large as a few frames in float32. So it is written
 in full every CARRY_FRAMES frames, as a carry. The key frames between leave a sketch: what their
 descent has made, at the small size at which large frames are dreamed. A run that resumes begins at
-the last carry and makes the frames after it again, each key frame of its sketch, which takes a
-fraction of its descent, to the same bits. A carry that is damaged costs time, and no frame: the
+the last carry and makes the frames after it again, each key frame of its sketch instead of by a
+descent, to the same bits. A carry that is damaged costs time, and no frame: the
 one before it is kept, with the sketches since; and a frame without a sketch is dreamed again.
 
-    000016.carry    what is carried after 16 frames
-    000017.sketch   what the descent of frame 17 has made
+    000008.carry    what is carried after 8 frames
+    000009.sketch   what the descent of frame 9 has made
 
 Both name the journal, and end with their hash.
 """
@@ -30,7 +30,7 @@ from dreamvid.media.files import write_durably
 if TYPE_CHECKING:
     import torch
 
-CARRY_FRAMES = 16
+CARRY_FRAMES = 8
 """Frames between two carries. More means fewer bytes, but more frames to make again."""
 
 
