@@ -15,7 +15,8 @@ from typing import Any
 
 PACKAGES = ("torch", "open_clip_torch", "av", "opencv-python-headless", "numpy")
 EXTRAS = {
-    "transformers": "guides with tokenizers of their own, as SigLIP's: pip install transformers",
+    "transformers": "guides with tokenizers of their own, as SigLIP's, and --where-model: pip "
+    "install transformers",
     "ray": "--workers: pip install 'dreamvid[farm]'",
 }
 """Package → what it is for, and how to get it."""

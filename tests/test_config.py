@@ -415,6 +415,7 @@ mask_invert        False      -          False      -      -          -
 where              []         -          []         -      -          -
 where_not          []         -          []         -      -          -
 where_threshold    1.75       -          1.75       -      -          -
+where_model        None       -          None       -      -          -
 show_mask          False      -          False      -      -          -
 mask_steers        True       -          True       -      -          -
 deliver            dreamed    -          -          -      -          -

@@ -91,6 +91,7 @@ HOMES = {
     "pythonosc": {"live/osc.py"},
     "pyvirtualcam": {"live/sinks.py"},
     "cyndilib": {"live/sinks.py"},
+    "transformers": {"guide/clipseg.py"},
     "typer": {"cli"},
     "rich": {"cli"},
 }

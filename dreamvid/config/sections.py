@@ -519,6 +519,11 @@ class MaskConfig(PromptConfig):
         description="How clearly it must be seen, in standard deviations over other words; higher "
         "is less of the picture.",
     )
+    where_model: str | None = Field(
+        None,
+        description="Folder of a CLIPSeg, as transformers saves one, that looks for such words "
+        "instead of the guide; 3.5 times what it sees counts for --where-threshold.",
+    )
     mask_steers: bool = Field(
         True,
         description="Draw cutouts where the mask is white, and measure strength there; without, it "
@@ -535,6 +540,15 @@ class MaskConfig(PromptConfig):
         return self
 
     @model_validator(mode="after")
+    def _something_to_find(self) -> Self:
+        if self.where_model is not None and not self.has_words:
+            raise ValueError(
+                "--where-model is given without words to find; allowed with --where TEXT, "
+                "--where-not TEXT or a prompt with such an area, as fire@@where:water"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _something_to_show(self) -> Self:
         if self.show_mask and not self.has_mask:
             raise ValueError(
@@ -546,7 +560,13 @@ class MaskConfig(PromptConfig):
     @property
     def has_mask(self) -> bool:
         """Whether a part of the picture is told from the rest."""
-        return self.mask is not None or bool(self.where or self.where_not) or self.has_areas
+        return self.mask is not None or self.has_words or self.has_areas
+
+    @property
+    def has_words(self) -> bool:
+        """Whether a mask is to be found by words."""
+        areas = [area for area in self.areas if area is not None]
+        return bool(self.where or self.where_not) or any(area.is_of_words for area in areas)
 
 
 class DeliveryConfig(MaskConfig):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dreamvid.config import (
     DreamConfig,
     ImageConfig,
+    MaskConfig,
     ScheduledConfig,
     VideoConfig,
     ZoomConfig,
@@ -20,7 +23,7 @@ from dreamvid.config import (
     split_weight,
 )
 from dreamvid.config.loading import Config, listed
-from dreamvid.errors import ConfigError, MediaError
+from dreamvid.errors import ConfigError, GuideError, MediaError, shown
 from dreamvid.guide.names import parse_guide
 
 if TYPE_CHECKING:
@@ -132,6 +135,27 @@ def check_prompts(config: VideoConfig | ImageConfig | ZoomConfig) -> None:
         parse_guide(guide)
     for weighted in config.image_prompt:
         check_input(Path(split_weight(weighted)[0]))
+
+
+def check_where_model(config: MaskConfig) -> None:
+    """Raise GuideError unless --where-model is a CLIPSeg's folder that can be loaded here."""
+    if config.where_model is None:
+        return
+    named, allowed = f"--where-model '{config.where_model}'", "a CLIPSeg, as transformers saves one"
+    try:
+        text = (Path(config.where_model) / "config.json").read_text(encoding="utf-8")
+        kind = json.loads(text)["model_type"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise GuideError(
+            f"{named} is no folder with the config.json of a model; allowed: {allowed}"
+        ) from None
+    if kind != "clipseg":
+        raise GuideError(f"{named} holds a model of type '{shown(kind)}'; allowed: {allowed}")
+    if find_spec("transformers") is None:
+        raise GuideError(
+            f"{named} needs a package that is not installed: pip install transformers; allowed: "
+            "without, by the guide"
+        )
 
 
 def check_music(out: Path, config: ScheduledConfig) -> None:

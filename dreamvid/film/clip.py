@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from dreamvid.control.schedule import Schedule
     from dreamvid.film.job import VideoJob
     from dreamvid.film.result import DirectResult
-    from dreamvid.guide.finding import WordFinder
+    from dreamvid.guide.finding import MaskFinder
     from dreamvid.guide.microbatch import Microbatches
     from dreamvid.guide.objective import FilmObjective
     from dreamvid.journal import Journal, ShotJournal
@@ -138,7 +138,7 @@ class Clip:
         return load_objectives(self.job.config, self.device, self.reporter, own)
 
     @cached_property
-    def finder(self) -> WordFinder | None:
+    def finder(self) -> MaskFinder | None:
         """The finder of --where and --where-not; None without them."""
         return load_finder(self.job.config, self.objectives, self.device)
 

@@ -15,7 +15,13 @@ from dreamvid.config import ImageConfig
 from dreamvid.errors import ConfigError
 from dreamvid.events import Listener
 from dreamvid.film.blank import blank_image, blank_name
-from dreamvid.film.checks import check_prompts, config_of, in_own_colours, with_own_colours
+from dreamvid.film.checks import (
+    check_prompts,
+    check_where_model,
+    config_of,
+    in_own_colours,
+    with_own_colours,
+)
 from dreamvid.film.job import Job, Parts, settle
 from dreamvid.film.report import Reporter, Summary, Tally
 from dreamvid.media.files import STANDARD, check_input, check_output, write_whole
@@ -33,7 +39,7 @@ if TYPE_CHECKING:
     from dreamvid.dream.terms import Term
     from dreamvid.film.areas import Layout
     from dreamvid.film.result import DirectResult
-    from dreamvid.guide.finding import WordFinder
+    from dreamvid.guide.finding import MaskFinder
     from dreamvid.guide.microbatch import Microbatches
     from dreamvid.guide.objective import FilmObjective
     from dreamvid.journal import Journal
@@ -138,6 +144,7 @@ def _check(job: Job, out: Path | None, has_objectives: bool) -> None:
     masks = [area.name for area in job.config.areas if area is not None and area.kind == "file"]
     for mask in (*filter(None, [job.config.mask]), *masks):
         check_input(Path(mask))
+    check_where_model(job.config)
     if not has_objectives:
         check_prompts(job.config)
 
@@ -178,7 +185,7 @@ def _lay_out(
     config: ImageConfig,
     start: Tensor,
     objectives: Sequence[FilmObjective],
-    finder: WordFinder | None,
+    finder: MaskFinder | None,
 ) -> Layout:
     """What of the picture `start` (3, H, W) is dreamed by which prompts. Raises MediaError."""
     from dreamvid.control.schedule import weights_of

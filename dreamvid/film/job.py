@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 from dreamvid.config import Area, ImageConfig, ReadConfig, VideoConfig, ZoomConfig
 from dreamvid.errors import ConfigError
-from dreamvid.film.checks import check_music, check_prompts, with_own_colours
+from dreamvid.film.checks import check_music, check_prompts, check_where_model, with_own_colours
 from dreamvid.film.report import Reporter, Summary, Tally
 from dreamvid.media.files import STANDARD
 from dreamvid.media.source import Source, can_resume, check_result, result_at
@@ -175,11 +175,15 @@ class Masks(TypedDict):
 
 
 def find_masks(config: VideoConfig) -> Masks:
-    """The sources of --mask, --depth and areas. Raises MediaError where one does not exist."""
+    """The sources of --mask, --depth and areas; what finds others is looked at.
+
+    Raises MediaError where one does not exist, GuideError for --where-model.
+    """
 
     def find(path: str | None) -> Source | None:
         return None if path is None else Source.find(Path(path), ReadConfig(rate=config.rate))
 
+    check_where_model(config)
     areas = [area for area in config.areas if area is not None and area.kind == "file"]
     found = {area: source for area in areas if (source := find(area.name)) is not None}
     return {"mask": find(config.mask), "areas": found, "depth": find(config.depth)}

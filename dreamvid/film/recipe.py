@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dreamvid.config import (
     COMMANDS,
     ImageConfig,
+    MaskConfig,
     ScheduledConfig,
     VideoConfig,
     ZoomConfig,
@@ -131,6 +132,11 @@ def describe_run(job: Job, device: torch.device | None, picture: Path | None = N
     for name, path in _other_inputs(job.config):
         marks[name] = FileMark.of(path, Source.find(path).files)
     machine = {} if device is None else {"the device": str(device)}
+    if isinstance(job.config, MaskConfig) and job.config.where_model is not None:
+        folder = Path(job.config.where_model)
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+        marks["--where-model"] = FileMark.of(folder, files)
+        machine["transformers"] = version("transformers")
     if device is not None and device.type == "cpu":
         machine["torch's number of threads"] = str(torch.get_num_threads())
     return Run.of(marks, job.config, machine, picture)

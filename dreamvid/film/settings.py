@@ -24,7 +24,8 @@ from dreamvid.dream.octaves import resize
 from dreamvid.dream.terms import Term
 from dreamvid.film.areas import parts_of
 from dreamvid.film.sequence import FrameSettings, SettingsAt
-from dreamvid.guide.finding import WordFinder
+from dreamvid.guide.clipseg import ClipSegFinder
+from dreamvid.guide.finding import MaskFinder, WordFinder
 from dreamvid.guide.loading import load_clip
 from dreamvid.guide.microbatch import Microbatches, MicrobatchSize
 from dreamvid.guide.objective import (
@@ -88,14 +89,18 @@ def load_finder(
     config: VideoConfig | ImageConfig,
     objectives: Sequence[FilmObjective],
     device: torch.device,
-) -> WordFinder | None:
-    """The finder of --where, --where-not and areas from words, by the first guide, if any.
+) -> MaskFinder | None:
+    """The finder of --where, --where-not and areas from words, if any.
 
-    It shares the image tower of the first of `objectives`. Raises GuideError.
+    By --where-model, or else by the first guide; it shares the image tower of the first of
+    `objectives`. Raises GuideError.
     """
-    areas = words_of(config)
-    if not (config.where or config.where_not or areas):
+    if not config.has_words:
         return None
+    areas = words_of(config)
+    if config.where_model is not None:
+        words = [(config.where, config.where_not), *areas]
+        return ClipSegFinder.load(config.where_model, words, config.where_threshold, device)
     clip = load_clip(config.guide[0], device, config.precision)
     first = objectives[0]
     tower = first.tower if isinstance(first, ClipObjective) else None
@@ -113,7 +118,7 @@ def words_of(config: PromptConfig) -> list[tuple[list[str], list[str]]]:
     ]
 
 
-def with_finder(settings_at: SettingsAt, finder: WordFinder, steers: bool) -> SettingsAt:
+def with_finder(settings_at: SettingsAt, finder: MaskFinder, steers: bool) -> SettingsAt:
     """The same settings, with masks from words at each frame's own threshold.
 
     Where it `steers`, they also say where to dream.

@@ -12,8 +12,10 @@ before, along the motion: that is quick, and a mask does not flicker.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -54,13 +56,13 @@ class Wanted:
     """What words name, but not what others name."""
 
     wanted: Tensor
-    """(P, D), of unit length; all of the picture is wanted where there are none."""
+    """(P, D), as its finder knows them; all of the picture is wanted where there are none."""
     unwanted: Tensor
-    """(Q, D), of unit length."""
+    """(Q, D)."""
 
     @classmethod
     def of(cls, clip: Clip, wanted: Sequence[str], unwanted: Sequence[str]) -> Wanted:
-        """The words as a guide knows them."""
+        """The words as a guide knows them, of unit length."""
         return cls(clip.embed_texts(wanted), clip.embed_texts(unwanted))
 
     @property
@@ -70,16 +72,54 @@ class Wanted:
 
 
 @dataclass(frozen=True, eq=False)
-class WordFinder:
+class MaskFinder(ABC):
     """Finds what is to be dreamed, and the areas of prompts, by words."""
 
-    tower: ImageTower
     wanted: Sequence[Wanted]
     """What is to be dreamed, then each area."""
+    threshold: float
+    """How clearly it must be seen, in the finder's unit; there a mask is one half."""
+
+    @property
+    def limits(self) -> bool:
+        """Whether it says what is to be dreamed, beside areas."""
+        return not self.wanted[0].is_all
+
+    def at(self, threshold: float) -> Self:
+        """The same finder at another threshold."""
+        return replace(self, threshold=threshold)
+
+    @abstractmethod
+    def look(self, image: Tensor, before: Tensor | None = None, turn: int = 0) -> Tensor:
+        """What is seen in an image (3, H, W): weighted sums of nearness, and their weights.
+
+        (2·(1 + A) + 1, h, w): for the wanted and the unwanted of each, and the weights. `before` is
+        what was seen in the frame before, on this frame's grid; `turn` counts the frames.
+        """
+
+    def masks(self, seen: Tensor, image: Tensor) -> Tensor:
+        """Masks (1 + A, H, W) in [0, 1] of an image (3, H, W), from what is seen in it."""
+        means = seen[:-1] / seen[-1:].clamp(min=1e-6)
+        soft = torch.sigmoid(STEEPNESS * (means - self.threshold))
+        found = []
+        for each, of_wanted, of_unwanted in zip(self.wanted, soft[::2], soft[1::2], strict=True):
+            wanted = of_wanted if len(each.wanted) else torch.ones_like(of_wanted)
+            unwanted = of_unwanted if len(each.unwanted) else torch.zeros_like(of_unwanted)
+            found.append(
+                torch.ones_like(image[:1])
+                if each.is_all
+                else clearer(sharpened((wanted * (1 - unwanted))[None], image))
+            )
+        return torch.cat(found)
+
+
+@dataclass(frozen=True, eq=False)
+class WordFinder(MaskFinder):
+    """Finds words as a guide sees them, in standard deviations of other words' nearness."""
+
+    tower: ImageTower
     others: Tensor
     """(W, D): words to compare with, of unit length."""
-    threshold: float
-    """Standard deviations of those words' nearness, at which a mask is one half."""
     dense: DenseTower | None = None
     """The tower's features of each place of a window; None where it has none."""
 
@@ -100,25 +140,11 @@ class WordFinder:
         words = [Wanted.of(clip, *each) for each in ((wanted, unwanted), *areas)]
         tower = tower or clip.tower
         dense = DenseTower.of(tower)
-        return cls(tower, words, clip.embed_texts(word_list()), threshold, dense)
-
-    @property
-    def limits(self) -> bool:
-        """Whether it says what is to be dreamed, beside areas."""
-        return not self.wanted[0].is_all
-
-    def at(self, threshold: float) -> WordFinder:
-        """The same finder at another threshold."""
-        return replace(self, threshold=threshold)
+        return cls(words, threshold, tower, clip.embed_texts(word_list()), dense)
 
     @torch.no_grad()
     def look(self, image: Tensor, before: Tensor | None = None, turn: int = 0) -> Tensor:
-        """What is seen in an image (3, H, W): weighted sums over windows and their weights.
-
-        (2·(1 + A) + 1, h, w): for the wanted and the unwanted of each, and the weights. Without
-        `before` all windows are looked through; otherwise those of this `turn`, and `before` is
-        what was seen in the frame before, on this frame's grid.
-        """
+        """Sums over windows: over all without `before`, otherwise over those of this `turn`."""
         windows, sides = _windows(image, SHARES if self.dense is None else DENSE_SHARES)
         turns = min(TURNS, len(windows))
         if before is not None:
@@ -138,7 +164,7 @@ class WordFinder:
                 for words in (each.wanted, each.unwanted)
             ]
         )
-        rows, columns = _size_of(image)
+        rows, columns = size_seen(image)
         down = _weights(windows[:, 1::2], sides[:, 1], rows).to(image)
         across = _weights(windows[:, 0::2], sides[:, 0], columns).to(image)
         values = torch.cat([near, torch.ones_like(near[:1])])
@@ -152,21 +178,6 @@ class WordFinder:
         others = features @ self.others.T
         nearest = (features @ words.T).amax(1)
         return (nearest - others.mean(1)) / others.std(1).clamp(min=1e-6)
-
-    def masks(self, seen: Tensor, image: Tensor) -> Tensor:
-        """Masks (1 + A, H, W) in [0, 1] of an image (3, H, W), from what is seen in it."""
-        means = seen[:-1] / seen[-1:].clamp(min=1e-6)
-        soft = torch.sigmoid(STEEPNESS * (means - self.threshold))
-        found = []
-        for each, of_wanted, of_unwanted in zip(self.wanted, soft[::2], soft[1::2], strict=True):
-            wanted = of_wanted if len(each.wanted) else torch.ones_like(of_wanted)
-            unwanted = of_unwanted if len(each.unwanted) else torch.zeros_like(of_unwanted)
-            found.append(
-                torch.ones_like(image[:1])
-                if each.is_all
-                else clearer(sharpened((wanted * (1 - unwanted))[None], image))
-            )
-        return torch.cat(found)
 
 
 def clearer(mask: Tensor) -> Tensor:
@@ -202,7 +213,7 @@ def _blurred(image: Tensor, radius: int) -> Tensor:
     return image
 
 
-def _size_of(image: Tensor) -> tuple[int, int]:
+def size_seen(image: Tensor) -> tuple[int, int]:
     """(rows, columns) of what is remembered of an image (C, H, W)."""
     scale = min(1.0, FINEST / max(image.shape[1:]))
     rows, columns = (max(1, round(scale * side)) for side in image.shape[1:])

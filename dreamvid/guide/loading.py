@@ -215,15 +215,15 @@ def _why_not(name: GuideName, error: Exception) -> str:
     if name.is_local:
         # torch's own message advises to load the file unsafely.
         unknown = isinstance(error, UnpicklingError)
-        reason = "this is no file of weights" if unknown else _first_line(error)
+        reason = "this is no file of weights" if unknown else first_line(error)
         return f"guide '{name.text}' cannot be loaded: {reason}"
     return (
-        f"guide '{name.text}' is not available: {_first_line(error)}; "
-        "--guide mini needs no download"
+        f"guide '{name.text}' is not available: {first_line(error)}; --guide mini needs no download"
     )
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The reason that an error tells, fit for the end of a message."""
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     if isinstance(error, GatedRepoError):

@@ -121,7 +121,7 @@ def test_a_finder_with_dense_features_finds_what_looks_alike() -> None:
     wanted = nn.functional.normalize((pure[0] - pure[1])[None], dim=-1)
     random = torch.randn(50, 32, generator=torch.Generator().manual_seed(0))
     others = nn.functional.normalize(random, dim=-1)
-    finder = WordFinder(tower, [Wanted(wanted, torch.zeros(0, 32))], others, 0.0, dense)
+    finder = WordFinder([Wanted(wanted, torch.zeros(0, 32))], 0.0, tower, others, dense)
     image = torch.where(is_red, red, blue)
     seen = finder.look(image)
     values = (seen[0] / seen[2]).mean(0)
