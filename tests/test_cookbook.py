@@ -32,7 +32,7 @@ COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 NOT_RUN = (
     *("pip install", "| ffplay"),  # other programs
     *("v4l2", "avfoundation", "x11grab"),  # devices
-    *(":laion2b_", "hf-hub:"),  # downloads
+    *(":laion2b_", "hf-hub:", "--where-model"),  # downloads
     *("for clip in", "$clip", "done"),  # a loop of the shell
     *("dreamvid resume dream.mp4", "dreamvid peek dream.mp4"),  # a run that was stopped
 )
