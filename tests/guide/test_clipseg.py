@@ -197,7 +197,7 @@ def test_a_picture_is_dreamed_only_where_it_sees_the_words(folder: Path) -> None
     options = QUICK | {"where_model": str(folder / "model"), "objectives": BLUE}
     source, is_sky = read_image(folder / "in" / "0.png"), frame(0)[1]
     for given, where in (({"where": ["sky"]}, is_sky), ({"where_not": ["sky"]}, ~is_sky)):
-        dream = dreamvid.dream_image(folder / "in" / "0.png", **options, **given)
+        dream = dreamvid.dream_image(folder / "in" / "0.png", **(options | given))
         change = (dream - source).square().sum(0)
         assert float(change[~where].sum() / change.sum()) <= 0.1
         assert float(change[where].mean()) > 1e-3
