@@ -40,7 +40,7 @@ VOCABULARY = [
     *("sky</w>", "sea</w>", "<|startoftext|>", "<|endoftext|>"),
 ]
 MERGES = [("s", "k"), ("sk", "y</w>"), ("s", "e"), ("se", "a</w>")]
-WORDS = [(["sky"], [])]
+WORDS: list[tuple[list[str], list[str]]] = [(["sky"], [])]
 BLUE_SKY, NOT_BLUE = (0.3, 0.6, 0.95), (1.0, 1.0, 0.4)
 FRAMES = 5
 BLUE = [TowardsColour((0.0, 0.0, 1.0))]
@@ -98,7 +98,7 @@ def taught() -> CLIPSegForImageSegmentation:
         wanted = F.interpolate(truth[:, None].float(), (SIDE, SIDE), mode="area")[:, 0]
         logits = learner(pixel_values=prepared(images), **asked).logits
         optimizer.zero_grad()
-        F.binary_cross_entropy_with_logits(logits, wanted).backward()
+        torch.autograd.backward(F.binary_cross_entropy_with_logits(logits, wanted))
         optimizer.step()
     return learner
 
