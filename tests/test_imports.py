@@ -108,6 +108,7 @@ HEAVY = (
     "matplotlib",
     "librosa",
     "ray",
+    "transformers",
 )
 
 

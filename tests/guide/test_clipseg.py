@@ -30,6 +30,7 @@ from dreamvid.media import VideoReader, read_image, write_image
 from tests.cli.conftest import Command, refused
 from tests.cli.conftest import dreamvid as command  # noqa: F401 (a fixture)
 from tests.fakes import TowardsColour
+from tests.guide.test_finding import overlap
 from tests.media.clips import picture
 
 CPU = torch.device("cpu")
@@ -193,6 +194,13 @@ def test_in_a_film_each_frame_counts_for_a_part(folder: Path) -> None:
     torch.testing.assert_close(both, first + (second - first) / TURNS)
 
 
+def test_what_the_model_knows_is_found(folder: Path) -> None:
+    finder = ClipSegFinder.load(str(folder / "model"), WORDS, 1.75, CPU)
+    for number in range(FRAMES):
+        image, is_sky = frame(number)
+        assert overlap(finder.masks(finder.look(image), image), is_sky) >= 0.8
+
+
 def test_a_picture_is_dreamed_only_where_it_sees_the_words(folder: Path) -> None:
     options = QUICK | {"where_model": str(folder / "model"), "objectives": BLUE}
     source, is_sky = read_image(folder / "in" / "0.png"), frame(0)[1]
@@ -228,7 +236,7 @@ def test_a_film_is_resumed_and_made_again_with_it(folder: Path, tmp_path: Path) 
         dreamvid.dream_video(source, out, resume=True, **options)
     shutil.rmtree(model)
     shutil.copytree(folder / "model", model)
-    assert dreamvid.dream_video(source, out, resume=True, **options).digest == (whole.digest)
+    assert dreamvid.dream_video(source, out, resume=True, **options).digest == whole.digest
 
 
 @pytest.mark.parametrize(
