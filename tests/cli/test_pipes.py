@@ -90,8 +90,10 @@ def test_a_named_pipe_is_a_pipe_and_waiting_for_it_is_told(clip, tmp_path, monke
 def test_waiting_for_a_named_pipe_ends_with_a_signal(tmp_path):
     named = tmp_path / "named"
     os.mkfifo(named)
-    arguments = ["info", str(named)]
-    command = [sys.executable, "-c", "from dreamvid.cli import main; main()", *arguments]
+    # What a script starts in its background ignores the signal.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{heeding}; from dreamvid.cli import main; main()"
+    command = [sys.executable, "-c", program, "info", str(named)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment) as process:
         assert process.stderr is not None

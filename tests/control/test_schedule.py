@@ -73,7 +73,7 @@ def test_weights_of_prompts_over_time_are_expressions():
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("strenght=1", "--set strenght: this does not vary; allowed: colour-drift, decay, "),
+        ("strenght=1", "--set strenght: this does not vary; allowed: angle, colour-drift, decay, "),
         ("seed=frame", "--set seed: this does not vary"),
         ("strength=2*t.x", "--set strength: a dot behind a name is not allowed"),
         ("prompt2=1", "--set prompt2: --prompt is given 1 times; allowed: prompt1 to prompt1"),
