@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "config": {"config", "errors"},
     "device": {"config", "errors"},
     "notebook": {"events"},
+    "__main__": {"cli"},
     "media": BASE | {"media"},
     "motion": BASE | {"motion"},
     "dream": BASE | {"dream"},

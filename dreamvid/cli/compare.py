@@ -72,7 +72,7 @@ def _lines(comparison: Comparison) -> list[str]:
     results = comparison.results
     rows = [["", *(each.name for each in results)]]
     rows += [
-        [name, *(_cut(each.options.get(name, "–")) for each in results)]
+        [f"--{name}", *(_cut(each.options.get(name, "–")) for each in results)]
         for name in dict.fromkeys(name for each in results for name in each.options)
     ]
     rows += [

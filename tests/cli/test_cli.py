@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from fractions import Fraction
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,13 @@ def test_the_result_tells_all_options_under_their_names(dreamvid, clip, tmp_path
     assert VideoConfig.model_validate(made["options"]) == VideoConfig.model_validate(
         given | {"prompt": ["a red rose"]}
     )
+
+
+def test_python_runs_the_package_as_the_program():
+    command = [sys.executable, "-m", "dreamvid", "--version"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout.strip().endswith(version("dreamvid"))
 
 
 @pytest.mark.parametrize("command, span", [("video", ("--end", 0.1)), ("zoom", ("--seconds", 0.1))])

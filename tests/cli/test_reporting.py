@@ -50,7 +50,7 @@ def test_a_table_tells_what_differs(dreamvid, made, tmp_path):
     shown = dreamvid("compare", made / "a.png", made / "b.png", "-o", tmp_path / "ab.png", "-q")
     assert shown.status == 0, shown.err
     rows = [line.split() for line in shown.out.splitlines()]
-    assert rows[:2] == [["a", "b"], ["seed", "0", "5"]]
+    assert rows[:2] == [["a", "b"], ["--seed", "0", "5"]]
     assert [row[0] for row in rows[2:]] == ["strength", "ssim", "sharpness"]
     assert (tmp_path / "ab.png").exists()
     told = dreamvid("compare", made / "a.png", made / "b.png", "--json", "-q").json()

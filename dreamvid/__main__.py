@@ -1,0 +1,5 @@
+"""`python -m dreamvid`: the program by another name."""
+
+from dreamvid.cli import main
+
+main()
