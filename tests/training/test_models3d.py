@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
+import models3d
 import numpy as np
 import pytest
-
-trimesh = pytest.importorskip("trimesh", reason="only the training needs it: dreamvid[guide]")
-
-import models3d  # noqa: E402
 
 
 def test_a_model_is_seen_from_its_side_in_its_colour(tmp_path):
