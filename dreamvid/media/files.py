@@ -132,8 +132,10 @@ def _open_pipe(
         if not _brings_something(descriptor, PATIENCE_S):
             on_warning(f"nothing comes from {name} yet: waiting for a program that writes to it")
             _brings_something(descriptor)  # here a signal ends the wait, inside FFmpeg it does not
-        url = "pipe:0" if path == STANDARD else f"file:{path}"
-        return av.open(url, "r", format=known, metadata_errors="replace")
+        if path != STANDARD:
+            os.set_blocking(descriptor, True)
+        # Not by its path: opened again, a pipe waits for a writer, who may have left by now.
+        return av.open(f"pipe:{descriptor}", "r", format=known, metadata_errors="replace")
 
 
 @contextmanager
@@ -143,7 +145,7 @@ def _reading_end(path: Path) -> Iterator[int]:
         yield 0
         return
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    try:  # open until FFmpeg has opened the pipe too: the writer must not find it without a reader
+    try:  # FFmpeg has a duplicate of its own
         yield descriptor
     finally:
         os.close(descriptor)

@@ -87,6 +87,16 @@ def test_a_named_pipe_is_a_pipe_and_waiting_for_it_is_told(clip, tmp_path, monke
     assert told == [f"nothing comes from '{named}' yet: {waiting}"]
 
 
+def test_a_named_pipe_is_read_though_its_writer_has_left(clip, tmp_path):
+    named = tmp_path / "named"
+    os.mkfifo(named)
+    reader = os.open(named, os.O_RDONLY | os.O_NONBLOCK)  # keeps what is written
+    named.write_bytes(clip.read_bytes())  # less than a pipe holds
+    with Source.find(named).open(lambda text: None) as frames:
+        os.close(reader)
+        assert sum(1 for _ in frames) == 6
+
+
 def test_waiting_for_a_named_pipe_ends_with_a_signal(tmp_path):
     named = tmp_path / "named"
     os.mkfifo(named)
