@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")
+# Slow as those of the live page: a browser that hangs on a busy machine must not hold up the suite.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here"),
+]
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed here")
 DESK, PHONE = (1400, 900), (390, 844)
