@@ -128,19 +128,6 @@ def masks_of(parts: Sequence[Part], found: Sequence[Tensor] = ()) -> list[Tensor
     ]
 
 
-def places_of(
-    parts: Sequence[Part],
-    masks: Sequence[Tensor | None],
-    image: Tensor,
-    region: Tensor | None,
-) -> list[Placed]:
-    """The places of an image (3, H, W), within a region (1, H, W) of it if there is one."""
-    return [
-        Placed(part.objectives, product(_fitting(mask, image), region), part.weight)
-        for part, mask in zip(parts, masks, strict=True)
-    ]
-
-
 def union(masks: Sequence[Tensor | None]) -> Tensor | None:
     """The sum of masks (1, H, W), at most 1, at the largest size; None where one is all or none is.
 

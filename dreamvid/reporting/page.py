@@ -54,7 +54,7 @@ def render(subject: Subject, findings: Findings, warnings: Sequence[str]) -> byt
         data=base64.b64encode(findings.shown.data).decode(),
         moments=[_moment(moment) for moment in findings.shown.moments],
         rise=_rise(meaning),
-        course=_charts([] if course is None else outlook_panels(course), span, course),
+        course=None if course is None else _charts(outlook_panels(course), span, course.beats),
         measures=_measures(findings, span),
         first=first_figures(findings.figures),
         others=other_figures(findings.figures),
@@ -103,16 +103,19 @@ def _moment(moment: Any) -> dict[str, Any]:
     return {"time": moment.time, "source": source, "result": result}
 
 
-def _charts(panels: Sequence[Panel], span: tuple[float, float], course: Any) -> Charts | None:
-    """The charts of what changed over time, with the beats; None where nothing did."""
+def _charts(
+    panels: Sequence[Panel], span: tuple[float, float], marks: Sequence[float]
+) -> Charts | None:
+    """The charts of panels, with lines at the marks; None without panels."""
     if not panels:
         return None
-    return Charts(tuple(draw(panel, span, course.beats) for panel in panels), tuple(ticks(span)))
+    return Charts(tuple(draw(panel, span, marks) for panel in panels), tuple(ticks(span)))
 
 
 def _measures(findings: Findings, span: tuple[float, float]) -> Charts | None:
     """The charts of what was measured over time; None for a picture."""
-    panels, marks = [], []
+    panels: list[Panel] = []
+    marks: Sequence[float] = ()
     meaning = findings.meaning
     if meaning is not None and len(meaning.times) > 1:
         lines = [Line("dream", meaning.times, meaning.after)]
@@ -122,9 +125,7 @@ def _measures(findings: Findings, span: tuple[float, float]) -> Charts | None:
     if findings.series and len(findings.series["time"]) > 1:
         panels += curve_panels(findings.series)
         marks = cuts_of(findings.series)
-    if not panels:
-        return None
-    return Charts(tuple(draw(panel, span, marks) for panel in panels), tuple(ticks(span)))
+    return _charts(panels, span, marks)
 
 
 def _rise(meaning: Meaning | None) -> str:

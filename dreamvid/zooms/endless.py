@@ -25,14 +25,13 @@ from dreamvid.dream.norms import rms
 from dreamvid.dream.objective import Objective
 from dreamvid.dream.octaves import resize
 from dreamvid.dream.symmetry import Symmetry
+from dreamvid.film.sequence import SketchAt, no_sketch
 from dreamvid.motion.camera import Camera, Plane, Similarity, resample, seen_in
 from dreamvid.motion.space import Homography
 from dreamvid.types import Frame
 
 ObjectivesAt = Callable[[Fraction], Sequence[Objective]]
 """Time in seconds → the objectives of the picture at that time."""
-SketchAt = Callable[[int], Tensor | None]
-"""Index of a frame → what its descent has made before, (3, h, w); None for a frame to dream."""
 ConfigAt = Callable[[Fraction], DreamConfig]
 """Time in seconds → the dream options at that time."""
 
@@ -114,7 +113,7 @@ def dream_zoom(
     first_steps: int,
     carry: ZoomCarry | None = None,
     on_step: OnStep | None = None,
-    sketch_at: SketchAt = lambda index: None,
+    sketch_at: SketchAt = no_sketch,
 ) -> Iterator[ZoomedFrame]:
     """Dream a zoom into `source` (3, H, W) by `camera`, at `times` in seconds.
 

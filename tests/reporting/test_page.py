@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-# Slow as those of the live page: a browser that hangs on a busy machine must not hold up the suite.
+# Slow: once, on a busy machine, the browser and its driver span without end.
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here"),
