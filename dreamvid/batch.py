@@ -14,9 +14,7 @@ from typing import Any, Literal
 
 from dreamvid.config import (
     COMMANDS,
-    ImageConfig,
-    VideoConfig,
-    ZoomConfig,
+    CommandConfig,
     build_config,
     options,
 )
@@ -39,7 +37,7 @@ class BatchJob:
     """Its place in the file, from 1."""
     source: str
     out: Path
-    config: VideoConfig | ZoomConfig | ImageConfig
+    config: CommandConfig
     film: Path | None = None
     """The film of a picture's steps."""
 

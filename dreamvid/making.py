@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from dreamvid.config import (
+    CommandConfig,
     ImageConfig,
     ReportConfig,
     VideoConfig,
@@ -37,10 +38,9 @@ if TYPE_CHECKING:
     from dreamvid.workers import Workers
 
 Maker = TypeVar("Maker", bound=Callable[..., Any])
-Config = VideoConfig | ZoomConfig | ImageConfig
 
 
-def _with_report(model: type[Config], make: Maker) -> Maker:
+def _with_report(model: type[CommandConfig], make: Maker) -> Maker:
     """The function `make`, which also writes the page of `report`, an option of `model`."""
 
     @wraps(make)
@@ -71,7 +71,7 @@ _MAKERS: dict[type, Callable[..., Summary]] = {
 
 
 def make(
-    config: Config,
+    config: CommandConfig,
     source: str | PathLike[str],
     out: str | PathLike[str],
     *,
@@ -88,13 +88,13 @@ def make(
     return _MAKERS[type(config)](source, out, config=config, **given)
 
 
-def _options(model: type[Config], given: Mapping[str, Any]) -> dict[str, Any]:
+def _options(model: type[CommandConfig], given: Mapping[str, Any]) -> dict[str, Any]:
     """Those that are options of `model`; a caller's own flow or canvas is none."""
     own = {name for name in ("flow", "canvas") if not isinstance(given.get(name, ""), str)}
     return {name: given[name] for name in given if name in model.model_fields.keys() - own}
 
 
-def check_page(config: Config, source: Any, out: Any, overwrite: bool) -> None:
+def check_page(config: CommandConfig, source: Any, out: Any, overwrite: bool) -> None:
     """Raise ConfigError or MediaError where no page about `out`, made of `source`, can be written.
 
     A page is made from files that can be read again.
@@ -113,7 +113,7 @@ def check_page(config: Config, source: Any, out: Any, overwrite: bool) -> None:
 
 
 def report_after(
-    config: Config,
+    config: CommandConfig,
     source: str,
     out: Path,
     summary: Summary,

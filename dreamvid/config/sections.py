@@ -118,6 +118,11 @@ class PromptConfig(Section):
         return [split_area(split_weight(text)[0])[1] for text in self.prompt]
 
     @property
+    def file_areas(self) -> list[Area]:
+        """The areas that are masks in files, each once."""
+        return [area for area in dict.fromkeys(self.areas) if area is not None and area.is_of_file]
+
+    @property
     def has_areas(self) -> bool:
         """Whether a prompt has an area."""
         return any(self.areas)
@@ -886,7 +891,9 @@ class ZoomConfig(FilmConfig, EncodeConfig, CameraConfig, ScheduledConfig, Target
                 )
 
 
-COMMANDS: dict[str, type[VideoConfig | ZoomConfig | ImageConfig]] = {
+CommandConfig = VideoConfig | ZoomConfig | ImageConfig
+"""All options of a command that makes a result."""
+COMMANDS: dict[str, type[CommandConfig]] = {
     "video": VideoConfig,
     "zoom": ZoomConfig,
     "image": ImageConfig,
@@ -917,6 +924,6 @@ def limits(model: type[Section], field: str) -> tuple[float, float]:
     return bounds.get("ge", bounds.get("gt", -math.inf)), bounds.get("le", math.inf)
 
 
-def command_of(config: VideoConfig | ZoomConfig | ImageConfig) -> str:
+def command_of(config: CommandConfig) -> str:
     """Name of the command whose options these are."""
     return next(name for name, kind in COMMANDS.items() if isinstance(config, kind))

@@ -209,13 +209,18 @@ class Area:
     """The file's path, or the words."""
 
     @property
+    def is_of_file(self) -> bool:
+        """Whether it is a mask in a file."""
+        return self.kind == "file"
+
+    @property
     def is_of_words(self) -> bool:
         """Whether the guide finds it."""
         return self.kind in _BY_WORDS
 
     def __str__(self) -> str:
         """The area as it is typed."""
-        return self.name if self.kind == "file" else ":".join(filter(None, (self.kind, self.name)))
+        return self.name if self.is_of_file else ":".join(filter(None, (self.kind, self.name)))
 
 
 def split_area(text: str) -> tuple[str, Area | None]:

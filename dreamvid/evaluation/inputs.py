@@ -23,7 +23,7 @@ from dreamvid.guide.names import parse_guide
 from dreamvid.media.files import check_input, check_output, is_pipe
 from dreamvid.media.probing import VideoInfo, probe
 from dreamvid.media.source import OnWarning, Source
-from dreamvid.media.still import IMAGE_SUFFIXES, read_image
+from dreamvid.media.still import IMAGE_SUFFIXES, read_weighted
 from dreamvid.plot import PLOT_SUFFIXES
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Inputs:
             listener(
                 Warned("the result does not tell which guide dreamed it; the judge must be another")
             )
-        images = [read_image(Path(split_weight(text)[0])) for text in self.prompts.image_prompt]
+        images = read_weighted(self.prompts.image_prompt)
         return create_objective(load_clip(self.config.judge, device), self.prompts, images)
 
     def open_source(self, result: VideoInfo, on_warning: OnWarning) -> FrameReader:

@@ -62,6 +62,16 @@ def parts_of(
     return parts
 
 
+def with_files(parts: Sequence[Part], mask_of: Callable[[Area], Tensor]) -> list[Part]:
+    """The parts, those whose areas are files with their masks (1, H, W)."""
+    return [
+        replace(part, mask=mask_of(part.area))
+        if part.area is not None and part.area.is_of_file
+        else part
+        for part in parts
+    ]
+
+
 def _only(prompts: PromptWeights, own: tuple[float, ...]) -> PromptWeights:
     """The weights of these prompts and of all negatives."""
     return replace(

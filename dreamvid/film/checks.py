@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dreamvid.config import (
+    CommandConfig,
     DreamConfig,
-    ImageConfig,
     MaskConfig,
     ScheduledConfig,
     VideoConfig,
-    ZoomConfig,
     build_config,
     parse_colour_count,
     parse_colours,
@@ -120,7 +119,7 @@ def _scene(time: Fraction, text: str) -> tuple[str, str]:
     return f"{float(time):.3f}", f"{text}::1" if "::" in text else text
 
 
-def check_prompts(config: VideoConfig | ImageConfig | ZoomConfig) -> None:
+def check_prompts(config: CommandConfig) -> None:
     """Raise a DreamvidError where prompts, guides or time-varying options are wrong."""
     from dreamvid.media.files import check_input
 

@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from dreamvid.config import ImageConfig
+from dreamvid.config import Area, ImageConfig
 from dreamvid.errors import ConfigError
 from dreamvid.events import Listener
 from dreamvid.film.blank import blank_image, blank_name
@@ -141,8 +141,8 @@ def _check(job: Job, out: Path | None, has_objectives: bool) -> None:
     if job.out != STANDARD:
         check_result(job.out, job.source, replaces)
     assert isinstance(job.config, ImageConfig)
-    masks = [area.name for area in job.config.areas if area is not None and area.kind == "file"]
-    for mask in (*filter(None, [job.config.mask]), *masks):
+    areas = [area.name for area in job.config.file_areas]
+    for mask in (*filter(None, [job.config.mask]), *areas):
         check_input(Path(mask))
     check_where_model(job.config)
     if not has_objectives:
@@ -189,17 +189,15 @@ def _lay_out(
 ) -> Layout:
     """What of the picture `start` (3, H, W) is dreamed by which prompts. Raises MediaError."""
     from dreamvid.control.schedule import weights_of
-    from dreamvid.film.areas import Layout, parts_of
+    from dreamvid.film.areas import Layout, parts_of, with_files
 
     def at(weights: PromptWeights) -> list[FilmObjective]:
         return [objective.at(weights) for objective in objectives]
 
-    parts = [
-        replace(part, mask=_read_mask(part.area.name, config, start))
-        if part.area is not None and part.area.kind == "file"
-        else part
-        for part in parts_of(config.areas, weights_of(config), at)
-    ]
+    def mask_of(area: Area) -> Tensor:
+        return _read_mask(area.name, config, start)
+
+    parts = with_files(parts_of(config.areas, weights_of(config), at), mask_of)
     mask = None if config.mask is None else _read_mask(config.mask, config, start)
     if mask is not None and config.mask_invert:
         mask = 1 - mask

@@ -9,7 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
-from dreamvid.config import Area, ImageConfig, ReadConfig, VideoConfig, ZoomConfig
+from dreamvid.config import (
+    Area,
+    CommandConfig,
+    ReadConfig,
+    VideoConfig,
+)
 from dreamvid.errors import ConfigError
 from dreamvid.film.checks import check_music, check_prompts, check_where_model, with_own_colours
 from dreamvid.film.report import Reporter, Summary, Tally
@@ -34,7 +39,7 @@ class Job:
     source_name: str
     """Name of the source in the result's metadata."""
     out: Path
-    config: VideoConfig | ZoomConfig | ImageConfig
+    config: CommandConfig
     can_resume: bool
     """Whether a journal is kept, from which a stopped run resumes."""
     overwrite: bool = False
@@ -180,13 +185,15 @@ def find_masks(config: VideoConfig) -> Masks:
     Raises MediaError where one does not exist, GuideError for --where-model.
     """
 
-    def find(path: str | None) -> Source | None:
-        return None if path is None else Source.find(Path(path), ReadConfig(rate=config.rate))
+    def find(path: str) -> Source:
+        return Source.find(Path(path), ReadConfig(rate=config.rate))
 
     check_where_model(config)
-    areas = [area for area in config.areas if area is not None and area.kind == "file"]
-    found = {area: source for area in areas if (source := find(area.name)) is not None}
-    return {"mask": find(config.mask), "areas": found, "depth": find(config.depth)}
+    return {
+        "areas": {area: find(area.name) for area in config.file_areas},
+        "mask": None if config.mask is None else find(config.mask),
+        "depth": None if config.depth is None else find(config.depth),
+    }
 
 
 def complete(job: FilmJob, reporter: Reporter) -> Summary:

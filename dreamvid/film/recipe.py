@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from dreamvid.config import (
     COMMANDS,
-    ImageConfig,
+    CommandConfig,
     MaskConfig,
     ScheduledConfig,
-    VideoConfig,
-    ZoomConfig,
     checked,
     command_of,
     config_from,
@@ -36,7 +34,7 @@ METADATA_KEY = "dreamvid"
 """Key under which a result's metadata hold the options that made it, as JSON."""
 
 
-def metadata(config: VideoConfig | ImageConfig | ZoomConfig, source: str) -> dict[str, str]:
+def metadata(config: CommandConfig, source: str) -> dict[str, str]:
     """Metadata that say how a result was made; empty where `config` switches them off."""
     if not config.metadata:
         return {}
@@ -143,7 +141,7 @@ def describe_run(job: Job, device: torch.device | None, picture: Path | None = N
 
 
 def _other_inputs(
-    config: VideoConfig | ImageConfig | ZoomConfig,
+    config: CommandConfig,
 ) -> Iterator[tuple[str, Path]]:
     """Yield the files that options name, each with its option and number."""
     for option in ("mask", "depth", "flow_weights"):
@@ -151,7 +149,7 @@ def _other_inputs(
         if path is not None:
             yield f"--{option.replace('_', '-')}", Path(path)
     for number, area in enumerate(config.areas, 1):
-        if area is not None and area.kind == "file":
+        if area is not None and area.is_of_file:
             yield f"the area of --prompt {number}", Path(area.name)
     if isinstance(config, ScheduledConfig):
         for number, file in enumerate(config.music_files, 1):

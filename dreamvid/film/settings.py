@@ -6,23 +6,21 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dreamvid.config import (
     Area,
+    CommandConfig,
     ImageConfig,
     PromptConfig,
     VideoConfig,
-    ZoomConfig,
-    split_weight,
 )
 from dreamvid.control.schedule import Schedule
 from dreamvid.dream.canvas import Canvas
 from dreamvid.dream.objective import Objective
 from dreamvid.dream.octaves import resize
 from dreamvid.dream.terms import Term
-from dreamvid.film.areas import parts_of
+from dreamvid.film.areas import parts_of, with_files
 from dreamvid.film.sequence import FrameSettings, SettingsAt
 from dreamvid.guide.clipseg import ClipSegFinder
 from dreamvid.guide.finding import MaskFinder, WordFinder
@@ -34,7 +32,7 @@ from dreamvid.guide.objective import (
     as_film_objective,
     create_objectives,
 )
-from dreamvid.media.still import read_image
+from dreamvid.media.still import read_weighted
 from dreamvid.types import Frame, PromptWeights
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def load_objectives(
-    config: VideoConfig | ImageConfig | ZoomConfig,
+    config: CommandConfig,
     device: torch.device,
     reporter: Reporter,
     own: Sequence[Objective] | None = None,
@@ -56,7 +54,7 @@ def load_objectives(
     """
     if own is not None:
         return [as_film_objective(each) for each in own]
-    images = [read_image(Path(split_weight(text)[0])) for text in config.image_prompt]
+    images = read_weighted(config.image_prompt)
     objectives = create_objectives(config, device, images, reporter.warn)
     reporter.say(f"dreaming on {device} with {', '.join(config.guide)}")
     return objectives
@@ -168,13 +166,11 @@ def with_areas(settings_at: SettingsAt, mask_at: Callable[[Area, Fraction], Tens
 
     def placed(frame: Frame, index: int) -> FrameSettings:
         settings = settings_at(frame, index)
-        parts = [
-            replace(part, mask=mask_at(part.area, frame.time).to(frame.image))
-            if part.area is not None and part.area.kind == "file"
-            else part
-            for part in settings.parts
-        ]
-        return replace(settings, parts=parts)
+
+        def mask_of(area: Area) -> Tensor:
+            return mask_at(area, frame.time).to(frame.image)
+
+        return replace(settings, parts=with_files(settings.parts, mask_of))
 
     return placed
 

@@ -13,11 +13,9 @@ from typing import Any
 
 from dreamvid.config import (
     COMMANDS,
-    ImageConfig,
+    CommandConfig,
     ReadConfig,
-    VideoConfig,
     WriteConfig,
-    ZoomConfig,
     checked,
     command_of,
 )
@@ -29,7 +27,6 @@ SOURCE = "the source"
 
 _PACKAGES = ("dreamvid", "torch", "av", "opencv-python-headless", "open_clip_torch")
 """Packages whose versions decide a frame's pixels."""
-RunConfig = VideoConfig | ZoomConfig | ImageConfig
 _FREE = {"end", "sound", "subtitles", "metadata", "report"}
 _FIXED = (
     {*ReadConfig.model_fields, *WriteConfig.model_fields} | {"deliver", "loop", "split"}
@@ -84,7 +81,7 @@ class Run:
 
     inputs: Mapping[str, FileMark]
     """Input files by the option that names them, the source first."""
-    config: RunConfig
+    config: CommandConfig
     environment: Mapping[str, str]
     """Versions, device and all else of the machine that decides pixels."""
     folder: str
@@ -96,7 +93,7 @@ class Run:
     def of(
         cls,
         inputs: Mapping[str, FileMark],
-        config: RunConfig,
+        config: CommandConfig,
         machine: Mapping[str, str],
         picture: Path | None = None,
     ) -> Run:
@@ -190,7 +187,7 @@ class Run:
         return checked(cls, {name: facts[name] for name in names} | {"config": config})
 
 
-def write_config(config: RunConfig) -> WriteConfig:
+def write_config(config: CommandConfig) -> WriteConfig:
     """The options of writing among those of a command; the defaults of others."""
     known = set(WriteConfig.model_fields) & set(type(config).model_fields)
     return WriteConfig.model_validate(config.model_dump(include=known))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dreamvid.config import VideoConfig, split_weight
@@ -12,7 +11,7 @@ from dreamvid.dream.objective import Objective
 from dreamvid.film.sequence import FrameSettings
 from dreamvid.guide.loading import load_clip
 from dreamvid.guide.objective import FilmObjective, as_film_objective, create_objective
-from dreamvid.media.still import read_image
+from dreamvid.media.still import read_weighted
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +38,7 @@ class Meaning:
         names = [] if self._own else config.guide
         self._clips = [load_clip(name, device, config.precision) for name in names]
         paths = [] if self._own else config.image_prompt
-        self._images = [read_image(Path(split_weight(text)[0])) for text in paths]
+        self._images = read_weighted(paths)
         self._texts: Sequence[str] | None = None
         self._objectives: Sequence[FilmObjective] = self._own
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import av
 from av.video.codeccontext import VideoCodecContext
 
+from dreamvid.config import split_weight
 from dreamvid.media.colour import (
     BT601_MATRIX,
     FULL_RANGE,
@@ -83,6 +84,11 @@ def read_image(path: Path, *, size: str = "source") -> Tensor:
     if size != "source":
         width, height = parse_size(size, VideoInfo(width, height))
     return still.to_tensor((width, height))
+
+
+def read_weighted(texts: Sequence[str]) -> list[Tensor]:
+    """The pictures, as `read_image` reads them, of options like `FILE` or `FILE::WEIGHT`."""
+    return [read_image(Path(split_weight(text)[0])) for text in texts]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -49,6 +50,11 @@ class Named:
     @property
     def is_picture(self) -> bool:
         return self.path.suffix.lower() in IMAGE_SUFFIXES
+
+    @cached_property
+    def info(self) -> VideoInfo:
+        """What the file is. Raises MediaError."""
+        return probe(self.path)
 
 
 def side_by_side(
@@ -100,7 +106,7 @@ class _Wall:
         """Open everything; `stack` closes it."""
         self._columns, self._stack, self._warn = columns, stack, warn
         main = next((each for each in shown if not each.is_picture), shown[0])
-        size = _cell_size(probe(main.path), columns)
+        size = _cell_size(main.info, columns)
         self._labels = _labels(shown, size[1], max(LEAST_LABEL, size[1] // LABEL_PART))
         self.cells = [stack.enter_context(_Cell(each, size, warn)) for each in shown]
         self._main, self._path = self.cells[shown.index(main)], main.path
@@ -141,7 +147,7 @@ class _Cell(Closes):
             self.image = _framed(read_image(shown.path, size=_text(fit)), size)
             return
         self.image = torch.zeros(3, *size)
-        fit = _fit(_seen_size(probe(shown.path)), size)
+        fit = _fit(_seen_size(shown.info), size)
         self.reader = VideoReader(shown.path, size=_text(fit), on_warning=warn)
         self._step = 1 / (self.reader.info.rate or Fraction(25))
         self._frames = iter(self.reader)
@@ -262,7 +268,7 @@ def _tiled(cells: Sequence[Tensor], columns: int) -> Tensor:
 
 def _frames_of_all(films: Sequence[Named]) -> int | None:
     """Number of frames of the first until the shortest ends; None where it is not known."""
-    infos = [probe(each.path) for each in films]
+    infos = [each.info for each in films]
     lengths = [info.duration for info in infos if info.duration is not None]
     first = infos[0]
     if first.frame_count is None or first.rate is None or len(lengths) < len(infos):
@@ -272,7 +278,7 @@ def _frames_of_all(films: Sequence[Named]) -> int | None:
 
 def _warn_of_lengths(films: Sequence[Named], warn: OnWarning) -> None:
     """Warn where a film goes on after the shortest has ended."""
-    lengths = [probe(each.path).duration for each in films]
+    lengths = [each.info.duration for each in films]
     known = [length for length in lengths if length is not None]
     if known and max(known) - min(known) > Fraction(1, 20):
         shortest = films[lengths.index(min(known))]

@@ -11,9 +11,7 @@ from typing import Any
 
 from dreamvid.config import (
     COMMANDS,
-    ImageConfig,
-    VideoConfig,
-    ZoomConfig,
+    CommandConfig,
     options,
     split_scene,
     split_weight,
@@ -22,7 +20,6 @@ from dreamvid.film.recipe import Recipe
 from dreamvid.film.report import Summary
 from dreamvid.media.files import media_errors
 
-Config = VideoConfig | ZoomConfig | ImageConfig
 _TOLD_ELSEWHERE = {
     *("prompt", "negative", "image-prompt", "from", "to", "at", "guide", "seed"),
     *("report", "metadata"),
@@ -60,7 +57,7 @@ class Fact:
     is_code: bool = False
 
 
-def prompts_of(config: Config) -> list[Prompt]:
+def prompts_of(config: CommandConfig) -> list[Prompt]:
     """All prompts, in the order of the options."""
     found = [
         Prompt(part, text, "" if weight == 1 else f"{weight:g}")
@@ -76,7 +73,7 @@ def prompts_of(config: Config) -> list[Prompt]:
     return found
 
 
-def titles_of(config: Config, result: Path) -> list[str]:
+def titles_of(config: CommandConfig, result: Path) -> list[str]:
     """The prompts that attract, at most `_MOST_TITLES`; the file's name where there are none."""
     scenes = [split_scene(scene)[0] for _, scene in getattr(config, "at", ())]
     texts = [split_weight(text)[0] for text in [*config.prompt, *config.to]]
@@ -132,7 +129,11 @@ def _shown(value: Any) -> str:
 
 
 def facts_of(
-    recipe: Recipe, config: Config, result: Path, about: Mapping[str, str], summary: Summary | None
+    recipe: Recipe,
+    config: CommandConfig,
+    result: Path,
+    about: Mapping[str, str],
+    summary: Summary | None,
 ) -> Iterator[Fact]:
     """What is known of a result and of the run that made it; `about` describes its file."""
     yield Fact("made by", f"dreamvid {recipe.version}, {recipe.command}")

@@ -14,7 +14,6 @@ from dreamvid.config import (
     VideoConfig,
     ZoomConfig,
     build_config,
-    split_weight,
 )
 from dreamvid.device import choose_device
 from dreamvid.errors import GuideError, MediaError
@@ -27,7 +26,7 @@ from dreamvid.guide.objective import create_objective, create_objectives
 from dreamvid.media.probing import VideoInfo, probe
 from dreamvid.media.reader import VideoReader
 from dreamvid.media.source import Source
-from dreamvid.media.still import read_image
+from dreamvid.media.still import read_image, read_weighted
 from dreamvid.reporting.course import course_of
 from dreamvid.reporting.facts import duration
 from dreamvid.reporting.footage import (
@@ -180,7 +179,7 @@ def _judge(subject: Subject, device: torch.device) -> ClipObjective | None:
     """The judge with the prompts; None where none was named. Raises GuideError, MediaError."""
     if subject.measuring.judge is None:
         return None
-    images = [read_image(Path(split_weight(text)[0])) for text in subject.config.image_prompt]
+    images = read_weighted(subject.config.image_prompt)
     return create_objective(load_clip(subject.measuring.judge, device), subject.config, images)
 
 
@@ -194,7 +193,7 @@ def _meaning(
     """What tells the similarity to the prompts; nothing where a guide is not there any more."""
     objectives: Sequence[FilmObjective] = ()
     try:
-        images = [read_image(Path(split_weight(text)[0])) for text in subject.config.image_prompt]
+        images = read_weighted(subject.config.image_prompt)
         if subject.config.has_prompt:
             objectives = create_objectives(subject.config, device, images)
     except (GuideError, MediaError) as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dreamvid.config import (
     COMMANDS,
+    CommandConfig,
     ImageConfig,
     ReportConfig,
     VideoConfig,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from dreamvid.film.outlook import Outlook
     from dreamvid.reporting.footage import Meaning, Shown
 
-Config = VideoConfig | ZoomConfig | ImageConfig
 PAGE_SUFFIX = ".html"
 
 
@@ -58,7 +58,7 @@ class Subject:
     source: str
     """IN, where it is now."""
     recipe: Recipe
-    config: Config
+    config: CommandConfig
     """The options that made it."""
     measuring: ReportConfig
     summary: Summary | None = None
@@ -133,7 +133,7 @@ def write_report(subject: Subject, page: Path, overwrite: bool, reporter: Report
     return Report(str(page), len(data), findings.figures, tuple(reporter.warnings))
 
 
-def check_judge(judge: str | None, made_by: Config, result: Path) -> None:
+def check_judge(judge: str | None, made_by: CommandConfig, result: Path) -> None:
     """Raise ConfigError where a judge dreamed the result itself, GuideError for a wrong name."""
     if judge is None:
         return
