@@ -17,14 +17,8 @@ import pytest
 
 from dreamvid.film.prefetch import Prefetch
 
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 PATIENCE_S = 10
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) <= before
 
 
 class Maker:

@@ -11,14 +11,8 @@ import pytest
 
 from dreamvid.journal.behind import Behind
 
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 PATIENCE_S = 10
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) <= before
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,10 +21,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from playwright.sync_api import Page as Tab
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed here")
 DESK, PHONE = (1280, 800), (390, 844)
 
 
@@ -37,14 +32,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Session, s
     presets = {path.stem: path for path in BUILT_IN.glob("*.toml")}
     with played(clip, folder, lr=0.2) as session, Page(presets)(session) as address:
         yield session, address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 def opened(browser: Browser, address: str, size: tuple[int, int]) -> tuple[Tab, list[str]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +12,8 @@ import dreamvid
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # Slow: once, on a busy machine, the browser and its driver span without end.
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here"),
-]
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed here")
+pytestmark = pytest.mark.slow
 DESK, PHONE = (1400, 900), (390, 844)
 MIDDLE = "picture.getContext('2d').getImageData(picture.width / 2, 40, 1, 1).data.join()"
 
@@ -32,14 +24,6 @@ def address(made: Path) -> str:
     page = made / "seen.html"
     dreamvid.report(made / "video.mp4", page)
     return page.as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 def opened(
