@@ -59,7 +59,8 @@ def look_at_video(subject: Subject, config: VideoConfig, reporter: Reporter) -> 
     course = course_of(subject.source, config, reporter)
     device = choose_device(measuring.device)
     evaluation = create_evaluation(measuring, device, _judge(subject, device))
-    meaning = _meaning(subject, device, reporter, None if course is None else course.schedule)
+    schedule = None if course is None else course.schedule
+    meaning = _meaning(subject, device, reporter, schedule, info.frame_count)
     with (
         VideoReader(subject.result, size=str(width), on_warning=reporter.warn) as results,
         inputs.open_source(results.info, reporter.warn) as sources,
@@ -91,7 +92,8 @@ def look_at_zoom(subject: Subject, config: ZoomConfig, reporter: Reporter) -> Fi
     course = course_of(subject.source, config, reporter)
     measuring = subject.measuring
     device = choose_device(measuring.device)
-    meaning = _meaning(subject, device, reporter, None if course is None else course.schedule)
+    schedule = None if course is None else course.schedule
+    meaning = _meaning(subject, device, reporter, schedule, info.frame_count)
     width = str(_shown_width(info))
     with VideoReader(subject.result, size=width, on_warning=reporter.warn) as results:
         first = _first_picture(subject, config, results.info)
@@ -123,7 +125,7 @@ def look_at_picture(subject: Subject, config: ImageConfig, reporter: Reporter) -
     """Look at a picture beside its source. Raises DreamvidError."""
     device = choose_device(subject.measuring.device)
     source, result = _pair(subject, config, device)
-    meaning = _meaning(subject, device, reporter, None, total=1)
+    meaning = _meaning(subject, device, reporter, None, 1)
     meaning.add(source, Frame(result, Fraction(0)))
     about = {"size": f"{result.shape[2]}×{result.shape[1]} pixels", "bytes": _bytes(subject.result)}
     return Findings(
@@ -188,9 +190,9 @@ def _meaning(
     device: torch.device,
     reporter: Reporter,
     schedule: Schedule[Any] | None,
-    total: int | None = None,
+    total: int | None,
 ) -> Meaning:
-    """What tells the similarity to the prompts; nothing where a guide is not there any more."""
+    """What tells the similarity of `total` frames; nothing where a guide is not there any more."""
     objectives: Sequence[FilmObjective] = ()
     try:
         images = read_weighted(subject.config.image_prompt)
@@ -198,8 +200,7 @@ def _meaning(
             objectives = create_objectives(subject.config, device, images)
     except (GuideError, MediaError) as error:
         reporter.warn(f"the similarity to the prompts is not known: {error}")
-    count = probe(subject.result).frame_count if total is None else total
-    return Meaning(objectives, schedule, count)
+    return Meaning(objectives, schedule, total)
 
 
 def _on(device: torch.device, frame: Frame) -> Frame:
