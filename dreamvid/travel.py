@@ -25,10 +25,10 @@ def empty_on_host(
 
 
 def to_device(tensor: Tensor, device: torch.device | str) -> Tensor:
-    """A host's tensor on `device`. On CUDA the host does not wait, and `tensor` must not change."""
+    """A tensor on `device`. From the host to CUDA nobody waits, and `tensor` must not change."""
     import torch
 
-    if torch.device(device).type != "cuda":
+    if tensor.device.type != "cpu" or torch.device(device).type != "cuda":
         return tensor.to(device)
     pinned = tensor if tensor.is_pinned() else tensor.pin_memory()
     return pinned.to(device, non_blocking=True)

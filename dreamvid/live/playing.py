@@ -48,7 +48,7 @@ class Player(Closes):
     """Frames of `source`, each when it is due; what is stored is played again and again.
 
     Frames that are late are left out where a later one is there: the newest counts. `changes` are
-    options of the source's reader. `wait` waits for so many seconds, or shorter; `clock` tells
+    those of the source's reader. `wait` waits for so many seconds, or shorter; `clock` tells
     seconds. Raises MediaError where the source cannot be read.
     """
 

@@ -197,8 +197,9 @@ class Converter:
         graph = filter_graph(frame, ("alphaextract", ""))
         graph.vpush(frame)
         grey = graph.vpull()
-        depth = bit_depth(grey.format.name)
-        grey = self._reformat(grey, grey.format.name, size)
+        name = grey.format.name
+        depth = FLOAT_DEPTH if "f32" in name else bit_depth(name)
+        grey = self._reformat(grey, name, size)
         alpha = self._read(grey, (0,)) / _top(depth)
         return orient(alpha, self._turned).clamp_(0, 1)
 

@@ -22,6 +22,7 @@ from dreamvid.media.closing import Closes
 from dreamvid.media.colour import Converter, orientation, refuse_hdr
 from dreamvid.media.files import DEVICES, is_pipe, media_errors, open_input, reason, silence
 from dreamvid.media.interlace import TimedFrame, progressive
+from dreamvid.media.marks import mark_of
 from dreamvid.media.probing import (
     VideoInfo,
     claimed_end,
@@ -37,6 +38,7 @@ from dreamvid.media.probing import (
 from dreamvid.types import Frame
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 _FIRST_STEP_BACK = Fraction(1)
@@ -48,7 +50,7 @@ class FrameReader(Closes):
 
     A subclass gives all its pictures by `_timed`. They are delivered from `start` to `end`, or at
     the moments k/rate. `info` describes the delivered frames, and `origin` is the time at which
-    they begin, on the source's own clock.
+    they begin, on the source's own clock. All tensors are on the device that it was given.
     """
 
     info: VideoInfo
@@ -60,6 +62,7 @@ class FrameReader(Closes):
     _rate: Fraction | None = None
     _seek_to: Fraction | None = None
     _first: TimedFrame | None = None
+    _shown: TimedFrame | None = None
     _rest: Iterator[TimedFrame] = iter(())
 
     @abstractmethod
@@ -76,10 +79,19 @@ class FrameReader(Closes):
 
     def __iter__(self) -> Iterator[Frame]:
         while self._first is not None:
-            picture = self._first
+            picture = self._shown = self._first
             image, alpha = self._image(picture), self._alpha(picture)
             self._first = next(self._rest, None)
             yield Frame(image, picture.time, picture.duration, alpha)
+
+    @property
+    def mark(self) -> int:
+        """CRC-32 of the picture of the last frame, as decoded: the same on all machines.
+
+        Also of the picture that `skip_past` shows.
+        """
+        assert self._shown is not None  # there has been a frame
+        return mark_of(self._shown.frame)
 
     def skip_past(
         self, time: Fraction, shows: Callable[[Tensor], bool] = lambda image: True
@@ -94,6 +106,7 @@ class FrameReader(Closes):
             self._seek_to = seek_to
             self._rest = self._selected()
             found = next((picture for picture in self._rest if picture.time >= time), None)
+            self._shown = found
             if found is not None and found.time == time and shows(self._image(found)):
                 self._first = next(self._rest, None)
                 return
@@ -113,7 +126,7 @@ class FrameReader(Closes):
 
     def close(self) -> None:
         """Close the source; there are no more frames."""
-        self._first, self._rest = None, iter(())
+        self._first, self._shown, self._rest = None, None, iter(())
 
     # From the source to the frames delivered, each step a generator over the one before.
 
@@ -195,7 +208,8 @@ class VideoReader(FrameReader):
     `input_format` is a device, `path` is its name and `options` are its options. With `beside`,
     packets of the other tracks of standard input or a device are kept in the queue `beside`,
     because they can be read only together with the pictures. `info` describes the delivered
-    frames. Damaged packets are reported to `on_warning` and left out; the others keep their times.
+    frames, whose tensors are on `device`. Damaged packets are reported to `on_warning` and left
+    out; the others keep their times.
     At most two decoded pictures are in memory, five of an interlaced stream.
 
     Raises MediaError where the file cannot be read, is HDR, or has no frame between start and end.
@@ -212,9 +226,10 @@ class VideoReader(FrameReader):
         input_format: str | None = None,
         options: Mapping[str, str] | None = None,
         beside: bool = False,
+        device: torch.device | str = "cpu",
         on_warning: Callable[[str], None] = warnings.warn,
     ) -> None:
-        self._path, self._warn = Path(path), on_warning
+        self._path, self._warn, self._device = Path(path), on_warning, device
         self._is_pipe = is_pipe(self._path) or input_format in DEVICES
         self.beside: deque[Packet[Any]] | None = deque() if beside and self._is_pipe else None
         """Packets of other tracks, where they can be read only together with the pictures."""
@@ -243,7 +258,7 @@ class VideoReader(FrameReader):
         source = describe(self._container, self._stream, self._first.frame)
         refuse_hdr(source.colour, self._path)
         turned = orientation(self._first.frame)
-        self._converter = Converter(source.codec, turned)
+        self._converter = Converter(source.codec, turned, self._device)
         self.info = self._delivered(source, size)
         width, height = self.info.width, self.info.height
         self._coded_size = (height, width) if turned.transposed else (width, height)
