@@ -70,7 +70,7 @@ MAY_IMPORT = {
     "film/splitting.py": {"types"},
     "film/seam.py": BASE | {"film", "dream"},
     "film/delivery.py": BASE | {"dream"},
-    "film/prefetch.py": set(),
+    "film/prefetch.py": {"travel"},
 }
 """Which parts of dreamvid each part may import; a file's own row counts before its folder's."""
 

@@ -241,6 +241,7 @@ class Clip:
             first=first,
             on_step=self.reporter.step,
             ahead=read_ahead(job.source, config, self.info.width * self.info.height),
+            device=self.device,
             graphs=step_graphs(self.device),
             sketch_at=sketch_at,
         )

@@ -30,6 +30,7 @@ from dreamvid.film.inbetween import FlowField, FlowFields, blend, chained, direc
 from dreamvid.film.prefetch import Prefetch
 from dreamvid.film.splitting import Place, split_up
 from dreamvid.motion.warp import fill_in
+from dreamvid.travel import side_stream
 from dreamvid.types import CutDetector, FlowEstimator, Frame, Shot
 
 FORGOTTEN = 0.9
@@ -186,6 +187,7 @@ def dream_frames(
     first: int = 0,
     on_step: OnStep | None = None,
     ahead: int = 0,
+    device: torch.device | None = None,
     graphs: StepGraphs | None = None,
     sketch_at: SketchAt = no_sketch,
 ) -> Generator[DreamedFrame, None, None]:
@@ -202,7 +204,8 @@ def dream_frames(
 
     With `ahead`, so many key frames, and the frames before each, are read and their motion
     estimated while one is dreamed, in another thread, which then calls `frames`, `settings_at`,
-    `flow` and `is_cut`. The thread ends with this iterator; close it when leaving it early.
+    `flow` and `is_cut`. The thread ends with this iterator; close it when leaving it early. Where
+    all of it is on a CUDA `device`, name that: the thread then does not wait for the steps.
 
     With `graphs`, steps are captured there and replayed. Where `sketch_at` gives what the descent
     of a key frame has made before, it is made again without one, to the same bits.
@@ -211,7 +214,7 @@ def dream_frames(
     first = first if carry is None else carry.index + 1
     asked = _asked(frames, settings_at, first)
     found = _with_flow_fields(_spans(asked, is_cut, carry), carry, flow)
-    with Prefetch(found, ahead) if ahead else nullcontext(found) as spans:
+    with Prefetch(found, ahead, side_stream(device)) if ahead else nullcontext(found) as spans:
         for span in spans:
             given = 0 if carry is None else carry.given
             for result in _dream_span(span, carry, dreamer):
