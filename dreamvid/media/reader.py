@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
+from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
@@ -21,6 +22,7 @@ from dreamvid.errors import MediaError
 from dreamvid.media.closing import Closes
 from dreamvid.media.colour import Converter, orientation, refuse_hdr
 from dreamvid.media.files import DEVICES, is_pipe, media_errors, open_input, reason, silence
+from dreamvid.media.hardware import as_decoded_by_host, card_decoder
 from dreamvid.media.interlace import TimedFrame, progressive
 from dreamvid.media.marks import mark_of
 from dreamvid.media.probing import (
@@ -208,8 +210,8 @@ class VideoReader(FrameReader):
     `input_format` is a device, `path` is its name and `options` are its options. With `beside`,
     packets of the other tracks of standard input or a device are kept in the queue `beside`,
     because they can be read only together with the pictures. `info` describes the delivered
-    frames, whose tensors are on `device`. Damaged packets are reported to `on_warning` and left
-    out; the others keep their times.
+    frames, whose tensors are on `device`, a card that decodes them too where it gives the same.
+    Damaged packets are reported to `on_warning` and left out; the others keep their times.
     At most two decoded pictures are in memory, five of an interlaced stream.
 
     Raises MediaError where the file cannot be read, is HDR, or has no frame between start and end.
@@ -234,7 +236,8 @@ class VideoReader(FrameReader):
         self.beside: deque[Packet[Any]] | None = deque() if beside and self._is_pipe else None
         """Packets of other tracks, where they can be read only together with the pictures."""
         self._rate = rate
-        self.container = self._container = open_input(self._path, input_format, options, self._warn)
+        self._decoder = None if self._is_pipe else card_decoder(self._path, device)
+        self.container = self._container = self._open(input_format, options)
         try:
             self._stream = picture_stream(self._container, self._path)
             self._stream.thread_type = "AUTO"
@@ -249,6 +252,13 @@ class VideoReader(FrameReader):
         except BaseException:
             self.close()
             raise
+
+    def _open(
+        self, input_format: str | None = None, options: Mapping[str, str] | None = None
+    ) -> InputContainer:
+        if self._decoder is not None:
+            return self._decoder.open(self._path)
+        return open_input(self._path, input_format, options, self._warn)
 
     def _open_info(self, size: str) -> None:
         self._rest = self._selected()
@@ -346,13 +356,14 @@ class VideoReader(FrameReader):
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """All pictures from the seek on; the decoder is flushed at the end."""
         decoder = create_decoder(self._stream)
+        same = as_decoded_by_host if self._decoder is not None else (lambda frame: frame)
         for packet in self._packets():
             try:
-                yield from decoder.decode(packet)
+                yield from map(same, decoder.decode(packet))
             except av.FFmpegError as error:
                 self._warn_of_packet(packet, reason(error))
         try:
-            yield from decoder.decode(None)
+            yield from map(same, decoder.decode(None))
         except av.FFmpegError as error:
             self._warn(f"'{self._path}': the last packets are damaged: {reason(error)}")
 
@@ -435,7 +446,7 @@ class VideoReader(FrameReader):
 
     def _rewind(self) -> None:
         self._container.close()
-        self._container = open_input(self._path)
+        self._container = self._open()
         self._stream = picture_stream(self._container, self._path)
         self._stream.thread_type = "AUTO"
 

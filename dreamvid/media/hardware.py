@@ -1,0 +1,97 @@
+"""Decoding by a card's own unit, NVDEC, where that gives the same pictures.
+
+The standards of H.264, HEVC and VP9 fix every bit of a picture, but formats, tags and drivers may
+differ. So the first pictures of a file are decoded both ways, and unless they are equal, in all
+that is read of a picture, the host decodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+from av.codec.hwaccel import HWAccel, hwdevices_available
+from av.container import InputContainer
+
+from dreamvid.errors import MediaError
+from dreamvid.media.colour import ColourTags, Orientation, orientation, tags_of
+from dreamvid.media.files import open_input
+from dreamvid.media.marks import mark_of
+from dreamvid.media.probing import picture_stream
+
+if TYPE_CHECKING:
+    import torch
+
+CODECS = ("h264", "hevc", "vp9")
+PLANAR = {"nv12": "yuv420p", "p010le": "yuv420p10le"}
+"""Formats of NVDEC, and those of FFmpeg's own decoders that hold the same code values."""
+COMPARED = 8
+"""Number of pictures that are decoded both ways."""
+
+
+class CardDecoder:
+    """The decoder of a CUDA device, for files that `can_decode` has found to be the same there."""
+
+    def __init__(self, device: torch.device | str) -> None:
+        self._device = device
+        # The context is torch's own: a second one would take hundreds of megabytes.
+        self._settings = HWAccel("cuda", options={"current_ctx": "1"})
+
+    def open(self, path: Path) -> InputContainer:
+        """The file, its pictures decoded by the card. Raises MediaError, or an error of FFmpeg."""
+        import torch
+
+        with torch.cuda.device(self._device):
+            torch.cuda.mem_get_info()  # makes its context this thread's
+            return open_input(path, hwaccel=self._settings)
+
+    def can_decode(self, path: Path) -> bool:
+        """Whether the card gives the host's pictures, by the first ones of a file."""
+        try:
+            with open_input(path) as plain:
+                stream = picture_stream(plain, path)
+                context = stream.codec_context
+                is_known = context.name in CODECS and context.pix_fmt in PLANAR.values()
+                if not is_known or stream.metadata.get("alpha_mode") == "1":
+                    return False
+                expected = list(_facts(plain, path))
+            with self.open(path) as fast:
+                return list(_facts(fast, path)) == expected
+        except (MediaError, av.FFmpegError, OSError, RuntimeError, ValueError):
+            return False
+
+
+def card_decoder(path: Path, device: torch.device | str) -> CardDecoder | None:
+    """The decoder of `device` for the pictures of a file; None where the host is to decode them."""
+    if not str(device).startswith("cuda") or "cuda" not in hwdevices_available():
+        return None
+    decoder = CardDecoder(device)
+    return decoder if decoder.can_decode(path) else None
+
+
+def as_decoded_by_host(frame: av.VideoFrame) -> av.VideoFrame:
+    """A picture of NVDEC in the format of FFmpeg's own decoders, with the same code values."""
+    planar = PLANAR.get(frame.format.name)
+    return frame if planar is None else frame.reformat(format=planar)
+
+
+_Facts = tuple[int, int, int, str, int | None, bool, ColourTags, Orientation]
+
+
+def _facts(container: InputContainer, path: Path) -> Iterator[_Facts]:
+    """All that is read of the first pictures of a file."""
+    for decoded in islice(container.decode(picture_stream(container, path)), COMPARED):
+        frame = as_decoded_by_host(decoded)
+        yield (
+            mark_of(frame),
+            frame.width,
+            frame.height,
+            frame.format.name,
+            frame.pts,
+            frame.interlaced_frame,
+            tags_of(frame),
+            orientation(frame),
+        )

@@ -1,0 +1,185 @@
+"""A card's decoder, with a stand-in that decodes on the host into the formats of NVDEC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
+
+import av
+import numpy as np
+import pytest
+import torch
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from dreamvid.media import ColourTags, VideoReader
+from dreamvid.media.colour import Converter, _view
+from dreamvid.media.files import open_input
+from dreamvid.media.hardware import PLANAR, CardDecoder, as_decoded_by_host, card_decoder
+from tests.media.clips import Clip, make, picture, steady
+
+CARD = "cuda:0"
+NVDEC = {planar: form for form, planar in PLANAR.items()}
+Change = Callable[[av.VideoFrame], av.VideoFrame]
+
+
+def as_by_card(frame: av.VideoFrame) -> av.VideoFrame:
+    """A picture in the format that NVDEC gives: blue and red in turn, 10 bits at the top of 16."""
+    form = NVDEC.get(frame.format.name)
+    if form is None:
+        return frame
+    given = frame.reformat(format=form)  # with all that is told of the picture
+    planes: list[NDArray[Any]] = [_view(frame, index) for index in range(3)]
+    luma, blue, red = (plane << (6 if form == "p010le" else 0) for plane in planes)
+    _view(given, 0)[:] = luma
+    rows = np.frombuffer(cast(Any, given.planes[1]), dtype=luma.dtype)
+    rows = rows.reshape(given.planes[1].height, -1)[:, : 2 * blue.shape[1]]
+    rows[:, ::2], rows[:, 1::2] = blue, red
+    return given
+
+
+class FakeContainer:
+    """A file whose decoded pictures are changed."""
+
+    def __init__(self, path: Path, change: Change) -> None:
+        self._container, self._change = open_input(path), change
+
+    def decode(self, stream: VideoStream) -> Iterator[av.VideoFrame]:
+        return map(self._change, self._container.decode(stream))
+
+    def __enter__(self) -> FakeContainer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._container.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._container, name)
+
+
+class FakeDecoder:
+    """The decoder of a stream, whose pictures are those of a card."""
+
+    def __init__(self, stream: VideoStream) -> None:
+        self._stream = stream
+
+    def decode(self, packet: Any) -> list[av.VideoFrame]:
+        return [as_by_card(frame) for frame in self._stream.decode(packet)]
+
+
+def install(monkeypatch: pytest.MonkeyPatch, change: Change = as_by_card) -> list[Path]:
+    """Let the card decode like the host, and then change each picture; the files it opens."""
+    opened: list[Path] = []
+
+    def open_(self: CardDecoder, path: Path) -> FakeContainer:
+        opened.append(path)
+        return FakeContainer(path, change)
+
+    monkeypatch.setattr("dreamvid.media.hardware.hwdevices_available", lambda: ["cuda"])
+    monkeypatch.setattr(CardDecoder, "open", open_)
+    return opened
+
+
+@pytest.mark.parametrize("planar", NVDEC)
+@pytest.mark.parametrize("codec", ["mpeg2video", "h264"])
+@pytest.mark.parametrize("colour_range", [1, 2])
+def test_the_formats_of_a_card_hold_the_same_tensors(planar, codec, colour_range):
+    tags = ColourTags(matrix=1, range=colour_range)
+    for size in ((64, 48), (66, 50), (65, 49)):
+        frame = Converter(codec).to_frame(picture(3, *size), planar, tags)
+        from_card = as_by_card(frame)
+        assert from_card.format.name == NVDEC[planar]
+        same = as_decoded_by_host(from_card)
+        assert same.format.name == planar
+        expected = Converter(codec).to_tensor(frame)
+        for each in (from_card, same):
+            assert torch.equal(Converter(codec).to_tensor(each), expected)
+
+
+LIMITED_709 = ColourTags(1, 1, 1, 1)
+CLIPS = {
+    "8 bits": Clip(times=steady(12), tags=LIMITED_709),
+    "10 bits": Clip(times=steady(12), pix_fmt="yuv420p10le"),
+    "rotated": Clip(times=steady(12), rotation=90, tags=ColourTags(9, 1, 9, 1)),
+    "interlaced": Clip(times=steady(12), options={"crf": "6", "x264-params": "tff=1"}),
+}
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_a_film_is_the_same_from_a_card(monkeypatch, tmp_path, name):
+    path = make(tmp_path / "clip.mp4", CLIPS[name])
+    with VideoReader(path) as reader:
+        info, expected = reader.info, list(reader)
+    opened = install(monkeypatch)
+    assert card_decoder(path, CARD) is not None
+    monkeypatch.setattr("dreamvid.media.reader.create_decoder", FakeDecoder)
+    monkeypatch.setattr("dreamvid.travel._is_cuda", lambda device: False)
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: tensor)
+    opened.clear()
+    with VideoReader(path, device=CARD) as reader:
+        assert reader.info == info
+        frames = list(reader)
+        reader.skip_past(expected[3].time)
+        after = next(iter(reader))
+    assert opened == [path, path, path]  # compared, read, and read again from another time
+    for frame, other in zip([*frames, after], [*expected, expected[4]], strict=True):
+        assert torch.equal(frame.image, other.image)
+        assert (frame.time, frame.duration) == (other.time, other.duration)
+
+
+def brighter(frame: av.VideoFrame) -> av.VideoFrame:
+    """One code value higher in one pixel."""
+    made = frame.reformat(format=frame.format.name)
+    changed = as_by_card(made)
+    bytes_ = bytearray(changed.planes[0])
+    bytes_[0] += 1
+    changed.planes[0].update(bytes(bytes_))
+    return changed
+
+
+def untagged(frame: av.VideoFrame) -> av.VideoFrame:
+    frame.colorspace = 2
+    return as_by_card(frame)
+
+
+def of_16_bits(frame: av.VideoFrame) -> av.VideoFrame:
+    return frame.reformat(format="p016le")
+
+
+def broken(frame: av.VideoFrame) -> av.VideoFrame:
+    raise av.FFmpegError(1, "no surface is left")
+
+
+@pytest.mark.parametrize("change", [brighter, untagged, of_16_bits, broken])
+def test_a_card_that_gives_anything_else_does_not_decode(monkeypatch, tmp_path, change):
+    path = make(tmp_path / "clip.mp4", CLIPS["8 bits"])
+    assert install(monkeypatch, change) == []
+    assert card_decoder(path, CARD) is None
+
+
+@pytest.mark.parametrize(
+    "clip",
+    [
+        replace(CLIPS["8 bits"], codec="mpeg4", options={}),
+        replace(CLIPS["8 bits"], pix_fmt="yuv444p"),
+        replace(CLIPS["8 bits"], tags=ColourTags(1, 1, 1, 2)),  # to FFmpeg another format, yuvj420p
+        replace(CLIPS["8 bits"], codec="ffv1", options={}),
+    ],
+)
+def test_only_what_a_standard_fixes_in_every_bit_is_left_to_a_card(monkeypatch, tmp_path, clip):
+    path = make(tmp_path / "clip.mkv", clip)
+    opened = install(monkeypatch)
+    assert card_decoder(path, CARD) is None
+    assert opened == []
+
+
+def test_on_the_cpu_no_card_is_asked(monkeypatch, tmp_path):
+    opened = install(monkeypatch)
+    path = make(tmp_path / "clip.mp4", Clip(times=[Fraction(0), Fraction(1, 24)]))
+    with VideoReader(path) as reader:
+        assert len(list(reader)) == 2
+    assert card_decoder(tmp_path / "none.mp4", CARD) is None  # which the reader then tells
+    assert opened == []
