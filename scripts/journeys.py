@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import torch
@@ -62,6 +63,7 @@ class Border(TorchDispatchMode):
         return func(*args, **kwargs)
 
 
+@cache
 def journeys(pix_fmt: str, guide_size: int = 224, size: tuple[int, int] = HD) -> dict[str, Journey]:
     """What each part moves for a frame of (height, width), read and delivered in `pix_fmt`.
 

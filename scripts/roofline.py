@@ -8,8 +8,8 @@ Counts operators, floating-point operations and bytes of one step on meta tensor
 TFLOP/s of everything else, TB/s of its memory. The defaults are an H100's. Every operator takes
 the longer of its two times, and nothing is fused: a floor for eager PyTorch. `--peak-share 0.2`
 assumes that products reach a fifth of their rate. Beside it stands the time in which the host
-launches the operators one by one, which a graph saves. The last tables tell what travels between host
-and device for a frame at 1080p, outside its steps (`scripts/journeys.py`), by a bus of so many
+launches the operators one by one, which a graph saves. The last tables tell what travels between
+host and device for a frame at 1080p, outside its steps (`scripts/journeys.py`), by a bus of so many
 GB/s.
 """
 
