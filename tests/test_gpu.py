@@ -20,7 +20,7 @@ from dreamvid.media.colour import Converter
 from tests.dream.test_step_graph import Recorded
 
 TINY = ["--device", "cpu", "--guides", "mini", "--smooth", "mini", "--sizes", "96x54"]
-TINY += ["--frames", "2", "--steps", "2", "--cutouts", "3"]
+TINY += ["--frames", "2", "--steps", "8", "--cutouts", "3"]
 
 
 def run(monkeypatch: pytest.MonkeyPatch, folder: Path) -> int:

@@ -205,12 +205,14 @@ class Converter:
 
     def _read(self, frame: av.VideoFrame, order: Sequence[int]) -> Tensor:
         """The code values of these planes of a 4:4:4 picture: float32 (C, H, W), on the device."""
-        levels = empty_on_host(
-            (len(order), frame.height, frame.width), _dtype_of(frame), self._device
-        )
+        import torch
+
+        shape = len(order), frame.height, frame.width
+        dtype = _dtype_of(frame) if _travels_to(self._device) else torch.float32
+        levels = empty_on_host(shape, dtype, self._device)
         for plane, index in zip(_as_levels(levels), order, strict=True):
             plane[:] = _view(frame, index)
-        return _to_float(to_device(levels, self._device))
+        return _to_float(to_device(levels, self._device), bit_depth(frame.format.name))
 
     def to_frame(
         self, image: Tensor, pix_fmt: str, tags: ColourTags, alpha: Tensor | None = None
@@ -370,13 +372,28 @@ def _dtype_of(frame: av.VideoFrame) -> torch.dtype:
     return types[_kind(frame)]
 
 
-def _to_float(levels: Tensor) -> Tensor:
-    """Code values as float32, from the type in which they travel."""
-    import torch
+def _travels_to(device: torch.device | str) -> bool:
+    """Whether pixels travel to get to a device; else they become float32 at once."""
+    return str(device) != "cpu"
 
-    if levels.dtype == torch.int16:
+
+def _to_float(levels: Tensor, depth: int) -> Tensor:
+    """Code values as float32, from the type in which they travel."""
+    if depth == 16 and not levels.is_floating_point():
         levels = levels.int().bitwise_and_(0xFFFF)
     return levels.float()
+
+
+def _to_levels(planes: Tensor, depth: int) -> Tensor:
+    """Code values in float32 in the type in which they travel; rounded, but in floating point."""
+    import torch
+
+    if depth == FLOAT_DEPTH:
+        return planes
+    rounded = planes.round().clamp_(0, _top(depth))
+    if depth == 8:
+        return rounded.byte()
+    return rounded.int().to(torch.int16) if depth == 16 else rounded.to(torch.int16)
 
 
 def _as_levels(levels: Tensor) -> NDArray[np.generic]:
@@ -387,13 +404,10 @@ def _as_levels(levels: Tensor) -> NDArray[np.generic]:
 
 def _write_planes(planes: Tensor, pix_fmt: str) -> av.VideoFrame:
     """A picture in a planar 4:4:4 format of code values (3 or 4, H, W), which are rounded."""
-    import torch
-
     _, height, width = planes.shape
     frame = av.VideoFrame(width, height, pix_fmt)
-    if (dtype := _dtype_of(frame)) != torch.float32:
-        planes = planes.round().clamp_(0, _top(bit_depth(pix_fmt))).int().to(dtype)
-    for i, plane in enumerate(_as_levels(to_host(planes))):
+    levels = to_host(_to_levels(planes, bit_depth(pix_fmt)))
+    for i, plane in enumerate(_as_levels(levels)):
         _view(frame, i)[:] = plane
     return frame
 
