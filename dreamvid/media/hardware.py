@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import av
+import numpy as np
 from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.container import InputContainer
+from numpy.typing import NDArray
 
 from dreamvid.errors import MediaError
 from dreamvid.media.colour import ColourTags, Orientation, orientation, tags_of
@@ -75,7 +77,25 @@ def card_decoder(path: Path, device: torch.device | str) -> CardDecoder | None:
 def as_decoded_by_host(frame: av.VideoFrame) -> av.VideoFrame:
     """A picture of NVDEC in the format of FFmpeg's own decoders, with the same code values."""
     planar = PLANAR.get(frame.format.name)
-    return frame if planar is None else frame.reformat(format=planar)
+    if planar is None:
+        return frame
+    made = frame.reformat(format=planar)  # all that is told of it; of P010, some wrong values
+    shift = 6 if planar == "yuv420p10le" else 0  # P010 has its 10 bits at the top of 16
+    luma, pairs = planes_of(frame)
+    for target, values in zip(planes_of(made), (luma, pairs[:, ::2], pairs[:, 1::2]), strict=True):
+        np.right_shift(values, shift, out=target)
+    return made
+
+
+def planes_of(frame: av.VideoFrame) -> list[NDArray[Any]]:
+    """Views of the planes of a picture in 4:2:0; blue and red in turn where they share one."""
+    dtype = "u1" if frame.format.name in ("nv12", "yuv420p") else "<u2"
+    views = []
+    for plane in frame.planes:
+        rows = np.frombuffer(cast(Any, plane), dtype).reshape(plane.height, -1)
+        is_shared = len(frame.planes) == 2 and len(views) == 1
+        views.append(rows[:, : plane.width * (2 if is_shared else 1)])
+    return views
 
 
 _Facts = tuple[int, int, int, str, int | None, bool, ColourTags, Orientation]

@@ -6,19 +6,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import av
-import numpy as np
 import pytest
 import torch
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from dreamvid.media import ColourTags, VideoReader
-from dreamvid.media.colour import Converter, _view
+from dreamvid.media.colour import Converter
 from dreamvid.media.files import open_input
-from dreamvid.media.hardware import PLANAR, CardDecoder, as_decoded_by_host, card_decoder
+from dreamvid.media.hardware import (
+    PLANAR,
+    CardDecoder,
+    as_decoded_by_host,
+    card_decoder,
+    planes_of,
+)
+from dreamvid.media.marks import mark_of
 from tests.media.clips import Clip, make, picture, steady
 
 CARD = "cuda:0"
@@ -32,12 +37,9 @@ def as_by_card(frame: av.VideoFrame) -> av.VideoFrame:
     if form is None:
         return frame
     given = frame.reformat(format=form)  # with all that is told of the picture
-    planes: list[NDArray[Any]] = [_view(frame, index) for index in range(3)]
-    luma, blue, red = (plane << (6 if form == "p010le" else 0) for plane in planes)
-    _view(given, 0)[:] = luma
-    rows = np.frombuffer(cast(Any, given.planes[1]), dtype=luma.dtype)
-    rows = rows.reshape(given.planes[1].height, -1)[:, : 2 * blue.shape[1]]
-    rows[:, ::2], rows[:, 1::2] = blue, red
+    luma, blue, red = (plane << (6 if form == "p010le" else 0) for plane in planes_of(frame))
+    brightness, colour = planes_of(given)
+    brightness[:], colour[:, ::2], colour[:, 1::2] = luma, blue, red
     return given
 
 
@@ -94,9 +96,8 @@ def test_the_formats_of_a_card_hold_the_same_tensors(planar, codec, colour_range
         assert from_card.format.name == NVDEC[planar]
         same = as_decoded_by_host(from_card)
         assert same.format.name == planar
-        expected = Converter(codec).to_tensor(frame)
-        for each in (from_card, same):
-            assert torch.equal(Converter(codec).to_tensor(each), expected)
+        assert mark_of(same) == mark_of(frame)
+        assert torch.equal(Converter(codec).to_tensor(same), Converter(codec).to_tensor(frame))
 
 
 LIMITED_709 = ColourTags(1, 1, 1, 1)
