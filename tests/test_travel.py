@@ -98,6 +98,7 @@ def streams(monkeypatch: pytest.MonkeyPatch) -> FakeStreams:
         fake.recorded.append((tensor, stream.name))
 
     monkeypatch.setattr(Tensor, "record_stream", record)
+    monkeypatch.setattr(Tensor, "is_pinned", lambda tensor: True)
     return fake
 
 

@@ -90,7 +90,7 @@ def as_decoded_by_host(frame: av.VideoFrame) -> av.VideoFrame:
 def planes_of(frame: av.VideoFrame) -> list[NDArray[Any]]:
     """Views of the planes of a picture in 4:2:0; blue and red in turn where they share one."""
     dtype = "u1" if frame.format.name in ("nv12", "yuv420p") else "<u2"
-    views = []
+    views: list[NDArray[Any]] = []
     for plane in frame.planes:
         rows = np.frombuffer(cast(Any, plane), dtype).reshape(plane.height, -1)
         is_shared = len(frame.planes) == 2 and len(views) == 1
