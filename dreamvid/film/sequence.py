@@ -483,8 +483,8 @@ class _Start:
     trust: Tensor | None
     mean_colour: Tensor | None
     steps: int
-    rise: float = 0
-    """Share of the strength that the key frame before did not have."""
+    fresh: float = 0
+    """Share of the dream that is new: what comes into view, and a rise of the strength."""
 
 
 def _begin(key: _Asked, carry: Carry | None, flow_fields: FlowFields | None) -> _Start:
@@ -499,7 +499,8 @@ def _begin(key: _Asked, carry: Carry | None, flow_fields: FlowFields | None) -> 
         unknown = float(1 - mean_within(trust, region))
         trust = trust * (1 - rise)  # nothing holds back what is new
     steps = step_budget(config, rise=rise, unknown=unknown)
-    return _Start(image, trust, tint_for(key.image, carry), steps, rise)
+    fresh = 1 - (1 - unknown) * (1 - rise)
+    return _Start(image, trust, tint_for(key.image, carry), steps, fresh)
 
 
 def tint_for(source: Tensor, carry: Carry) -> Tensor:
@@ -558,8 +559,8 @@ class _Dreamer:
         It is its warm start, without a sketch, where the gradient fails twice.
         """
         config = asked.settings.config
-        if start.rise:
-            kept = config.colour_drift * (1 - start.rise)
+        if start.fresh:
+            kept = config.colour_drift * (1 - start.fresh)
             config = config.model_copy(update={"colour_drift": kept})
         gentle = config.model_copy(update={"lr": config.lr / 2})
         attempts: list[tuple[Outcome, SequenceConfig]] = [("dreamed", config), ("retried", gentle)]

@@ -203,6 +203,14 @@ def test_colours_drift_less_where_the_tint_is_kept():
     assert drift[100] < drift[0] / 3
 
 
+def test_what_comes_into_view_may_have_any_colour():
+    def second(weight: float) -> Tensor:
+        config = options(colour_drift=weight, lr=0.02)
+        return list(run(clip(2), config, flow=KnownFlow(2 * WIDTH)))[1].frame.image
+
+    assert torch.equal(second(100), second(0))
+
+
 def test_no_steps_are_no_steps_whatever_can_be_trusted():
     steps: list[Step] = []
     config = options(steps=0, first_steps=0, catch_up=1)
