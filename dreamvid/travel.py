@@ -12,7 +12,7 @@ must be waited for there, and must be recorded there, or it is overwritten too e
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,13 +53,25 @@ def to_host(tensor: Tensor) -> Tensor:
 
 
 class SideStream:
-    """The order between a thread that makes items and the thread that uses them.
+    """The order between a thread and another one that works for it, ahead or behind.
 
-    Where a device has no streams, there is nothing to order.
+    Ahead, it makes items: `begin`, then `mark` each within `entered`, and `hand_over`; then `end`.
+    Behind, it works on what has been made: `mark_here`, then `after` that mark. Where a device has
+    no streams, there is nothing to order.
     """
 
     def begin(self) -> None:
         """Let all that the maker asks for come after what the calling thread has asked for."""
+
+    def mark_here(self) -> Any:
+        """A mark behind all that the calling thread has asked for."""
+
+    def after(self, mark: Any) -> AbstractContextManager[object]:
+        """Within, what the calling thread asks for goes this way, after `mark`.
+
+        All of it is done at the end, so that what it reads may be dropped.
+        """
+        return nullcontext()
 
     def entered(self) -> AbstractContextManager[object]:
         """Within, what the calling thread, the maker, asks for goes this way."""
@@ -98,6 +110,19 @@ class CudaSideStream(SideStream):
 
     def begin(self) -> None:
         self._stream.wait_stream(self._current)
+
+    def mark_here(self) -> torch.cuda.Event:
+        event: torch.cuda.Event = self._current.record_event()
+        return event
+
+    @contextmanager
+    def after(self, mark: torch.cuda.Event) -> Iterator[None]:
+        with self.entered():
+            self._stream.wait_event(mark)
+            try:
+                yield
+            finally:
+                self._stream.synchronize()
 
     def entered(self) -> AbstractContextManager[object]:
         import torch

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -23,6 +24,7 @@ from dreamvid.film.prefetch import Prefetch
 from dreamvid.film.sequence import FrameSettings, constant_settings, dream_frames
 from dreamvid.guide.microbatch import Microbatches, MicrobatchSize
 from dreamvid.guide.objective import ClipObjective, Targets
+from dreamvid.journal.behind import Behind
 from dreamvid.travel import (
     CudaSideStream,
     SideStream,
@@ -84,6 +86,9 @@ class FakeStream:
 
     def wait_event(self, event: str) -> None:
         self.owner.log.append((self.name, "waits for", event))
+
+    def synchronize(self) -> None:
+        self.owner.log.append((self.name, "is waited for"))
 
 
 @pytest.fixture
@@ -154,6 +159,31 @@ def test_an_error_leaves_the_stream_and_comes_after_the_items_before_it(streams)
             next(ahead)
     assert ("leave", "side") in streams.log
     assert streams.current.name == "default"
+
+
+def test_work_behind_comes_after_what_was_asked_before_it_and_is_done_before_the_next(streams):
+    def work(number: int) -> None:
+        streams.log.append((streams.current.name, "works", str(number)))
+        if number:
+            raise KeyError(number)
+
+    behind = Behind(2)
+    behind.do(partial(work, 0), CUDA)
+    behind.do(partial(work, 1), CUDA)
+    assert str(behind.close()) == "1"
+    marks = [entry for entry in streams.log if entry[0] == "default"]
+    assert marks == [("default", "records", f"event {number}") for number in range(2)]
+    assert [entry for entry in streams.log if entry not in marks] == [
+        each
+        for number in range(2)
+        for each in [
+            ("enter", "side"),
+            ("side", "waits for", f"event {number}"),
+            ("side", "works", str(number)),
+            ("side", "is waited for"),
+            ("leave", "side"),
+        ]
+    ]
 
 
 def test_nothing_is_asked_of_streams_that_are_not_there():

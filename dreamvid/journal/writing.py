@@ -205,7 +205,8 @@ class Journal:
         has made, from which the loop makes the frame again. Neither may change afterwards. Raises
         MediaError where writing an earlier frame has failed; those before it are safe.
         """
-        self._behind.do(partial(self._write, frame, carry, sketch, tally))
+        work = partial(self._write, frame, carry, sketch, tally)
+        self._behind.do(work, frame.image.device)
 
     # Behind
 
