@@ -98,17 +98,19 @@ def planes_of(frame: av.VideoFrame) -> list[NDArray[Any]]:
     return views
 
 
-_Facts = tuple[int, int, int, str, int | None, bool, ColourTags, Orientation]
+_Facts = tuple[int, int, str, int | None, bool, ColourTags, Orientation]
 
 
 def _facts(container: InputContainer, path: Path) -> Iterator[_Facts]:
     """All that is read of the first pictures of a file."""
-    for decoded in islice(container.decode(picture_stream(container, path)), COMPARED):
+    stream = picture_stream(container, path)
+    stream.thread_type = "AUTO"  # as the reader's
+    for decoded in islice(container.decode(stream), COMPARED):
         frame = as_decoded_by_host(decoded)
+        whole = frame.format.name.replace("420", "444")
         yield (
             mark_of(frame),
-            frame.width,
-            frame.height,
+            mark_of(frame.reformat(format=whole)),  # which tells where chroma samples are
             frame.format.name,
             frame.pts,
             frame.interlaced_frame,

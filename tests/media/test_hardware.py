@@ -14,7 +14,7 @@ import torch
 from av.video.stream import VideoStream
 
 from dreamvid.media import ColourTags, VideoReader
-from dreamvid.media.colour import Converter
+from dreamvid.media.colour import Converter, filter_graph
 from dreamvid.media.files import open_input
 from dreamvid.media.hardware import (
     PLANAR,
@@ -146,6 +146,14 @@ def untagged(frame: av.VideoFrame) -> av.VideoFrame:
     return as_by_card(frame)
 
 
+def sited_otherwise(frame: av.VideoFrame) -> av.VideoFrame:
+    graph = filter_graph(frame, ("setparams", "chroma_location=center"))
+    graph.vpush(frame)
+    moved = graph.vpull()
+    moved.pts = frame.pts
+    return as_by_card(moved)
+
+
 def of_16_bits(frame: av.VideoFrame) -> av.VideoFrame:
     return frame.reformat(format="p016le")
 
@@ -154,7 +162,7 @@ def broken(frame: av.VideoFrame) -> av.VideoFrame:
     raise av.FFmpegError(1, "no surface is left")
 
 
-@pytest.mark.parametrize("change", [brighter, untagged, of_16_bits, broken])
+@pytest.mark.parametrize("change", [brighter, untagged, sited_otherwise, of_16_bits, broken])
 def test_a_card_that_gives_anything_else_does_not_decode(monkeypatch, tmp_path, change):
     path = make(tmp_path / "clip.mp4", CLIPS["8 bits"])
     assert install(monkeypatch, change) == []
