@@ -354,16 +354,38 @@ class VideoReader(FrameReader):
         return frame.duration * self._time_base or 1 / (self._stream.average_rate or Fraction(25))
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
+        """All pictures from the seek on; where a card fails, the host decodes the others."""
+        last: int | None = None
+        if self._decoder is not None:
+            try:
+                for frame in self._decoded_by_card():
+                    yield frame
+                    last = frame.pts
+                return
+            except av.FFmpegError as error:
+                self._warn(f"'{self._path}': the card fails ({reason(error)}); the host decodes on")
+            self._decoder = None
+            self._rewind()
+        for frame in self._decoded_by_host():
+            if last is None or frame.pts is None or frame.pts > last:
+                yield frame
+
+    def _decoded_by_card(self) -> Iterator[av.VideoFrame]:
+        """All pictures from the seek on. Raises FFmpegError also where the host would conceal."""
+        decoder = create_decoder(self._stream)
+        for packet in itertools.chain(self._packets(), (None,)):
+            yield from map(as_decoded_by_host, decoder.decode(packet))
+
+    def _decoded_by_host(self) -> Iterator[av.VideoFrame]:
         """All pictures from the seek on; the decoder is flushed at the end."""
         decoder = create_decoder(self._stream)
-        same = as_decoded_by_host if self._decoder is not None else (lambda frame: frame)
         for packet in self._packets():
             try:
-                yield from map(same, decoder.decode(packet))
+                yield from decoder.decode(packet)
             except av.FFmpegError as error:
                 self._warn_of_packet(packet, reason(error))
         try:
-            yield from map(same, decoder.decode(None))
+            yield from decoder.decode(None)
         except av.FFmpegError as error:
             self._warn(f"'{self._path}': the last packets are damaged: {reason(error)}")
 

@@ -131,6 +131,36 @@ def test_a_film_is_the_same_from_a_card(monkeypatch, tmp_path, name):
         assert (frame.time, frame.duration) == (other.time, other.duration)
 
 
+def test_where_a_card_fails_in_a_film_the_host_goes_on(monkeypatch, tmp_path):
+    path = make(tmp_path / "clip.mp4", CLIPS["8 bits"])
+    with VideoReader(path) as reader:
+        expected = list(reader)
+    install(monkeypatch)
+    given: list[av.VideoFrame] = []
+
+    class FailingDecoder(FakeDecoder):
+        def decode(self, packet: Any) -> list[av.VideoFrame]:
+            if len(given) >= 5:
+                raise av.FFmpegError(1, "no surface is left")
+            given.extend(frames := super().decode(packet))
+            return frames
+
+    def create(stream: VideoStream) -> VideoStream | FakeDecoder:
+        return FailingDecoder(stream) if len(given) < 5 else stream
+
+    monkeypatch.setattr("dreamvid.media.reader.create_decoder", create)
+    monkeypatch.setattr("dreamvid.travel._is_cuda", lambda device: False)
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: tensor)
+    warned: list[str] = []
+    with VideoReader(path, device=CARD, on_warning=warned.append) as reader:
+        frames = list(reader)
+    assert [frame.time for frame in frames] == [frame.time for frame in expected]
+    assert all(torch.equal(a.image, b.image) for a, b in zip(frames, expected, strict=True))
+    assert len(warned) == 1
+    assert "the card fails" in warned[0]
+    assert "the host decodes on" in warned[0]
+
+
 def brighter(frame: av.VideoFrame) -> av.VideoFrame:
     """One code value higher in one pixel."""
     made = frame.reformat(format=frame.format.name)
