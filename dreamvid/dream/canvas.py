@@ -40,6 +40,8 @@ class Task:
     """(3,): the mean of I − S that must not drift."""
     region: Tensor | None = None
     """(1, H, W) in [0, 1]: the share of the dream that is shown; None where all is."""
+    tiles: int = 1
+    """Number of equal tiles along each side, of ⌈side / tiles⌉ pixels."""
 
     def resized(self, size: tuple[int, int]) -> Task:
         """The same task at `size` (height, width)."""

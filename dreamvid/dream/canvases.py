@@ -178,8 +178,14 @@ class SpectrumLayer(WholeLayer):
     """
 
     def __init__(self, task: Task, grid: tuple[int, int] | None = None) -> None:
-        """`grid` is (rows, columns) of the waves' period; without it, it leaves ROOM."""
+        """`grid` is (rows, columns) of the waves' period; without it, it leaves ROOM.
+
+        Where the picture is of tiles, a tile is the period: its opposite borders fit together.
+        """
         _, self._height, self._width = task.source.shape
+        self._tiles = 1 if grid else task.tiles
+        if self._tiles > 1:
+            grid = -(-self._height // self._tiles), -(-self._width // self._tiles)
         self._grid = grid or (roomy(self._height), roomy(self._width))
         self._scale = wave_scale(self._grid, task.config.spectrum_decay).to(task.source)
         super().__init__(task, 6 * self._scale.numel())
@@ -187,11 +193,18 @@ class SpectrumLayer(WholeLayer):
     def picture(self, values: Tensor) -> Tensor:
         waves = torch.view_as_complex(values.view(3, *self._scale.shape, 2)) * self._scale
         tile: Tensor = torch.fft.irfft2(waves, s=self._grid, norm="ortho")
+        if self._tiles > 1:
+            tile = tile.repeat(1, self._tiles, self._tiles)
         return tile[:, : self._height, : self._width]
 
     def adjoint(self, pixels: Tensor) -> Tensor:
-        """Aᵀ · `pixels`, by one FFT; differentiating the inverse one takes three times as long."""
-        (height, width), (rows, columns) = pixels.shape[1:], self._grid
+        """Aᵀ · `pixels`, by one FFT; differentiating the inverse one takes three times as long.
+
+        Of equal tiles the first one counts, as the mean of all.
+        """
+        rows, columns = self._grid
+        pixels = pixels[:, :rows, :columns]
+        height, width = pixels.shape[1:]
         tile = F.pad(pixels, (0, columns - width, 0, rows - height))
         waves = torch.fft.rfft2(tile, norm="ortho") * self._scale
         waves[..., 1 : (columns + 1) // 2] *= 2  # each stands for its conjugate too

@@ -112,7 +112,8 @@ def descend(
     symmetry = symmetry or Symmetry.of(config.symmetry)
     task = Task(source, start, steps, config, trust, mean_colour, region)
     if symmetry is not None:
-        task, canvas = task.mapped(symmetry.fold), folded(canvas, symmetry)
+        task = replace(task.mapped(symmetry.fold), tiles=symmetry.tiles)
+        canvas = folded(canvas, symmetry)
         places = [place.mapped(symmetry.fold) for place in places]
     if places and all(place.is_black for place in places):
         return task.start

@@ -75,6 +75,11 @@ class Symmetry:
         """The symmetry that an option names; None for `none`."""
         return None if name == NONE else cls(name)
 
+    @property
+    def tiles(self) -> int:
+        """Number of equal tiles along each side of a picture that is all frame; else 1."""
+        return 2 if self.name == "tile" and self.shares == (1, 1) else 1
+
     def within(self, frame: Sequence[int], size: Sequence[int]) -> Symmetry:
         """That of a `frame` (height, width) in the middle of a picture of `size`."""
         return Symmetry(self.name, (frame[0] / size[0], frame[1] / size[1]))

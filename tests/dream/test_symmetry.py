@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from dreamvid.config import DreamConfig
+from dreamvid.dream.canvas import Task
+from dreamvid.dream.canvases import SpectrumLayer
 from dreamvid.dream.descent import Step, descend
 from dreamvid.dream.norms import rms
 from dreamvid.dream.step_graph import StepGraphs
@@ -143,3 +145,36 @@ def test_a_frame_within_a_larger_picture_has_its_own_symmetry():
         assert torch.allclose(Symmetry(name).fold(frame), frame, atol=1e-6)
         assert departure(frame, name) <= 1e-6
         assert math.isfinite(float(around.sum()))
+
+
+@pytest.mark.parametrize("size", [(32, 48), (33, 47)])
+def test_waves_of_a_tile_fit_together_at_its_borders(size):
+    source = torch.full((3, *size), 0.5, dtype=torch.float64)
+    layer = SpectrumLayer(Task(source, source, 1, options(), tiles=2))
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(layer.parameters.numel() - 1, generator=generator, dtype=torch.float64)
+    picture = layer.picture(values)
+    assert torch.equal(picture, Symmetry("tile").fold(picture))
+    rows, columns = (-(-side // 2) for side in size)
+    for dim, seam in ((1, rows), (2, columns)):
+        steps = picture.diff(dim=dim).abs().movedim(dim, 0).mean((1, 2))
+        assert steps[seam - 1] < 1.5 * steps.mean()
+    if size == (32, 48):  # otherwise the tiles are cut off unequally
+        pixels = Symmetry("tile").fold(noise(1, 3, *size).double())
+        expected = (picture * pixels).sum() / 4
+        torch.testing.assert_close((values * layer.adjoint(pixels)).sum(), expected)
+
+
+def test_an_enlarged_tile_fits_together_too():
+    grey, half = torch.full((3, 400, 400), 0.5), torch.linspace(0, 1, 16)
+
+    class TowardsRamp(TowardsColour):
+        """Brighter to the right, which no tile can be all along."""
+
+        def __call__(self, cutouts: Tensor, source_cutouts: Tensor | None) -> Tensor:
+            return (cutouts - half).square().mean()
+
+    dream = descend(grey, [TowardsRamp((1.0, 1.0, 1.0))], options(symmetry="tile", steps=6))
+    steps = dream.diff(dim=2).abs().mean((0, 1))
+    # The ramp wants its one fall there: 48 times the mean, if the tile were not one wave's period.
+    assert 0 < steps[199] < 12 * steps.mean()
