@@ -57,7 +57,7 @@ SCENES = {
     "apartment": ["room", "interior"],
     "bridge": ["inside", "glass and steel"],
     "city": ["city", "street", "buildings"],
-    "dawn": ["desert at dawn", "rocks", "purple sky"],
+    "dawn": ["desert at dawn", "purple sky"],
     "esplanade": ["shopping mall", "interior"],
     "forest": ["forest", "woods", "trees"],
     "hall": ["hall", "chandeliers"],
@@ -65,7 +65,7 @@ SCENES = {
     "lobby": ["lobby", "interior"],
     "night": ["night", "starry sky over a field"],
     "park": ["meadow", "green grass", "lawn under a blue sky"],
-    "sky": ["clouds", "blue sky with clouds", "sky over the sea"],
+    "sky": ["sky over the sea"],
     "studio": ["studio", "black and white"],
     "sunrise": ["sunrise", "meadow in the morning", "sunlight"],
     "sunset": ["palace", "city square at sunset"],
@@ -185,7 +185,8 @@ class Views:
         self._scenes = torch.from_numpy(data["scenes"]).permute(0, 3, 1, 2)
         self._scene_names: list[str] = facts["scenes"]
         self._scene_labels = [
-            self._label(f"{name} scene", [*SCENES[name], name]) for name in facts["scenes"]
+            self._label(f"{name} scene", [*SCENES[name], *({name} - PARTS.keys())])
+            for name in self._scene_names
         ]
         self._part_labels = {
             name: self._label(f"{name} part", called) for name, called in PARTS.items()
@@ -208,15 +209,7 @@ class Views:
         self.weights = shown
         for name, kinds in facts.get("kinds", {}).items():
             self.concepts[self.numbers[name]].kinds += kinds
-        height = self._scenes.shape[-2]
-        # The rims above and below are what a panorama distorts most.
-        self._crops, which = self._draw_crops(_BACKGROUNDS, facts["scenes"], (4, height - 4), 48)
-        self._crop_labels = [self._scene_labels[n] for n in which]
-        for parts, rows in ((ABOVE, (4, height // 2 - 6)), (BELOW, (height // 2 + 6, height - 12))):
-            crops, which = self._draw_crops(_PARTS, list(parts), rows, 24)
-            self._crops = torch.cat([self._crops, crops])
-            labels = [self._part_labels[part] for part in parts.values()]
-            self._crop_labels += [labels[n] for n in which]
+        self._crops, self._crop_labels = self._draw_crops()
 
     def _label(self, concept: str, names: Sequence[str], keywords: Sequence[str] = ()) -> int:
         """The concept's number, all that it is called noted."""
@@ -309,20 +302,45 @@ class Views:
         shown = F.interpolate(shown, size=(side, side), mode="bilinear", antialias=True)
         return shown, right, torch.tensor([self.numbers[name] for name in names])
 
-    def _draw_crops(
-        self, count: int, scenes: Sequence[str], rows: tuple[int, int], least: int
-    ) -> tuple[Tensor, list[int]]:
-        """So many crops, at least `least` wide, of those rows of the named scenes, and of which."""
+    def _draw_crops(self) -> tuple[Tensor, list[int]]:
+        """The backgrounds, scenes first, then what is above and below horizons; and their labels.
+
+        (n, 3, CROP_SIDE, CROP_SIDE) uint8, and n numbers.
+        """
         generator = torch.Generator().manual_seed(5)
+        height = self._scenes.shape[-2]
+        # The rims above and below are what a panorama distorts most.
+        scenes = dict(zip(self._scene_names, self._scene_labels, strict=True))
+        crops, labels = self._crops_of(_BACKGROUNDS, scenes, (4, height - 4), 48, generator)
+        middle = height // 2
+        for parts, rows in ((ABOVE, (4, middle - 6)), (BELOW, (middle + 6, height - 12))):
+            known = {n: self._part_labels[part] for n, part in parts.items() if n in scenes}
+            if known:
+                some, theirs = self._crops_of(_PARTS, known, rows, 24, generator)
+                crops, labels = torch.cat([crops, some]), labels + theirs
+        return crops, labels
+
+    def _crops_of(
+        self,
+        count: int,
+        labels: dict[str, int],
+        rows: tuple[int, int],
+        least: int,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, list[int]]:
+        """So many crops of those rows of the scenes that have `labels`, and each one's label.
+
+        They are at least so many pixels wide before they are stored.
+        """
 
         def integer(low: int, high: int) -> int:
             return int(torch.randint(low, high, (), generator=generator))
 
         first, end = rows
-        which = [integer(0, len(scenes)) for _ in range(count)]
+        names = [list(labels)[integer(0, len(labels))] for _ in range(count)]
         crops = []
-        for number in which:
-            scene = self._scenes[self._scene_names.index(scenes[number])]
+        for name in names:
+            scene = self._scenes[self._scene_names.index(name)]
             side = integer(least, end - first)
             top, left = integer(first, end - side + 1), integer(0, scene.shape[-1] - side)
             crop = scene[:, top : top + side, left : left + side]
@@ -330,7 +348,7 @@ class Views:
                 crop[None].float(), size=(CROP_SIDE, CROP_SIDE), mode="bilinear", antialias=True
             )
             crops.append(resized[0].round().clamp(0, 255).byte())
-        return torch.stack(crops), which
+        return torch.stack(crops), [labels[name] for name in names]
 
     def _backgrounds(self, count: int, side: int) -> Tensor:
         """Flat, shaded, cloudy at many scales, or a real scene."""
@@ -350,17 +368,15 @@ class Views:
         return F.interpolate(crops, size=(side, side), mode="area") if side != CROP_SIDE else crops
 
     def _plain(self, side: int) -> tuple[Tensor, int]:
-        """A scene or a part of one, a sky, a colour or a pattern, alone."""
-        kind = int(torch.randint(0, 5, ()))
-        if kind == 0:
-            crop = int(torch.randint(_BACKGROUNDS, ()))
+        """A scene, a part of one, a sky, a colour or a pattern, alone."""
+        kind = ("scene", "part", "sky", "colour", "pattern")[int(torch.randint(0, 5, ()))]
+        if kind in ("scene", "part"):
+            first, end = (0, _BACKGROUNDS) if kind == "scene" else (_BACKGROUNDS, len(self._crops))
+            crop = int(torch.randint(first, end, ()))
             return self._crop(torch.tensor([crop]), side)[0], self._crop_labels[crop]
-        if kind == 3:
-            crop = int(torch.randint(_BACKGROUNDS, len(self._crops), ()))
-            return self._crop(torch.tensor([crop]), side)[0], self._crop_labels[crop]
-        if kind == 4:
+        if kind == "sky":
             return _sky(side), self._part_labels["sky"]
-        if kind == 1:
+        if kind == "colour":
             name = list(COLOURS)[int(torch.randint(len(COLOURS), ()))]
             shade = (clouds(1, side)[0].mean(0, keepdim=True) - 0.5) * float(torch.rand(())) * 0.4
             colour = torch.tensor(COLOURS[name]).view(3, 1, 1)
