@@ -30,7 +30,7 @@ _COARSE = 0.7
 _PLAIN_WEIGHT = 3.0
 """Of each such scene, colour or pattern, where one picture's is 1, when words are drawn."""
 _VENDOR_WEIGHTS = {"game-icons": 0.02, "openclipart": 0.2, "photographs": 3.0, "models": 1.0}
-_WHOLE_WEIGHT = 0.4
+_WHOLE_WEIGHT = 0.8
 """Of a photograph that shows what is behind the thing, too, where a thing cut out has 1."""
 _DREAMED = ("eye", "skull", "brain", "alien", "ghost", "robot", "star", "cyclone")
 """Concepts that are dreamed of more often than others of their categories."""
