@@ -365,7 +365,7 @@ def word_vectors(vectors: dict[str, list[float]]) -> tuple[np.ndarray, np.ndarra
 def credited(folder: Path) -> str:
     """Who made the photographs and the models, and under which licence: Markdown."""
     lines = ["# Who made the photographs and the models that `mini` learned from", ""]
-    lines += ["## Photographs, as GCompris has them, cropped and made smaller here", ""]
+    lines += ["## Photographs, as GCompris has them, cropped, cut out and made smaller here", ""]
     lines += ["| what | by | licence | from |", "|---|---|---|---|"]
     for each in photographs(folder / "deb/usr/share/gcompris-qt/rcc"):
         lines.append(f"| {each.names[0]} | {each.maker} | {each.licence} | {each.source} |")
