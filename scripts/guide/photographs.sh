@@ -14,5 +14,7 @@ shipped="$scripts/../../dreamvid/data/guides/mini"
 python "$scripts/train.py" "$folder" "$folder/runs/photographs" --begin "$shipped" --seed 5 \
   --steps 1500 --word-steps 1800 --rate 1e-3 --radius 2 --ramp 0 0.02 --simple 0.35 0.25 \
   --photographic 0.3
+python "$scripts/train.py" "$folder" "$folder/runs/words" --begin "$folder/runs/photographs" \
+  --seed 6 --steps 0 --word-steps 1300 --photographic 0.3
 
-python "$scripts/average.py" "$shipped" "$folder/runs/photographs" 0.6 "$folder/runs/average"
+python "$scripts/average.py" "$shipped" "$folder/runs/words" 0.6 "$folder/runs/average"
