@@ -3,7 +3,7 @@
     python scripts/guide/average.py BEFORE AFTER SHARE OUT [--words SHARE]
 
 All are folders in open_clip's format. OUT lies SHARE of the way from BEFORE to AFTER, its text
-tower another share of it, where one is given, so that it keeps much of what the one knew and most of
+tower another share of it, where one is given: it keeps much of what the one knew and most of
 what the other learned (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022).
 """
 
