@@ -10,8 +10,9 @@ what the other learned (Wortsman et al., "Robust fine-tuning of zero-shot models
 from __future__ import annotations
 
 import argparse
-import shutil
+import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -35,7 +36,8 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     before, after = (load_file(folder / WEIGHTS) for folder in (given.before, given.after))
     save_file(average(before, after, given.share, words), given.out / WEIGHTS)
-    shutil.copy(given.after / CONFIG, given.out / CONFIG)
+    old, new = (json.loads((folder / CONFIG).read_text()) for folder in (given.before, given.after))
+    (given.out / CONFIG).write_text(json.dumps(described(old, new, words), indent=2) + "\n")
 
 
 def average(
@@ -53,6 +55,13 @@ def average(
         else value
         for name, value in after.items()
     }
+
+
+def described(before: dict[str, Any], after: dict[str, Any], words: float) -> dict[str, Any]:
+    """The config `after`, its words' norms `words` of the way from those `before`."""
+    known, learned = before["vocabulary_cfg"], after["vocabulary_cfg"]
+    norm = (1 - words) * known["learned_norm"] + words * learned["learned_norm"]
+    return after | {"vocabulary_cfg": learned | {"learned_norm": round(norm, 3)}}
 
 
 if __name__ == "__main__":
