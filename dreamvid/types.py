@@ -65,7 +65,7 @@ class Shot:
     before: Fraction | None = None
     """Time of the frame before the first that it reads; None at the beginning of the film."""
     mark: int = 0
-    """CRC-32 of that frame as read, by which a reader knows that it has found it."""
+    """CRC-32 of that frame as decoded, by which a reader knows that it has found it."""
     kind: Literal["shot", "part", "seam"] = "shot"
     lead: int = 0
     """Number of frames before its first that a part dreams too, for the seam before it."""

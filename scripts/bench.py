@@ -1,6 +1,6 @@
 """What a dream step costs over the bare guide, a plain version over ours, a run over its steps.
 
-    python scripts/bench.py [--json] [--rounds 5] [--device cpu] [--memory]
+    python scripts/bench.py [--json] [--rounds 5] [--device cpu] [--memory | --host]
 
 Every figure is a ratio or a time within this run; what is compared is interleaved, and medians
 are given, so that a busy machine disturbs both sides alike.
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -33,23 +34,30 @@ import open_clip
 import reference
 import torch
 from ablation import JUDGE, SAMPLE
+from journeys import HD, TAGS, Border
 from torch import Tensor
 
 from dreamvid.config import DreamConfig, PromptConfig, VideoConfig
 from dreamvid.device import choose_precision
+from dreamvid.dream.cutouts import draw_cutouts
 from dreamvid.dream.descent import descend, frame_generator
+from dreamvid.dream.octaves import resize
 from dreamvid.film.delivery import Delivery
+from dreamvid.film.keeping import digest_of
 from dreamvid.film.sequence import constant_settings, dream_frames
 from dreamvid.guide.loading import Clip, load_clip
 from dreamvid.guide.names import parse_guide
 from dreamvid.guide.objective import ClipObjective, create_objective
 from dreamvid.guide.tower import ImageTower
+from dreamvid.media.colour import Converter
+from dreamvid.media.marks import mark_of
 from dreamvid.media.reader import VideoReader
 from dreamvid.media.tracks import SoundSource
 from dreamvid.media.writer import VideoWriter
 from dreamvid.motion.flow import create_flow
 from dreamvid.motion.shots import create_cut_detector
 
+FORMATS = ("yuv420p", "yuv420p10le")
 PROMPTS = PromptConfig(prompt=["a coral reef"], negative=["text"])
 T = TypeVar("T")
 
@@ -92,12 +100,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--memory", action="store_true", help="that alone")
+    parser.add_argument("--host", action="store_true", help="its work beside a card, alone")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)  # that weights are random, or loaded from a folder
     device, rounds = torch.device(arguments.device), arguments.rounds
     figures: dict[str, Any]
     if arguments.memory:
         figures = {"peak_megabytes": peak_memory(device)}
+    elif arguments.host:
+        figures = {"host_ms_of_an_hd_frame": host_work(rounds)}
     else:
         figures = {
             "step_over_guide": {str(case): step_over_guide(case, rounds, device) for case in CASES},
@@ -130,7 +141,7 @@ def step_over_guide(case: Case, rounds: int, device: torch.device) -> dict[str, 
             leaf = cutouts.detach().requires_grad_()
             torch.autograd.grad(objective.tower(leaf).sum(), leaf)
 
-    guide_s, steps_s = _interleaved([guide_alone, dream], rounds, device)
+    guide_s, steps_s = _interleaved([guide_alone, dream], rounds, clock_of(device))
     return {
         "ratio": round(median(s / g for s, g in zip(steps_s, guide_s, strict=True)), 3),
         "guide_ms": round(1e3 * median(guide_s) / case.steps, 1),
@@ -157,8 +168,8 @@ def reference_over_ours(rounds: int, device: torch.device) -> dict[str, float]:
     "apart" is the RMS difference of that frame in float32.
     """
     config = VideoConfig(prompt=["a coral reef"])
-    with VideoReader(SAMPLE) as reader:
-        before, now = (frame.image.to(device) for frame in islice(reader, 2))
+    with VideoReader(SAMPLE, device=device) as reader:
+        before, now = (frame.image for frame in islice(reader, 2))
     trust = torch.full((1, *now.shape[1:]), 0.95, device=device)
     frame = {"start": (now + 0.1 * (before - 0.5)).clamp(0, 1), "trust": trust}
     frame["mean_colour"] = torch.zeros(3, device=device)
@@ -169,7 +180,7 @@ def reference_over_ours(rounds: int, device: torch.device) -> dict[str, float]:
 
     jobs = [dreaming(reference.descend, _plain_objective(device))]
     jobs += [dreaming(descend, objective) for objective in (exact, auto)]
-    plain_s, exact_s, auto_s = _interleaved(jobs, rounds, device)
+    plain_s, exact_s, auto_s = _interleaved(jobs, rounds, clock_of(device))
     return {
         "float32": round(median(p / o for p, o in zip(plain_s, exact_s, strict=True)), 3),
         "auto": round(median(p / o for p, o in zip(plain_s, auto_s, strict=True)), 3),
@@ -188,8 +199,8 @@ def apart_after_four_frames(device: torch.device) -> dict[str, float]:
     objective, plain = objective_of("mini", device, "float32"), _plain_objective(device)
     judge = create_objective(load_clip(JUDGE, device), PROMPTS)
     config = VideoConfig(prompt=["a coral reef"])
-    with VideoReader(SAMPLE) as reader:
-        frames = [frame.with_image(frame.image.to(device)) for frame in islice(reader, 4)]
+    with VideoReader(SAMPLE, device=device) as reader:
+        frames = list(islice(reader, 4))
 
     def last(dream: Callable[..., Tensor], objective: ClipObjective) -> Tensor:
         with patch("dreamvid.film.sequence.descend", dream):
@@ -246,23 +257,28 @@ def _plain_objective(device: torch.device) -> ClipObjective:
 
 
 def _interleaved(
-    jobs: Sequence[Callable[[], object]], rounds: int, device: torch.device
+    jobs: Sequence[Callable[[], object]], rounds: int, now: Callable[[], float]
 ) -> list[list[float]]:
-    """Seconds of each job in each of `rounds`, in turn, after one round to warm up."""
+    """Seconds by `now` of each job in each of `rounds`, in turn, after one round to warm up."""
     times: list[list[float]] = [[] for _ in jobs]
     for turn in range(rounds + 1):
         for job, seconds in zip(jobs, times, strict=True):
-            started = _now(device)
+            started = now()
             job()
             if turn:
-                seconds.append(_now(device) - started)
+                seconds.append(now() - started)
     return times
 
 
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
+def clock_of(device: torch.device) -> Callable[[], float]:
+    """Tells seconds, after all that the device was asked for is done."""
+
+    def now() -> float:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter()
+
+    return now
 
 
 @dataclass
@@ -302,7 +318,7 @@ def wall_over_steps(guide: str, end: Fraction, device: torch.device) -> dict[str
     Decoding, cuts and flow run beside the steps, as in the program, so that the parts of a frame
     may add up to more than its wall time.
     """
-    clock, objective = Clock(lambda: _now(device)), objective_of(guide, device)
+    clock, objective = Clock(clock_of(device)), objective_of(guide, device)
     config = VideoConfig(prompt=["a coral reef"], end=end)
     frames = dream_sample(clock, objective, config, device, ahead=1)
     each = {name: round(spent / frames, 4) for name, spent in clock.seconds.items()}
@@ -335,8 +351,8 @@ def hd_frame_over_full_size_motion(device: torch.device) -> dict[str, float]:
     estimated ahead here, so that all of a frame counts.
     """
     config, objective = VideoConfig(prompt=["a coral reef"]), objective_of("mini", device)
-    with VideoReader(SAMPLE, size="1920x1080") as reader:
-        frames = [frame.with_image(frame.image.to(device)) for frame in islice(reader, 4)]
+    with VideoReader(SAMPLE, size="1920x1080", device=device) as reader:
+        frames = list(islice(reader, 4))
 
     def film(flow_size: int | None, size: tuple[int, int] | None) -> Callable[[], object]:
         delivery, plan = Delivery(size), constant_settings([objective], config)
@@ -347,11 +363,43 @@ def hd_frame_over_full_size_motion(device: torch.device) -> dict[str, float]:
         return lambda: delivery.finish((each := next(dreamed)).frame, each.source)
 
     ways = [film(None, None), film(config.flow_size, None), film(config.flow_size, (540, 960))]
-    full_s, own_s, delivered_s = _interleaved(ways, len(frames) - 1, device)
+    full_s, own_s, delivered_s = _interleaved(ways, len(frames) - 1, clock_of(device))
     return {
         "dreamed": round(median(o / f for o, f in zip(own_s, full_s, strict=True)), 3),
         "delivered": round(median(d / f for d, f in zip(delivered_s, full_s, strict=True)), 3),
     }
+
+
+def host_work(rounds: int) -> dict[str, float]:
+    """Processor time in ms of each part of a 1080p frame's work on the host beside a card.
+
+    Meta tensors stand for the card's, so that only the host's share is done; what comes back from
+    there is black. "Flow, DIS" is both directions at the usual size. "Digest" and "delivery" are
+    the journal's thread's, "cutouts' choices" are for 16 of a guide that sees 224 pixels.
+    """
+    config, meta = VideoConfig(prompt=["a coral reef"]), "meta"
+    with VideoReader(SAMPLE, size="1920x1080") as reader:
+        now, before = (frame.image for frame in islice(reader, 2))
+    small = config.flow_size * 9 // 16, config.flow_size
+    current, previous = (resize(image, small) for image in (now, before))
+    thumbnails = [resize(image, (144, 256)) for image in (now, before)]
+    there, generator = torch.empty(3, *HD, device=meta), frame_generator(0, 1)
+    pictures = {form: Converter("h264").to_frame(now, form, TAGS) for form in FORMATS}
+    reading, delivering = Converter("h264", device=meta), Converter("h264")
+    flow, is_cut = create_flow("dis", "cpu"), create_cut_detector(config.cut_threshold)
+    jobs: dict[str, Callable[[], object]] = {
+        "mark of a shot": partial(mark_of, pictures["yuv420p"]),
+        "cuts": partial(is_cut, *thumbnails),
+        "flow, DIS": partial(flow, current, previous),
+        "cutouts' choices": partial(draw_cutouts, config, config.steps, HD, {224}, generator),
+        "digest": partial(digest_of, now),
+    }
+    for form, picture in pictures.items():
+        jobs[f"reading, {form}"] = partial(reading.to_tensor, picture)
+        jobs[f"delivery, {form}"] = partial(delivering.to_frame, there, form, TAGS)
+    with Border():
+        seconds = _interleaved(list(jobs.values()), rounds, time.process_time)
+    return {name: round(1e3 * median(each), 1) for name, each in zip(jobs, seconds, strict=True)}
 
 
 def dream_sample(
@@ -363,19 +411,18 @@ def dream_sample(
     with (
         patch("dreamvid.film.sequence.descend", clock.timed("steps", descend)),
         tempfile.TemporaryDirectory() as folder,
-        VideoReader(SAMPLE, end=end, size="640x360") as reader,
+        VideoReader(SAMPLE, end=end, size="640x360", device=device) as reader,
         SoundSource(SAMPLE, end=end) as sound,
         VideoWriter(Path(folder) / "out.mp4", reader.info, config, sound=sound) as writer,
     ):
         write = clock.timed("encode", writer.write)
-        source = clock.each("decode", reader)
-        on_device = (frame.with_image(frame.image.to(device)) for frame in source)
         for dreamed in dream_frames(
-            on_device,
+            clock.each("decode", reader),
             constant_settings([objective], config),
             flow=flow,
             is_cut=clock.timed("cuts", create_cut_detector(config.cut_threshold)),
             ahead=ahead,
+            device=device,
         ):
             write(dreamed.frame)
             frames += 1

@@ -3,10 +3,12 @@
     python scripts/gpu.py [--device cuda] [--out FOLDER] [--guides mini ViT-B-32 ViT-L-14]
         [--sizes 640x360 1280x720 1920x1080] [--frames 12] [--steps 6] [--cutouts 16]
 
-First dreams are compared with the CPU's: cutouts to 1e-5, a dream by a smooth guide in float32 to
-1e-4, the gain by the tests' judge to 2 %. Then steps replayed as a graph with steps taken one by
-one, and a pass that does not fit the memory with one that does. Then frames a second and memory
-for each guide and size, with and without graphs. FOLDER gets `gpu.md`, a block of Markdown to
+First pictures and dreams are compared with the CPU's: pictures that were decoded, converted and
+brought back there, cutouts to 1e-5, a dream by a smooth guide in float32 to 1e-4, the gain by the
+tests' judge to 2 %. Then steps replayed as a graph with steps taken one by one, a pass that does
+not fit the memory with one that does, and a film that is read ahead on a stream of its own with
+one that is read in turn. Then frames a second and memory for each guide and size, with and without
+graphs. FOLDER gets `gpu.md`, a block of Markdown to
 paste, and `trace.json`, a profile of one frame. The exit status is 1 where a comparison fails.
 """
 
@@ -18,7 +20,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -42,11 +44,14 @@ from dreamvid.film.sequence import constant_settings, dream_frames
 from dreamvid.guide.loading import load_clip
 from dreamvid.guide.microbatch import Microbatches, MicrobatchSize
 from dreamvid.guide.objective import ClipObjective, create_objective
+from dreamvid.media.colour import ColourTags, Converter
+from dreamvid.media.hardware import card_decoder
 from dreamvid.media.reader import VideoReader
 from dreamvid.motion.flow import create_flow
 from dreamvid.types import Frame
 
 CPU = torch.device("cpu")
+FORMATS = ("yuv444p", "yuv444p10le", "rgb24")
 SMOOTH = "ViT-B-32"
 """A guide without ReLUs, which make rounding errors grow."""
 
@@ -125,8 +130,8 @@ def main() -> None:
 
 def read_frames(size: str, count: int, device: torch.device) -> list[Frame]:
     """The first frames of the sample at a size."""
-    with VideoReader(SAMPLE, size=size) as reader:
-        return [frame.with_image(frame.image.to(device)) for frame in islice(reader, count)]
+    with VideoReader(SAMPLE, size=size, device=device) as reader:
+        return list(islice(reader, count))
 
 
 # Is it right?
@@ -137,6 +142,12 @@ def compare(
 ) -> Iterator[Check]:
     """All comparisons with the CPU, and of one way with another on the device."""
     torch.backends.cudnn.allow_tf32 = False  # of float32 guides; products are exact by default
+    decoder = "the host" if card_decoder(SAMPLE, device) is None else "the card"
+    yield Check(f"pictures that {decoder} decodes otherwise", decoded_otherwise(device), 0)
+    yield Check("pictures converted there, largest difference", read_apart(frames[0], device), 1e-6)
+    yield Check(
+        "pictures brought back, share of values that differ", share_changed(frames[0], device), 1e-3
+    )
     yield Check("cutouts, values and gradient, float32", cutouts_apart(frames[0], device), 1e-5)
     torch.manual_seed(0)
     on_cpu = objective_of(smooth, CPU, "float32")
@@ -163,6 +174,51 @@ def compare(
         apart(one_by_one, cramped(frames, there, config, device)),
         1e-4,
     )
+    films = []
+    for ahead in (0, 1):
+        with VideoReader(SAMPLE, size=size_of(frames[0]), device=device) as reader:
+            read = islice(reader, len(frames))
+            films.append(dream_film(read, there, config, device, graphs, ahead))
+    yield Check("read ahead against in turn, RMS", apart(*films), 1e-4)
+
+
+def size_of(frame: Frame) -> str:
+    """WIDTHxHEIGHT of a frame."""
+    height, width = frame.image.shape[1:]
+    return f"{width}x{height}"
+
+
+def decoded_otherwise(device: torch.device, count: int = 24) -> int:
+    """Number of the sample's first pictures that are decoded otherwise for a device."""
+    marks = []
+    for where in (CPU, device):
+        with VideoReader(SAMPLE, device=where) as reader:
+            marks.append([reader.mark for _ in islice(reader, count)])
+    return sum(one != other for one, other in zip(*marks, strict=True))
+
+
+def read_apart(frame: Frame, device: torch.device) -> float:
+    """Largest difference of a picture's tensor from the CPU's, in any of several formats."""
+    found = []
+    for form in FORMATS:
+        picture = Converter("h264").to_frame(frame.image, form, ColourTags())
+        one, other = (
+            Converter("h264", device=where).to_tensor(picture).cpu() for where in (CPU, device)
+        )
+        found.append(float((one - other).abs().max()))
+    return max(found)
+
+
+def share_changed(frame: Frame, device: torch.device) -> float:
+    """Largest share, in any of several formats, of a delivered picture's values that differ."""
+    found, converter = [], Converter("h264")
+    for form in FORMATS:
+        one, other = (
+            converter.to_tensor(converter.to_frame(frame.image.to(where), form, ColourTags()))
+            for where in (CPU, device)
+        )
+        found.append(float((one != other).float().mean()))
+    return max(found)
 
 
 def cutouts_apart(frame: Frame, device: torch.device) -> float:
@@ -274,20 +330,27 @@ def measure(guide: str, size: str, count: int, config: VideoConfig, device: torc
 
 
 def dream_film(
-    frames: Sequence[Frame],
+    frames: Iterable[Frame],
     objective: ClipObjective,
     config: VideoConfig,
     device: torch.device,
     graphs: StepGraphs | None,
-) -> None:
+    ahead: int = 1,
+) -> list[Tensor]:
     """The loop over time, as in the program but for files; a first frame takes usual steps."""
     config = config.model_copy(update={"first_steps": config.steps})
     flow = create_flow(config.flow, device, max_side=config.flow_size)
     plan = constant_settings([objective], config)
-    for _ in dream_frames(
-        frames, plan, flow=flow, is_cut=lambda now, before: False, ahead=1, graphs=graphs
-    ):
-        pass
+    found = dream_frames(
+        frames,
+        plan,
+        flow=flow,
+        is_cut=lambda now, before: False,
+        ahead=ahead,
+        device=device,
+        graphs=graphs,
+    )
+    return [each.frame.image.cpu() for each in found]
 
 
 def timed(work: Callable[[], object], device: torch.device) -> float:

@@ -1,6 +1,6 @@
 """Where the time of a dream step must go on a card, counted and not measured.
 
-    python scripts/roofline.py [--json] [--bfloat16 790] [--float32 60] [--bandwidth 3]
+    python scripts/roofline.py [--json] [--bfloat16 790] [--float32 60] [--bandwidth 3] [--bus 25]
         [--peak-share 1] [--launch-us 5] [--steps 10] [--guides mini …]
 
 Counts operators, floating-point operations and bytes of one step on meta tensors
@@ -8,7 +8,9 @@ Counts operators, floating-point operations and bytes of one step on meta tensor
 TFLOP/s of everything else, TB/s of its memory. The defaults are an H100's. Every operator takes
 the longer of its two times, and nothing is fused: a floor for eager PyTorch. `--peak-share 0.2`
 assumes that products reach a fifth of their rate. Beside it stands the time in which the host
-launches the operators one by one, which a graph saves.
+launches the operators one by one, which a graph saves. The last tables tell what travels between
+host and device for a frame at 1080p, outside its steps (`scripts/journeys.py`), by a bus of so many
+GB/s.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
+import journeys
 from counting import CASES, Card, Count, count_step, guide_on_meta, total
+
+PIX_FMTS = ("yuv420p", "yuv420p10le")
 
 
 def main() -> None:
@@ -30,6 +35,7 @@ def main() -> None:
     parser.add_argument("--bfloat16", type=float, default=790, help="TFLOP/s")
     parser.add_argument("--float32", type=float, default=60, help="TFLOP/s")
     parser.add_argument("--bandwidth", type=float, default=3, help="TB/s")
+    parser.add_argument("--bus", type=float, default=25, help="GB/s")
     parser.add_argument("--peak-share", type=float, default=1, help="of both TFLOP/s")
     parser.add_argument("--launch-us", type=float, default=5, help="of one operator, on the host")
     parser.add_argument("--steps", type=int, default=10, help="of a frame")
@@ -38,11 +44,19 @@ def main() -> None:
     peak = arguments.peak_share * 1e12
     card = Card(arguments.bfloat16 * peak, arguments.float32 * peak, arguments.bandwidth * 1e12)
     figures = dict(count_all(arguments.guides, card))
+    moved = {f"1920x1080 {form}": journeys.journeys(form) for form in PIX_FMTS}
     if arguments.json:
-        print(json.dumps({case: told(counts, arguments) for case, counts in figures.items()}))
+        cases = {case: told(counts, arguments) for case, counts in figures.items()}
+        travels = {
+            case: {part: asdict(journey) for part, journey in parts.items()}
+            for case, parts in moved.items()
+        }
+        print(json.dumps({**cases, "travels": travels}))
         return
     for case, counts in figures.items():
         print("\n".join(table(case, counts, arguments)), end="\n\n")
+    for case, parts in moved.items():
+        print("\n".join(travel_table(case, parts, arguments.bus)), end="\n\n")
 
 
 def count_all(guides: list[str], card: Card) -> Iterator[tuple[str, dict[str, Count]]]:
@@ -86,6 +100,16 @@ def table(case: str, counts: Mapping[str, Count], arguments: argparse.Namespace)
         f"{arguments.steps} steps: {facts['frame_ms']:.1f} ms at least; launched one by one, "
         f"{facts['launch_ms'] * arguments.steps:.1f} ms of the host"
     )
+
+
+def travel_table(case: str, parts: Mapping[str, journeys.Journey], bus: float) -> Iterator[str]:
+    """What travels for a frame in Markdown; `bus` in GB/s."""
+    yield f"{case}, a frame, outside its steps"
+    yield "| | MB up | MB down | ms at least |"
+    yield "|---|---|---|---|"
+    for part, each in {**parts, "all": journeys.whole(parts)}.items():
+        milliseconds = 1e-6 * (each.up + each.down) / bus
+        yield f"| {part} | {each.up / 1e6:.1f} | {each.down / 1e6:.1f} | {milliseconds:.2f} |"
 
 
 if __name__ == "__main__":

@@ -22,10 +22,13 @@ from counting import (
     guide_on_meta,
 )
 from counting import total as total_of
+from journeys import Journey, crossed, journeys, whole
 from torch import Tensor
 from torch.nn import functional as F
 
 from dreamvid.guide.objective import ClipObjective
+
+HD_VALUES = 3 * 1080 * 1920
 
 
 @cache
@@ -172,10 +175,38 @@ def test_operators_do_not_depend_on_the_size():
     assert len({total_of(counts.values()).operators for counts in found}) == 1
 
 
+def test_what_crosses_the_border_is_counted_once_each_way():
+    def there_and_back() -> None:
+        there = torch.ones(3, 5).to("meta")
+        (there + 1).byte().cpu()
+
+    assert crossed(there_and_back) == Journey(up=3 * 5 * 4, down=3 * 5)
+    assert crossed(lambda: torch.ones(3).double()) == Journey()
+
+
+@pytest.mark.parametrize(("pix_fmt", "size"), [("yuv420p", 1), ("yuv420p10le", 2)])
+def test_pixels_travel_as_code_values(pix_fmt, size):
+    parts = journeys(pix_fmt)
+    assert parts["reading"] == Journey(up=size * HD_VALUES)
+    assert parts["delivery"] == Journey(down=size * HD_VALUES)
+
+
+def test_what_travels_for_a_frame_beside_its_pixels():
+    parts = journeys("yuv420p")
+    assert parts["flow"] == Journey(up=2 * 2 * 540 * 960 * 4, down=4 * 540 * 960)
+    assert parts["cuts"].down <= 0.3e6
+    assert parts["digest"] == Journey(down=4 * HD_VALUES)
+    assert parts["carry"].down == pytest.approx(2 * 4 * HD_VALUES / 8, rel=1e-3)
+    assert parts["choices"].up <= 10e6
+    assert whole(parts).up <= 25e6
+
+
 def test_the_roofline_tells_the_same_in_json(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["roofline.py", "--json", "--guides", "mini", "--steps", "3"])
     roofline.main()
-    told = json.loads(capsys.readouterr().out)["mini 640x360 x16"]
+    everything = json.loads(capsys.readouterr().out)
+    assert everything["travels"]["1920x1080 yuv420p"]["reading"] == {"up": HD_VALUES, "down": 0}
+    told = everything["mini 640x360 x16"]
     assert told["all"]["operators"] == sum(part["operators"] for part in told["parts"].values())
     assert told["frame_ms"] == pytest.approx(3 * told["step_ms"])
     assert told["launch_ms"] == pytest.approx(0.005 * told["all"]["operators"])

@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from dreamvid.config import DreamConfig
+from dreamvid.travel import to_device
 
 LEAST_SIDE = 128
 """Shorter side in pixels, at least, of an image that is dreamed smaller than it is."""
@@ -62,8 +63,8 @@ class Cutouts:
 
     def to(self, device: torch.device) -> Cutouts:
         """Move the choices to `device`."""
-        noise = {size: field.to(device) for size, field in self.noise.items()}
-        return Cutouts(self.windows.to(device), self.order.to(device), noise)
+        noise = {size: to_device(field, device) for size, field in self.noise.items()}
+        return Cutouts(to_device(self.windows, device), to_device(self.order, device), noise)
 
 
 def draw_cutouts(

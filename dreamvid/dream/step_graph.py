@@ -22,6 +22,7 @@ from dreamvid.dream.cutouts import Cutouts
 from dreamvid.dream.objective import Objective
 from dreamvid.dream.optimizer import create_optimizer, rate
 from dreamvid.dream.terms import Term
+from dreamvid.travel import to_device
 
 HELD = 16
 """Most kinds of step that are remembered: four octaves of four kinds."""
@@ -133,7 +134,7 @@ class CapturedStep:
             value.zero_()
         layer.parameters = self._layer.parameters
         rates = [rate(config, step, layer.steps) for step in range(layer.steps)]
-        self._rates = torch.tensor(rates, dtype=self._rate.dtype).to(self._rate.device)
+        self._rates = to_device(torch.tensor(rates, dtype=self._rate.dtype), self._rate.device)
         self._all = cutouts
 
     def __call__(self, step: int, first: int) -> tuple[Tensor, Tensor]:

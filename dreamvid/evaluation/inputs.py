@@ -122,19 +122,22 @@ class Inputs:
         images = read_weighted(self.prompts.image_prompt)
         return create_objective(load_clip(self.config.judge, device), self.prompts, images)
 
-    def open_source(self, result: VideoInfo, on_warning: OnWarning) -> FrameReader:
+    def open_source(
+        self, result: VideoInfo, on_warning: OnWarning, device: torch.device
+    ) -> FrameReader:
         """Open the source at the size of `result`; its span as given, or else as in the recipe.
 
         Raises MediaError where the two differ in shape and no size of that shape was asked for.
         """
         reading = self._reading()
-        reader = self.source.open(on_warning, **reading)
+        reader = self.source.open(on_warning, device, **reading)
         if (reader.info.width, reader.info.height) == (result.width, result.height):
             return reader
         reader.close()
         if "x" not in self.config.size and (self.recipe is None or "x" not in self.recipe.size):
             _check_shape(self.source.path, reader.info, result)
-        return self.source.open(on_warning, **reading, size=f"{result.width}x{result.height}")
+        size = f"{result.width}x{result.height}"
+        return self.source.open(on_warning, device, **reading, size=size)
 
     def view(self, sources: FrameReader, listener: Listener) -> Iterator[Frame]:
         """The source's frames through the moving camera of the recipe, if it has one."""

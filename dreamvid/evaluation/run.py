@@ -114,17 +114,20 @@ def _path(name: str | Path | None) -> Path | None:
 
 def _evaluate(inputs: Inputs, outputs: Outputs, reporter: Reporter) -> EvaluationResult:
     """Measure checked inputs and write the pictures."""
+    from dreamvid.device import choose_device
     from dreamvid.evaluation.curves import write_curves
     from dreamvid.evaluation.sheet import ContactSheet
     from dreamvid.media.reader import VideoReader
     from dreamvid.media.still import write_image
 
     contacts = None if outputs.sheet is None else ContactSheet(inputs.info.frame_count)
+    device = choose_device(inputs.config.device)
+    warn, size = reporter.warn, inputs.config.size
     with (
-        VideoReader(inputs.result, size=inputs.config.size, on_warning=reporter.warn) as results,
-        inputs.open_source(results.info, reporter.warn) as sources,
+        VideoReader(inputs.result, size=size, device=device, on_warning=warn) as results,
+        inputs.open_source(results.info, warn, device) as sources,
     ):
-        evaluation = _measure(inputs, sources, results, contacts, reporter)
+        evaluation = _measure(inputs, device, sources, results, contacts, reporter)
     if contacts is not None and outputs.sheet is not None:
         write_image(outputs.sheet, contacts.image(), overwrite=outputs.overwrite)
     if outputs.plot is not None:
@@ -139,19 +142,16 @@ def _evaluate(inputs: Inputs, outputs: Outputs, reporter: Reporter) -> Evaluatio
 
 def _measure(
     inputs: Inputs,
+    device: torch.device,
     sources: FrameReader,
     results: FrameReader,
     contacts: ContactSheet | None,
     reporter: Reporter,
 ) -> Evaluation:
     """Measure every frame that has a partner. Raises MediaError where none has."""
-    from dreamvid.device import choose_device
-
-    device = choose_device(inputs.config.device)
     evaluation = create_evaluation(inputs.config, device, inputs.load_judge(device, reporter.tell))
     for pair in paired(inputs, sources, results, reporter):
-        source, result = (frame.with_image(frame.image.to(device)) for frame in pair)
-        evaluation.add(source, result)
+        evaluation.add(*pair)
         if contacts is not None:
             contacts.add([frame.image for frame in pair])
     return evaluation

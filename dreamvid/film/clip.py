@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -71,19 +70,20 @@ AHEAD_PIXELS = 2**24
 def open_clip(job: VideoJob, reporter: Reporter) -> Iterator[Clip]:
     """The clip of `job`, open. Raises DreamvidError."""
     config = job.config
+    device = choose_device(config.device)
     with ExitStack() as opened:
-        reader = opened.enter_context(open_reader(job, reporter))
+        reader = opened.enter_context(open_reader(job, reporter, device))
         sound = open_sound(job, reader, reporter)
         if sound is not None:
             opened.enter_context(sound)
 
         def open_mask(source: Source, invert: bool = False) -> MaskReader:
-            return opened.enter_context(_open_mask(source, job, reader, reporter, invert))
+            mask = _open_mask(source, job, reader, reporter, device, invert)
+            return opened.enter_context(mask)
 
         mask = None if job.mask is None else open_mask(job.mask, config.mask_invert)
         areas = {area: open_mask(source) for area, source in job.areas.items()}
         schedule, _ = schedule_of(config, job.source, reader, reporter.tell)
-        device = choose_device(config.device)
         depth = None if job.depth is None else open_mask(job.depth)
         view = CameraView.of(config, reader, schedule, depth)
         delivery = Delivery(_dreamed_size(config, reader), Symmetry.of(config.symmetry))
@@ -157,7 +157,7 @@ class Clip:
         def read() -> Iterator[Frame]:
             for index, frame in enumerate(self.reader, 1):
                 small = self._small(frame)
-                marks[small] = _mark(frame.image)
+                marks[small] = self.reader.mark
                 yield small
                 self.reporter.progress("looking for cuts", self.info.frame_count, index)
 
@@ -241,6 +241,7 @@ class Clip:
             first=first,
             on_step=self.reporter.step,
             ahead=read_ahead(job.source, config, self.info.width * self.info.height),
+            device=self.device,
             graphs=step_graphs(self.device),
             sketch_at=sketch_at,
         )
@@ -279,7 +280,7 @@ class Clip:
         sources: list[Tensor] = []
 
         def shows(image: Tensor) -> bool:
-            seen = self.view.image(image.to(self.device), kept.time)
+            seen = self.view.image(image, kept.time)
             sources.append(self.delivery.prepared(seen))
             return kept.shows(sources[-1]) or self.job.force
 
@@ -292,7 +293,7 @@ class Clip:
             self.reader.restart()
             return
         self.reader.skip_past(
-            shot.before, lambda image: self.job.force or _mark(image) == shot.mark
+            shot.before, lambda image: self.job.force or self.reader.mark == shot.mark
         )
 
     def _read(self, result: Journal | DirectResult) -> Iterator[Frame]:
@@ -300,14 +301,11 @@ class Clip:
         for frame in self.reader:
             if self.reader.is_cut_short:
                 result.check_source(is_cut_short=True)
-            yield self._seen(frame)
-
-    def _seen(self, frame: Frame) -> Frame:
-        return self.view.frame(frame.with_image(frame.image.to(self.device)))
+            yield self.view.frame(frame)
 
     def _small(self, frame: Frame) -> Frame:
         """A frame of the source as it is dreamed on."""
-        seen = self._seen(frame)
+        seen = self.view.frame(frame)
         return seen.with_image(self.delivery.prepared(seen.image))
 
     def _finished(self, dreamed: DreamedFrame) -> FilmFrame:
@@ -335,10 +333,6 @@ def _shown_masks(image: Tensor, settings: FrameSettings) -> Tensor:
     return outline(image, settings.mask, [place.region for place in settings.places])
 
 
-def _mark(image: Tensor) -> int:
-    return zlib.crc32(image.contiguous().numpy().data)
-
-
 def read_ahead(source: Source, config: VideoConfig, pixels: int) -> int:
     """The number of key frames, 0 or 1, to read ahead while one is dreamed.
 
@@ -348,10 +342,12 @@ def read_ahead(source: Source, config: VideoConfig, pixels: int) -> int:
     return int(source.is_stored and config.every * pixels <= AHEAD_PIXELS)
 
 
-def open_reader(job: VideoJob, reporter: Reporter) -> FrameReader:
-    """A reader of the clip's frames at the delivered size. Raises MediaError."""
+def open_reader(
+    job: VideoJob, reporter: Reporter, device: torch.device | str = "cpu"
+) -> FrameReader:
+    """A reader of the clip's frames at the delivered size, to `device`. Raises MediaError."""
     changes = {"size": "source"} if job.config.deliver == "source" else {}
-    return job.source.open(reporter.warn, **changes)
+    return job.source.open(reporter.warn, device, **changes)
 
 
 def open_sound(job: VideoJob, reader: FrameReader, reporter: Reporter) -> SoundSource | None:
@@ -361,7 +357,12 @@ def open_sound(job: VideoJob, reader: FrameReader, reporter: Reporter) -> SoundS
 
 
 def _open_mask(
-    source: Source, job: VideoJob, reader: FrameReader, reporter: Reporter, invert: bool
+    source: Source,
+    job: VideoJob,
+    reader: FrameReader,
+    reporter: Reporter,
+    device: torch.device,
+    invert: bool,
 ) -> MaskReader:
     return MaskReader(
         source,
@@ -369,6 +370,7 @@ def _open_mask(
         start=job.config.start,
         invert=invert,
         on_warning=reporter.warn,
+        device=device,
     )
 
 

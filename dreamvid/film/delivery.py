@@ -12,6 +12,7 @@ from dreamvid.config import DreamConfig
 from dreamvid.dream.octaves import resize
 from dreamvid.dream.palette import Palette
 from dreamvid.dream.symmetry import Symmetry
+from dreamvid.travel import used_here
 from dreamvid.types import Frame
 
 HIDDEN = 0.35
@@ -68,7 +69,7 @@ class Delivery:
 
     def skip(self, dream: Frame) -> Frame:
         """The full-size source of a dreamed frame, which is not kept any longer."""
-        return next(frame for frame in self._taken() if frame.time == dream.time)
+        return used_here(next(frame for frame in self._taken() if frame.time == dream.time))
 
     def folded(self, image: Tensor) -> Tensor:
         """An image (3, H, W) that has the symmetry again, where there is one."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dreamvid.errors import JournalError
 from dreamvid.film.sequence import Carry
+from dreamvid.travel import to_host
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,4 +64,4 @@ class KeptCarry:
 
 def digest_of(image: Tensor) -> str:
     """SHA-256 of the bytes of an image (3, H, W)."""
-    return hashlib.sha256(image.detach().cpu().contiguous().numpy().data).hexdigest()
+    return hashlib.sha256(to_host(image.detach().contiguous()).numpy().data).hexdigest()

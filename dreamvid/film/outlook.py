@@ -255,7 +255,7 @@ def _masks(
 
     job = VideoJob.without_result(source, config)
     with open_clip(job, reporter) as clip:
-        for frame in job.source.glimpses(_GLIMPSES):
+        for frame in job.source.glimpses(_GLIMPSES, device=clip.device):
             index = round(frame.time * (clip.info.rate or 0))
             yield clip.with_masks_shown(frame, min(index, len(outlook.times) - 1))
 

@@ -6,7 +6,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from threading import Condition, Thread, current_thread
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
+
+from dreamvid.travel import SideStream
 
 T = TypeVar("T")
 
@@ -20,14 +22,18 @@ class Prefetch(Generic[T]):
     At most `depth` of them are made beyond the one taken last. Work begins when the first item is
     requested, and all of it, the closing of `items` included, happens in that one thread. An
     exception there is raised here, with its traceback, after the items before it. Use it under
-    `with`: on leaving, the item in work is finished, and nothing of `items` runs on.
+    `with`: on leaving, the item in work is finished, and nothing of `items` runs on. What `items`
+    ask of a device goes by `stream`, and so does not wait for what the user of the items asks.
     """
 
-    def __init__(self, items: Iterable[T], depth: int = 1) -> None:
+    def __init__(
+        self, items: Iterable[T], depth: int = 1, stream: SideStream | None = None
+    ) -> None:
         if depth < 1:
             raise ValueError(f"depth {depth} is not allowed; allowed: 1 or more")
         self._items, self._depth = items, depth
-        self._made: deque[T] = deque()
+        self._stream = SideStream() if stream is None else stream
+        self._made: deque[tuple[T, Any]] = deque()
         self._error: BaseException | None = None
         self._is_over = False
         self._is_closed = False
@@ -39,14 +45,15 @@ class Prefetch(Generic[T]):
 
     def __next__(self) -> T:
         if self._thread.ident is None and not self._is_closed:
+            self._stream.begin()
             self._thread.start()
         with self._changed:
             while not self._changed.wait_for(self._is_ready, _LOOK_UP_S):
                 pass
             if self._made:
-                item = self._made.popleft()
+                item, mark = self._made.popleft()
                 self._changed.notify_all()
-                return item
+                return self._stream.hand_over(item, mark)
             error, self._error = self._error, None
         if error is None or self._is_closed:
             raise StopIteration
@@ -76,6 +83,7 @@ class Prefetch(Generic[T]):
             except BaseException as error:
                 interruption = error
         self._thread.join()
+        self._stream.end()
         if interruption is not None:
             raise interruption
 
@@ -100,12 +108,13 @@ class Prefetch(Generic[T]):
 
     def _run(self) -> None:
         try:
-            items = iter(self._items)
-            try:
-                self._make(items)
-            finally:
-                if hasattr(items, "close"):
-                    items.close()
+            with self._stream.entered():
+                items = iter(self._items)
+                try:
+                    self._make(items)
+                finally:
+                    if hasattr(items, "close"):
+                        items.close()
         except BaseException as error:
             self._error = error
         finally:
@@ -115,8 +124,9 @@ class Prefetch(Generic[T]):
 
     def _make(self, items: Iterator[T]) -> None:
         for item in items:
+            mark = self._stream.mark()
             with self._changed:
-                self._made.append(item)
+                self._made.append((item, mark))
                 del item  # free its memory as soon as the consumer is done with it
                 self._changed.notify_all()
                 self._changed.wait_for(self._has_room)

@@ -30,10 +30,13 @@ from dreamvid.film.inbetween import FlowField, FlowFields, blend, chained, direc
 from dreamvid.film.prefetch import Prefetch
 from dreamvid.film.splitting import Place, split_up
 from dreamvid.motion.warp import fill_in
+from dreamvid.travel import side_stream
 from dreamvid.types import CutDetector, FlowEstimator, Frame, Shot
 
 FORGOTTEN = 0.9
 """Share of what a finder saw before that is forgotten where the flow cannot be trusted."""
+NO_ROOM = 1e-6
+"""Smallest room, of brightness, that is divided by."""
 FLASH = 3
 """Most frames of a flash: where the earlier picture returns within so many, there is no cut."""
 
@@ -51,7 +54,8 @@ class Carry:
     dream: Tensor
     """Dream of that key frame, (3, H, W)."""
     mean_colour: Tensor
-    """Mean over the shot's key frames so far of the mean colour of dream − source, (3,)."""
+    """Mean over the shot's key frames so far of the mean colour of dream − source, (3,), each for
+    the brightness of this one's source (`tint_for`)."""
     keys: int = 1
     """Number of the shot's key frames so far."""
     given: int = 0
@@ -186,6 +190,7 @@ def dream_frames(
     first: int = 0,
     on_step: OnStep | None = None,
     ahead: int = 0,
+    device: torch.device | None = None,
     graphs: StepGraphs | None = None,
     sketch_at: SketchAt = no_sketch,
 ) -> Generator[DreamedFrame, None, None]:
@@ -202,7 +207,8 @@ def dream_frames(
 
     With `ahead`, so many key frames, and the frames before each, are read and their motion
     estimated while one is dreamed, in another thread, which then calls `frames`, `settings_at`,
-    `flow` and `is_cut`. The thread ends with this iterator; close it when leaving it early.
+    `flow` and `is_cut`. The thread ends with this iterator; close it when leaving it early. Where
+    all of it is on a CUDA `device`, name that: the thread then does not wait for the steps.
 
     With `graphs`, steps are captured there and replayed. Where `sketch_at` gives what the descent
     of a key frame has made before, it is made again without one, to the same bits.
@@ -211,7 +217,7 @@ def dream_frames(
     first = first if carry is None else carry.index + 1
     asked = _asked(frames, settings_at, first)
     found = _with_flow_fields(_spans(asked, is_cut, carry), carry, flow)
-    with Prefetch(found, ahead) if ahead else nullcontext(found) as spans:
+    with Prefetch(found, ahead, side_stream(device)) if ahead else nullcontext(found) as spans:
         for span in spans:
             given = 0 if carry is None else carry.given
             for result in _dream_span(span, carry, dreamer):
@@ -480,8 +486,8 @@ class _Start:
     trust: Tensor | None
     mean_colour: Tensor | None
     steps: int
-    rise: float = 0
-    """Share of the strength that the key frame before did not have."""
+    fresh: float = 0
+    """Share of the dream that is new: what comes into view, and a rise of the strength."""
 
 
 def _begin(key: _Asked, carry: Carry | None, flow_fields: FlowFields | None) -> _Start:
@@ -496,7 +502,20 @@ def _begin(key: _Asked, carry: Carry | None, flow_fields: FlowFields | None) -> 
         unknown = float(1 - mean_within(trust, region))
         trust = trust * (1 - rise)  # nothing holds back what is new
     steps = step_budget(config, rise=rise, unknown=unknown)
-    return _Start(image, trust, carry.mean_colour, steps, rise)
+    fresh = 1 - (1 - unknown) * (1 - rise)
+    return _Start(image, trust, tint_for(key.image, carry), steps, fresh)
+
+
+def tint_for(source: Tensor, carry: Carry) -> Tensor:
+    """The mean colour that the shot's dream adds, (3,), for the brightness of `source` (3, H, W).
+
+    It keeps its share of the room: up to white where it adds light, down to black where it takes
+    it away. What is dreamed on black can only be light; the same light would burn a scene white
+    that fades in.
+    """
+    tint, before, now = carry.mean_colour, carry.source.mean((1, 2)), source.mean((1, 2))
+    room_before, room = (torch.where(tint > 0, 1 - mean, mean) for mean in (before, now))
+    return tint * room / room_before.clamp(min=NO_ROOM)
 
 
 def _remember(key: _Asked, dream: Tensor, carry: Carry | None, seen: Tensor | None) -> Carry:
@@ -504,7 +523,7 @@ def _remember(key: _Asked, dream: Tensor, carry: Carry | None, seen: Tensor | No
     keys = 1 if carry is None else carry.keys + 1
     mean_colour = (dream - key.image).mean((1, 2))
     if carry is not None:
-        mean_colour = torch.lerp(carry.mean_colour, mean_colour, 1 / keys)
+        mean_colour = torch.lerp(tint_for(key.image, carry), mean_colour, 1 / keys)
     return Carry(
         key.index,
         key.frame.time,
@@ -543,8 +562,8 @@ class _Dreamer:
         It is its warm start, without a sketch, where the gradient fails twice.
         """
         config = asked.settings.config
-        if start.rise:
-            kept = config.colour_drift * (1 - start.rise)
+        if start.fresh:
+            kept = config.colour_drift * (1 - start.fresh)
             config = config.model_copy(update={"colour_drift": kept})
         gentle = config.model_copy(update={"lr": config.lr / 2})
         attempts: list[tuple[Outcome, SequenceConfig]] = [("dreamed", config), ("retried", gentle)]

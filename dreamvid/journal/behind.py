@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from threading import Condition, Thread
+from typing import TYPE_CHECKING, Any
+
+from dreamvid.travel import SideStream, side_stream
+
+if TYPE_CHECKING:
+    import torch
 
 Work = Callable[[], None]
 
@@ -21,23 +27,29 @@ class Behind:
 
     def __init__(self, depth: int) -> None:
         self._depth = depth
-        self._in_hand: deque[Work] = deque()
+        self._in_hand: deque[tuple[Work, Any]] = deque()
+        self._stream = SideStream()
         self._error: BaseException | None = None
         self._has_failed = False
         self._is_closed, self._is_over = False, False
         self._changed = Condition()
         self._thread: Thread | None = None
 
-    def do(self, work: Work) -> None:
-        """Let `work` be called soon; waits where as many calls as allowed are in hand."""
+    def do(self, work: Work, device: torch.device | None = None) -> None:
+        """Let `work` be called soon; waits where as many calls as allowed are in hand.
+
+        What it reads on a CUDA `device`, the first call's for all, is read by a stream of its own,
+        which does not wait for what is asked after this call.
+        """
         if self._thread is None:
+            self._stream = side_stream(device)
             self._thread = Thread(target=self._run, name="journal", daemon=True)
             self._thread.start()
         with self._changed:
             while not self._changed.wait_for(self._has_room, _LOOK_UP_S):
                 pass
             self._raise()
-            self._in_hand.append(work)
+            self._in_hand.append((work, self._stream.mark_here()))
             self._changed.notify_all()
 
     def wait(self) -> None:
@@ -87,9 +99,9 @@ class Behind:
     # In the thread
 
     def _run(self) -> None:
-        while (work := self._next()) is not None:
-            is_done = self._try(work)
-            del work  # free its memory before the next wait
+        while (found := self._next()) is not None:
+            is_done = self._try(*found)
+            del found  # free its memory before the next wait
             with self._changed:
                 if is_done:
                     self._in_hand.popleft()
@@ -97,8 +109,8 @@ class Behind:
                     self._in_hand.clear()
                 self._changed.notify_all()
 
-    def _next(self) -> Work | None:
-        """The next call, which stays in hand until it is made; None at the end."""
+    def _next(self) -> tuple[Work, Any] | None:
+        """The next call and its mark; it stays in hand until it is made. None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._in_hand or self._is_closed)
             if self._in_hand:
@@ -107,10 +119,11 @@ class Behind:
             self._changed.notify_all()
             return None
 
-    def _try(self, work: Work) -> bool:
+    def _try(self, work: Work, mark: Any) -> bool:
         """Make a call; False where it raised an exception, which is kept."""
         try:
-            work()
+            with self._stream.after(mark):
+                work()
         except BaseException as error:
             self._error, self._has_failed = error, True
         return not self._has_failed

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dreamvid.travel import to_host
+
 Record = TypeVar("Record")
 
 _LENGTH = struct.Struct("<I")
@@ -30,7 +32,7 @@ def to_bytes(record: Any) -> bytes:
     for field in fields(record):
         value = getattr(record, field.name)
         if isinstance(value, Tensor):
-            array = value.detach().cpu().contiguous().numpy()
+            array = to_host(value.detach().contiguous()).numpy()
             facts[field.name] = {_TENSOR: [array.dtype.str, list(array.shape)]}
             contents.append(array.tobytes())
         elif isinstance(value, Fraction):

@@ -30,7 +30,7 @@ from dreamvid.media.files import media_errors, write_durably
 from dreamvid.media.image_sequence import output_pattern
 from dreamvid.types import Shot
 
-FORMAT = 1
+FORMAT = 2
 """Version of the file format; lists of another version are refused."""
 PATIENCE_S = 10.0
 """Longest wait in seconds for another process that holds the film's lock for a moment."""

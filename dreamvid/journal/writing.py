@@ -40,6 +40,7 @@ from dreamvid.media.files import media_errors, sync_folder, write_durably
 from dreamvid.media.image_sequence import output_pattern
 from dreamvid.media.probing import VideoInfo
 from dreamvid.media.tracks import SoundSource
+from dreamvid.travel import to_host
 
 if TYPE_CHECKING:
     import torch
@@ -204,7 +205,8 @@ class Journal:
         has made, from which the loop makes the frame again. Neither may change afterwards. Raises
         MediaError where writing an earlier frame has failed; those before it are safe.
         """
-        self._behind.do(partial(self._write, frame, carry, sketch, tally))
+        work = partial(self._write, frame, carry, sketch, tally)
+        self._behind.do(work, frame.image.device)
 
     # Behind
 
@@ -218,7 +220,7 @@ class Journal:
         """Add a frame; after the return, no kill can lose it."""
         self._clear()
         state = self._open_parts.add(frame, self.state)
-        image = frame.image.detach().cpu().contiguous().numpy()
+        image = to_host(frame.image.detach().contiguous()).numpy()
         frame_digest = hashlib.sha256(image.data).hexdigest()
         state = replace(
             state,

@@ -16,7 +16,7 @@ from torch import Tensor
 from dreamvid.dream.descent import Step
 from dreamvid.dream.step_graph import StepGraphs
 from dreamvid.film.inbetween import FlowField
-from dreamvid.film.sequence import Carry, FrameSettings, dream_key
+from dreamvid.film.sequence import Carry, FrameSettings, dream_key, tint_for
 from dreamvid.live.following import Begun
 from dreamvid.live.remembering import Effort
 from dreamvid.media.closing import Closes
@@ -182,7 +182,7 @@ class Dreamer(Closes):
     def _carried(self, moment: Moment, added: Tensor) -> Carry:
         """The carry of a key that is this frame, but with what was dreamed before."""
         source = moment.frame.image
-        mean_colour = added.mean((1, 2)) if self._carry is None else self._carry.mean_colour
+        mean_colour = added.mean((1, 2)) if self._carry is None else tint_for(source, self._carry)
         keys = 1 if self._carry is None else self._carry.keys
         return Carry(self._count, moment.frame.time, source, source + added, mean_colour, keys)
 

@@ -50,7 +50,7 @@ def open_session(job: LiveJob, reporter: Reporter) -> Iterator[Session]:
     with ExitStack() as stack:
         size = _read_size(job, device)
         player = stack.enter_context(
-            Player(job.source, reporter.warn, wait=stopped.wait, size=size)
+            Player(job.source, reporter.warn, wait=stopped.wait, size=size, device=device)
         )
         picture = stack.enter_context(_picture(job, player.info, device, reporter))
         bus, repeats = _bus(job, player, reporter)
@@ -103,12 +103,12 @@ def _picture(job: LiveJob, info: VideoInfo, device: torch.device, reporter: Repo
             start=config.start,
             invert=config.mask_invert,
             on_warning=reporter.warn,
+            device=device,
         )
 
     return Picture(
         config,
         info,
-        device,
         size=size,
         dreamed=dreamed,
         open_mask=open_mask if job.mask is not None else None,

@@ -20,7 +20,6 @@ from dreamvid.motion.camera import Camera, Plane, Similarity, expose, resample
 from dreamvid.types import Frame
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from dreamvid.media.probing import VideoInfo
@@ -37,13 +36,12 @@ class Picture(Closes):
         self,
         config: VideoConfig,
         info: VideoInfo,
-        device: torch.device,
         *,
         size: tuple[int, int] | None,
         dreamed: tuple[int, int] | None,
         open_mask: Callable[[], MaskReader] | None,
     ) -> None:
-        self._device, self._size = device, size
+        self._size = size
         height, width = size or (info.height, info.width)
         self.info = _bare(replace(info, width=width, height=height))
         self._view = MovingView(config, info, (height, width))
@@ -54,14 +52,14 @@ class Picture(Closes):
         self._delivery = Delivery(dreamed, Symmetry.of(config.symmetry))
 
     def see(self, taken: Taken, config: VideoConfig) -> Frame:
-        """The frame to show, on the device; its time is that since the beginning."""
+        """The frame to show; its time is that since the beginning."""
         place = taken.frame.time
         if place < self._place and self._open_mask is not None and self._mask is not None:
             self._mask.close()
             self._mask = self._open_mask()
         self._view.go(place, config)
         self._place = place
-        image = taken.frame.image.to(self._device)
+        image = taken.frame.image
         image = image if self._size is None else resize(image, self._size)
         return Frame(self._view.image(image), taken.elapsed, taken.frame.duration)
 

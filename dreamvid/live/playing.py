@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 from dreamvid.film.prefetch import Prefetch
 from dreamvid.media.closing import Closes
 from dreamvid.media.live import LiveReader
+from dreamvid.travel import side_stream
 from dreamvid.types import Frame
 
 if TYPE_CHECKING:
+    import torch
+
     from dreamvid.media.reader import FrameReader
     from dreamvid.media.source import Source
 
@@ -47,9 +50,9 @@ class Taken:
 class Player(Closes):
     """Frames of `source`, each when it is due; what is stored is played again and again.
 
-    Frames that are late are left out where a later one is there: the newest counts. `changes` are
-    options of the source's reader. `wait` waits for so many seconds, or shorter; `clock` tells
-    seconds. Raises MediaError where the source cannot be read.
+    Frames that are late are left out where a later one is there: the newest counts. They are on
+    `device`, None for the CPU. `changes` are those of the source's reader. `wait` waits for so many
+    seconds, or shorter; `clock` tells seconds. Raises MediaError where the source cannot be read.
     """
 
     def __init__(
@@ -59,12 +62,13 @@ class Player(Closes):
         *,
         wait: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        device: torch.device | None = None,
         **changes: Any,
     ) -> None:
         if source.is_still and source.config.seconds is None:
             changes["seconds"] = FOREVER_S
         self._source, self._warn, self._changes = source, on_warning, changes
-        self._wait, self._clock = wait, clock
+        self._wait, self._clock, self._device = wait, clock, device
         self._reader = self._open()
         self.info = self._reader.info
         self.origin = self._reader.origin
@@ -75,7 +79,7 @@ class Player(Closes):
         if isinstance(self._reader, LiveReader):
             yield from self._as_they_come(self._reader)
             return
-        with Prefetch(self._rounds(), AHEAD) as ahead:
+        with Prefetch(self._rounds(), AHEAD, side_stream(self._device)) as ahead:
             yield from self._paced(ahead)
 
     def close(self) -> None:
@@ -83,7 +87,7 @@ class Player(Closes):
         self._reader.close()
 
     def _open(self) -> FrameReader:
-        return self._source.open(self._warn, **self._changes)
+        return self._source.open(self._warn, self._device or "cpu", **self._changes)
 
     def _as_they_come(self, reader: LiveReader) -> Iterator[Taken]:
         for index, frame in enumerate(reader):

@@ -2,11 +2,13 @@
 
 swscale is used only for conversions that it does exactly: of the size and the chroma's resolution.
 It converts the matrix in 8 bits (errors up to 4 of 1023 for 10 bits, and 2 of 255 after a round
-trip in full range), so the matrix is applied here, in float32.
+trip in full range), so the matrix is applied here, in float32, on the device. What travels between
+it and the host are code values, in one byte or two, not float32.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -20,8 +22,10 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from numpy.typing import NDArray
 
 from dreamvid.errors import MediaError
+from dreamvid.travel import empty_on_host, to_device, to_host
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 RGB_MATRIX = 0
@@ -155,11 +159,16 @@ class Converter:
 
     `codec` is FFmpeg's name of the stream's codec, which decides where 4:2:0 and 4:2:2 have their
     chroma samples: the two conventions differ by half a pixel. `turned` is the orientation of its
-    pictures for display.
+    pictures for display. Tensors of decoded pictures are made on `device`.
     """
 
-    def __init__(self, codec: str, turned: Orientation | None = None) -> None:
-        self._codec, self._turned = codec, turned or Orientation()
+    def __init__(
+        self,
+        codec: str,
+        turned: Orientation | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self._codec, self._turned, self._device = codec, turned or Orientation(), device
         self._reformatter = VideoReformatter()
         self._siting: tuple[object, Graph] | None = None
 
@@ -172,28 +181,40 @@ class Converter:
         depth = bit_depth(frame.format.name)
         rgb = frame.format.is_rgb
         sited = self._left_sited(frame) if self._codec in _LEFT_UNSAID else frame
-        planes = _read_planes(self._reformat(sited, _working_format(rgb, depth), size))
+        planar = self._reformat(sited, _working_format(rgb, depth), size)
         if rgb:
-            image = planes[[2, 0, 1]] / _top(depth)  # G, B, R → R, G, B
+            image = self._read(planar, (2, 0, 1)) / _top(depth)  # G, B, R → R, G, B
         else:
             tags = tags_of(frame)
             weights = luma_weights(tags.matrix, frame.height)
-            image = _mix(planes, *_decoding(weights, tags.range, depth))
+            image = _mix(self._read(planar, (0, 1, 2)), *_decoding(weights, tags.range, depth))
         return orient(image, self._turned).clamp_(0, 1)
 
     def to_alpha(self, frame: av.VideoFrame, size: tuple[int, int] | None = None) -> Tensor | None:
         """The alpha of a decoded picture as float32 (1, H, W) in [0, 1]; None where it has none."""
         if not has_alpha(frame.format.name):
             return None
-        import torch
-
         graph = filter_graph(frame, ("alphaextract", ""))
         graph.vpush(frame)
         grey = graph.vpull()
-        depth = bit_depth(grey.format.name)
-        grey = self._reformat(grey, grey.format.name, size)
-        alpha = torch.from_numpy(_view(grey, 0).astype(np.float32))[None] / _top(depth)
+        name = grey.format.name
+        depth = FLOAT_DEPTH if "f32" in name else bit_depth(name)
+        grey = self._reformat(grey, name, size)
+        alpha = self._read(grey, (0,)) / _top(depth)
         return orient(alpha, self._turned).clamp_(0, 1)
+
+    def _read(self, frame: av.VideoFrame, order: Sequence[int]) -> Tensor:
+        """The code values of these planes of a 4:4:4 picture: float32 (C, H, W), on the device."""
+        import torch
+
+        shape = len(order), frame.height, frame.width
+        if _travels_to(self._device):
+            levels = empty_on_host(shape, _dtype_of(frame), self._device)
+        else:  # NumPy's memory comes in larger pages than torch's, which saves a fifth of the time
+            levels = torch.from_numpy(np.empty(shape, np.float32))
+        for plane, index in zip(_as_levels(levels), order, strict=True):
+            plane[:] = _view(frame, index)
+        return _to_float(to_device(levels, self._device), bit_depth(frame.format.name))
 
     def to_frame(
         self, image: Tensor, pix_fmt: str, tags: ColourTags, alpha: Tensor | None = None
@@ -208,7 +229,8 @@ class Converter:
         rgb = av.VideoFormat(pix_fmt).is_rgb
         image = image.detach().float().clamp(0, 1)
         if rgb:
-            planes = image[[1, 2, 0]] * _top(depth)
+            red, green, blue = image
+            planes = torch.stack([green, blue, red]) * _top(depth)
         else:
             weights = luma_weights(tags.matrix, image.shape[1])
             planes = _mix(image, *_encoding(weights, tags.range, depth))
@@ -341,39 +363,69 @@ def _mix(planes: Tensor, matrix: _Matrix, offsets: tuple[float, ...]) -> Tensor:
     return mixed
 
 
-def _read_planes(frame: av.VideoFrame) -> Tensor:
-    """The three planes of a 4:4:4 picture as float32 (3, H, W), code values."""
+def _dtype_of(frame: av.VideoFrame) -> torch.dtype:
+    """The type in which a picture's code values travel.
+
+    Those of 16 bits travel as int16 with the same bits: not every device computes with uint16.
+    """
     import torch
 
-    planes = np.empty((3, frame.height, frame.width), dtype=np.float32)
-    for i, plane in enumerate(planes):
-        plane[:] = _view(frame, i)
-    return torch.from_numpy(planes)
+    types = {"<f4": torch.float32, "u1": torch.uint8, "<u2": torch.int16}
+    return types[_kind(frame)]
+
+
+def _travels_to(device: torch.device | str) -> bool:
+    """Whether pixels travel to get to a device; else they become float32 at once."""
+    return str(device) != "cpu"
+
+
+def _to_float(levels: Tensor, depth: int) -> Tensor:
+    """Code values as float32, from the type in which they travel."""
+    if depth == 16 and not levels.is_floating_point():
+        levels = levels.int().bitwise_and_(0xFFFF)
+    return levels.float()
+
+
+def _to_levels(planes: Tensor, depth: int) -> Tensor:
+    """Code values in float32 in the type in which they travel; rounded, but in floating point."""
+    import torch
+
+    if depth == FLOAT_DEPTH:
+        return planes
+    rounded = planes.round().clamp_(0, _top(depth))
+    if depth == 8:
+        return rounded.byte()
+    return rounded.int().to(torch.int16) if depth == 16 else rounded.to(torch.int16)
+
+
+def _as_levels(levels: Tensor) -> NDArray[np.generic]:
+    """View of a host's code values in their own type."""
+    array: NDArray[np.generic] = levels.numpy()
+    return array.view("<u2") if array.dtype == np.int16 else array
 
 
 def _write_planes(planes: Tensor, pix_fmt: str) -> av.VideoFrame:
     """A picture in a planar 4:4:4 format of code values (3 or 4, H, W), which are rounded."""
-    import torch
-
     _, height, width = planes.shape
     frame = av.VideoFrame(width, height, pix_fmt)
-    depth = bit_depth(pix_fmt)
-    if depth != FLOAT_DEPTH:
-        kind = torch.uint8 if depth == 8 else torch.int32
-        planes = planes.round().clamp_(0, _top(depth)).to(kind)
-    for i, plane in enumerate(planes.cpu().numpy()):
+    levels = to_host(_to_levels(planes, bit_depth(pix_fmt)))
+    for i, plane in enumerate(_as_levels(levels)):
         _view(frame, i)[:] = plane
     return frame
 
 
 def _view(frame: av.VideoFrame, index: int) -> NDArray[np.generic]:
     """View of one plane, without the padding of its rows; writes change the frame."""
-    name = frame.format.name
-    kind = "<f4" if "f32" in name else "u1" if bit_depth(name) == 8 else "<u2"
     plane = frame.planes[index]
-    rows = np.frombuffer(plane, dtype=kind).reshape(plane.height, -1)  # type: ignore[call-overload]
+    rows = np.frombuffer(plane, dtype=_kind(frame)).reshape(plane.height, -1)  # type: ignore[call-overload]
     view: NDArray[np.generic] = rows[:, : plane.width]
     return view
+
+
+def _kind(frame: av.VideoFrame) -> str:
+    """NumPy's name of the type of a picture's code values."""
+    name = frame.format.name
+    return "<f4" if "f32" in name else "u1" if bit_depth(name) == 8 else "<u2"
 
 
 def orientation(frame: av.VideoFrame) -> Orientation:

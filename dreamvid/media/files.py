@@ -12,6 +12,7 @@ from pathlib import Path
 
 import av
 import av.logging
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from dreamvid.errors import MediaError
@@ -99,11 +100,13 @@ def open_input(
     input_format: str | None = None,
     options: Mapping[str, str] | None = None,
     on_warning: Callable[[str], None] = lambda text: None,
+    hwaccel: HWAccel | None = None,
 ) -> InputContainer:
     """Open a video or sound file, a pipe, whose format may be named, or a device.
 
     `options` are the options of the device. `on_warning` is told where a pipe brings nothing for
-    PATIENCE_S. Raises MediaError where it cannot be read.
+    PATIENCE_S. With `hwaccel`, a card decodes the pictures of a file. Raises MediaError where it
+    cannot be read.
     """
     if input_format in DEVICES:
         return _open_device(path, find_format(input_format, "--input-format"), options or {})
@@ -113,7 +116,7 @@ def open_input(
         return _open_pipe(path, input_format, on_warning)
     with media_errors(f"'{path}' cannot be read; allowed: a file that FFmpeg can read"):
         # Without the prefix FFmpeg would take a colon in the name for the end of a protocol.
-        return av.open(f"file:{path}", metadata_errors="replace")
+        return av.open(f"file:{path}", metadata_errors="replace", hwaccel=hwaccel)
 
 
 def _open_pipe(

@@ -30,6 +30,7 @@ from dreamvid.media.webp import is_animation
 from dreamvid.types import Frame
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 IMAGE_RATE = Fraction(25)
@@ -46,8 +47,8 @@ class ImageSequenceReader(FrameReader):
 
     A single picture is shown for `seconds`. Each picture is turned by its EXIF orientation. A
     picture of another size than the first is scaled to the first one's size, with a warning.
-    `start`, `end`, `fps` and `size` are as for VideoReader (`fps` is its `rate`). At most two
-    decoded pictures are in memory.
+    `start`, `end`, `fps`, `size` and `device` are as for VideoReader (`fps` is its `rate`). At most
+    two decoded pictures are in memory.
 
     Raises MediaError where a file cannot be read or is HDR, or where `seconds` is given for
     several files.
@@ -63,13 +64,14 @@ class ImageSequenceReader(FrameReader):
         end: Fraction | None = None,
         fps: Fraction | None = None,
         size: str = "source",
+        device: torch.device | str = "cpu",
         on_warning: Callable[[str], None] = warnings.warn,
     ) -> None:
         if seconds is not None and len(paths) != 1:
             raise MediaError(f"--seconds is for a single picture; here are {len(paths)}")
         self._paths, self._image_rate, self._warn = paths, rate, on_warning
         self._count = max(1, round((seconds or 0) * rate)) if len(paths) == 1 else len(paths)
-        self._start, self._end, self._rate = start, end, fps
+        self._start, self._end, self._rate, self._device = start, end, fps, device
         self._seek_to = start
         self._shape: tuple[int, int] | None = None
         self._warned = False
@@ -112,12 +114,13 @@ class ImageSequenceReader(FrameReader):
     def _image(self, picture: TimedFrame) -> Tensor:
         still = self._still(picture)
         self._note_size(still.size)
-        return still.to_tensor((self.info.width, self.info.height))
+        return still.to_tensor((self.info.width, self.info.height), self._device)
 
     def _alpha(self, picture: TimedFrame) -> Tensor | None:
         if not self.info.alpha:
             return None
-        return self._still(picture).to_alpha((self.info.width, self.info.height))
+        size = self.info.width, self.info.height
+        return self._still(picture).to_alpha(size, self._device)
 
     def _still(self, picture: TimedFrame) -> Still:
         return Still(self._paths[0], picture.frame, picture.tags)

@@ -9,11 +9,15 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from threading import Condition, Thread
+from typing import TYPE_CHECKING
 
 from dreamvid.errors import MediaError
 from dreamvid.media.interlace import TimedFrame
 from dreamvid.media.reader import VideoReader
 from dreamvid.types import Frame
+
+if TYPE_CHECKING:
+    import torch
 
 PATIENCE_S = 10
 """Seconds without a picture after which a device counts as disconnected."""
@@ -25,8 +29,7 @@ class LiveReader(VideoReader):
     The newest picture is always the next frame: pictures that arrive while a frame is dreamed are
     skipped, so that a slow dream never lags behind. Times come from the device's clock, with 0 at
     the first requested frame; the first `start` seconds after it are skipped. `rate` is the
-    device's frames a second, `size` the size of the frames delivered, as for VideoReader. There is
-    no sound.
+    device's frames a second; `size` and `device` are as for VideoReader. There is no sound.
 
     Raises MediaError where the device cannot be opened, or gives no picture for 10 seconds.
     """
@@ -40,11 +43,17 @@ class LiveReader(VideoReader):
         end: Fraction | None = None,
         rate: Fraction | None = None,
         size: str = "source",
+        device: torch.device | str = "cpu",
         on_warning: Callable[[str], None] = warnings.warn,
     ) -> None:
         options = {} if rate is None else {"framerate": str(rate)}
         super().__init__(
-            name, size=size, input_format=input_format, options=options, on_warning=on_warning
+            name,
+            size=size,
+            input_format=input_format,
+            options=options,
+            device=device,
+            on_warning=on_warning,
         )
         self._after, self._until = start or Fraction(0), end
         self.info = replace(self.info, frame_count=None, duration=None, sound=(), subtitles=())

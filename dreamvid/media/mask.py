@@ -11,7 +11,9 @@ from dreamvid.media.source import Source
 from dreamvid.types import Frame
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
+
 _TICK = Fraction(1, 1000)
 """Seconds by which a frame may be later in Matroska's clock than in another container's."""
 
@@ -22,7 +24,7 @@ class MaskReader(Closes):
     A film gives the picture shown at the requested time, and after its end the last picture. For
     ascending times it is read once.
     `start` is the time in the film at which the clip begins, in seconds. `size` is the (width,
-    height) of the masks. Raises MediaError where it is not readable.
+    height) of the masks, which are on `device`. Raises MediaError where it is not readable.
     """
 
     def __init__(
@@ -33,11 +35,12 @@ class MaskReader(Closes):
         start: Fraction | None,
         invert: bool,
         on_warning: Callable[[str], None],
+        device: torch.device | str = "cpu",
     ) -> None:
         # A picture has only one moment, so it applies from any start of the clip.
         begin = None if source.is_still else start
         self._invert = invert
-        self._reader = source.open(on_warning, start=begin, size=f"{size[0]}x{size[1]}")
+        self._reader = source.open(on_warning, device, start=begin, size=f"{size[0]}x{size[1]}")
         self._begin()
 
     def _begin(self) -> None:

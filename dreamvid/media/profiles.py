@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamvid.media.colour import Orientation
+from dreamvid.travel import to_device, to_host
 
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsTransform
@@ -104,8 +105,10 @@ def to_srgb(image: Tensor, profile: bytes | None) -> Tensor:
 
     import torch
 
-    levels = (image * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
-    converted = torch.from_numpy(_apply(transform, levels))
+    levels = (image * 255).round().byte().permute(1, 2, 0).contiguous()
+    converted = to_device(
+        torch.from_numpy(_apply(transform, to_host(levels).numpy())), image.device
+    )
     return converted.permute(2, 0, 1).float().div_(255).contiguous()
 
 

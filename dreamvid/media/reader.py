@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
+from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
@@ -21,7 +22,9 @@ from dreamvid.errors import MediaError
 from dreamvid.media.closing import Closes
 from dreamvid.media.colour import Converter, orientation, refuse_hdr
 from dreamvid.media.files import DEVICES, is_pipe, media_errors, open_input, reason, silence
+from dreamvid.media.hardware import as_decoded_by_host, card_decoder
 from dreamvid.media.interlace import TimedFrame, progressive
+from dreamvid.media.marks import mark_of
 from dreamvid.media.probing import (
     VideoInfo,
     claimed_end,
@@ -37,6 +40,7 @@ from dreamvid.media.probing import (
 from dreamvid.types import Frame
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 _FIRST_STEP_BACK = Fraction(1)
@@ -48,7 +52,7 @@ class FrameReader(Closes):
 
     A subclass gives all its pictures by `_timed`. They are delivered from `start` to `end`, or at
     the moments k/rate. `info` describes the delivered frames, and `origin` is the time at which
-    they begin, on the source's own clock.
+    they begin, on the source's own clock. All tensors are on the device that it was given.
     """
 
     info: VideoInfo
@@ -60,6 +64,7 @@ class FrameReader(Closes):
     _rate: Fraction | None = None
     _seek_to: Fraction | None = None
     _first: TimedFrame | None = None
+    _shown: TimedFrame | None = None
     _rest: Iterator[TimedFrame] = iter(())
 
     @abstractmethod
@@ -76,10 +81,19 @@ class FrameReader(Closes):
 
     def __iter__(self) -> Iterator[Frame]:
         while self._first is not None:
-            picture = self._first
+            picture = self._shown = self._first
             image, alpha = self._image(picture), self._alpha(picture)
             self._first = next(self._rest, None)
             yield Frame(image, picture.time, picture.duration, alpha)
+
+    @property
+    def mark(self) -> int:
+        """CRC-32 of the picture of the last frame, as decoded: the same on all machines.
+
+        Also of the picture that `skip_past` shows.
+        """
+        assert self._shown is not None  # there has been a frame
+        return mark_of(self._shown.frame)
 
     def skip_past(
         self, time: Fraction, shows: Callable[[Tensor], bool] = lambda image: True
@@ -94,6 +108,7 @@ class FrameReader(Closes):
             self._seek_to = seek_to
             self._rest = self._selected()
             found = next((picture for picture in self._rest if picture.time >= time), None)
+            self._shown = found
             if found is not None and found.time == time and shows(self._image(found)):
                 self._first = next(self._rest, None)
                 return
@@ -113,7 +128,7 @@ class FrameReader(Closes):
 
     def close(self) -> None:
         """Close the source; there are no more frames."""
-        self._first, self._rest = None, iter(())
+        self._first, self._shown, self._rest = None, None, iter(())
 
     # From the source to the frames delivered, each step a generator over the one before.
 
@@ -195,7 +210,8 @@ class VideoReader(FrameReader):
     `input_format` is a device, `path` is its name and `options` are its options. With `beside`,
     packets of the other tracks of standard input or a device are kept in the queue `beside`,
     because they can be read only together with the pictures. `info` describes the delivered
-    frames. Damaged packets are reported to `on_warning` and left out; the others keep their times.
+    frames, whose tensors are on `device`, a card that decodes them too where it gives the same.
+    Damaged packets are reported to `on_warning` and left out; the others keep their times.
     At most two decoded pictures are in memory, five of an interlaced stream.
 
     Raises MediaError where the file cannot be read, is HDR, or has no frame between start and end.
@@ -212,14 +228,16 @@ class VideoReader(FrameReader):
         input_format: str | None = None,
         options: Mapping[str, str] | None = None,
         beside: bool = False,
+        device: torch.device | str = "cpu",
         on_warning: Callable[[str], None] = warnings.warn,
     ) -> None:
-        self._path, self._warn = Path(path), on_warning
+        self._path, self._warn, self._device = Path(path), on_warning, device
         self._is_pipe = is_pipe(self._path) or input_format in DEVICES
         self.beside: deque[Packet[Any]] | None = deque() if beside and self._is_pipe else None
         """Packets of other tracks, where they can be read only together with the pictures."""
         self._rate = rate
-        self.container = self._container = open_input(self._path, input_format, options, self._warn)
+        self._decoder = None if self._is_pipe else card_decoder(self._path, device)
+        self.container = self._container = self._open(input_format, options)
         try:
             self._stream = picture_stream(self._container, self._path)
             self._stream.thread_type = "AUTO"
@@ -235,6 +253,13 @@ class VideoReader(FrameReader):
             self.close()
             raise
 
+    def _open(
+        self, input_format: str | None = None, options: Mapping[str, str] | None = None
+    ) -> InputContainer:
+        if self._decoder is not None:
+            return self._decoder.open(self._path)
+        return open_input(self._path, input_format, options, self._warn)
+
     def _open_info(self, size: str) -> None:
         self._rest = self._selected()
         self._first = next(self._rest, None)
@@ -243,7 +268,7 @@ class VideoReader(FrameReader):
         source = describe(self._container, self._stream, self._first.frame)
         refuse_hdr(source.colour, self._path)
         turned = orientation(self._first.frame)
-        self._converter = Converter(source.codec, turned)
+        self._converter = Converter(source.codec, turned, self._device)
         self.info = self._delivered(source, size)
         width, height = self.info.width, self.info.height
         self._coded_size = (height, width) if turned.transposed else (width, height)
@@ -329,6 +354,29 @@ class VideoReader(FrameReader):
         return frame.duration * self._time_base or 1 / (self._stream.average_rate or Fraction(25))
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
+        """All pictures from the seek on; where a card fails, the host decodes the others."""
+        last: int | None = None
+        if self._decoder is not None:
+            try:
+                for frame in self._decoded_by_card():
+                    yield frame
+                    last = frame.pts
+                return
+            except av.FFmpegError as error:
+                self._warn(f"'{self._path}': the card fails ({reason(error)}); the host decodes on")
+            self._decoder = None
+            self._rewind()
+        for frame in self._decoded_by_host():
+            if last is None or frame.pts is None or frame.pts > last:
+                yield frame
+
+    def _decoded_by_card(self) -> Iterator[av.VideoFrame]:
+        """All pictures from the seek on. Raises FFmpegError also where the host would conceal."""
+        decoder = create_decoder(self._stream)
+        for packet in itertools.chain(self._packets(), (None,)):
+            yield from map(as_decoded_by_host, decoder.decode(packet))
+
+    def _decoded_by_host(self) -> Iterator[av.VideoFrame]:
         """All pictures from the seek on; the decoder is flushed at the end."""
         decoder = create_decoder(self._stream)
         for packet in self._packets():
@@ -420,7 +468,7 @@ class VideoReader(FrameReader):
 
     def _rewind(self) -> None:
         self._container.close()
-        self._container = open_input(self._path)
+        self._container = self._open()
         self._stream = picture_stream(self._container, self._path)
         self._stream.thread_type = "AUTO"
 

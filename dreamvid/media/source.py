@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dreamvid.config import ReadConfig, SoundConfig, WriteConfig
 from dreamvid.errors import ConfigError, MediaError
@@ -36,6 +36,9 @@ from dreamvid.media.tracks import SoundSource
 from dreamvid.media.webp import AnimationReader, is_animation
 from dreamvid.media.writer import VideoWriter
 from dreamvid.types import Frame
+
+if TYPE_CHECKING:
+    import torch
 
 OnWarning = Callable[[str], None]
 
@@ -100,8 +103,10 @@ class Source:
         with self.open(on_warning) as reader:
             return reader.info
 
-    def open(self, on_warning: OnWarning, **changes: Any) -> FrameReader:
-        """A reader of its frames, by `config` with `changes`. Raises MediaError."""
+    def open(
+        self, on_warning: OnWarning, device: torch.device | str = "cpu", **changes: Any
+    ) -> FrameReader:
+        """A reader of its frames to `device`, by `config` with `changes`. Raises MediaError."""
         config = self.config.model_copy(update=changes) if changes else self.config
         if self.kind == "pictures":
             return ImageSequenceReader(
@@ -112,6 +117,7 @@ class Source:
                 end=config.end,
                 fps=config.fps,
                 size=config.size,
+                device=device,
                 on_warning=on_warning,
             )
         span: dict[str, Any] = {
@@ -119,6 +125,7 @@ class Source:
             "end": _end_of(config),
             "rate": config.fps,
             "size": config.size,
+            "device": device,
             "on_warning": on_warning,
         }
         if self.kind == "animation":

@@ -32,6 +32,7 @@ from dreamvid.media.webp import decode_frames, is_animation
 from dreamvid.types import check_image
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 
@@ -113,26 +114,25 @@ class Still:
         """(width, height) as displayed."""
         return self._turned((self.frame.width, self.frame.height))
 
-    def to_tensor(self, size: tuple[int, int]) -> Tensor:
+    def to_tensor(self, size: tuple[int, int], device: torch.device | str = "cpu") -> Tensor:
         """The picture as float32 (3, H, W), sRGB R'G'B' in [0, 1]; `size` is (width, height).
 
         The size is the displayed one. Raises MediaError where the pixel format cannot be converted.
         """
         with media_errors(f"'{self.path}': {self.frame.format.name} cannot be converted"):
-            image = self._converter.to_tensor(self.frame, self._turned(size))
+            image = self._converter(device).to_tensor(self.frame, self._turned(size))
         return to_srgb(image, self.tags.profile)
 
-    def to_alpha(self, size: tuple[int, int]) -> Tensor | None:
+    def to_alpha(self, size: tuple[int, int], device: torch.device | str = "cpu") -> Tensor | None:
         """The alpha as float32 (1, H, W) in [0, 1]; None where the format has none.
 
         `size` is (width, height) as displayed.
         """
-        return self._converter.to_alpha(self.frame, self._turned(size))
+        return self._converter(device).to_alpha(self.frame, self._turned(size))
 
-    @property
-    def _converter(self) -> Converter:
+    def _converter(self, device: torch.device | str) -> Converter:
         # All formats of picture files with subsampled chroma have it in the centre, like JPEG.
-        return Converter("mjpeg", self.tags.orientation)
+        return Converter("mjpeg", self.tags.orientation, device)
 
     def _turned(self, size: tuple[int, int]) -> tuple[int, int]:
         return size[::-1] if self.tags.orientation.transposed else size

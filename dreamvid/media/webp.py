@@ -19,6 +19,7 @@ from dreamvid.media.probing import VideoInfo
 from dreamvid.media.reader import FrameReader
 
 if TYPE_CHECKING:
+    import torch
     from PIL.Image import Image
     from torch import Tensor
 
@@ -109,8 +110,9 @@ def _unreadable(path: Path, error: BaseException) -> MediaError:
 class AnimationReader(FrameReader):
     """The frames of an animated WebP file, played once, at its own times in whole milliseconds.
 
-    `start`, `end`, `rate` and `size` are as for VideoReader. At most two decoded frames are in
-    memory. Raises MediaError where the file cannot be read, or has no frame between start and end.
+    `start`, `end`, `rate`, `size` and `device` are as for VideoReader. At most two decoded frames
+    are in memory. Raises MediaError where the file cannot be read, or has no frame between start
+    and end.
     """
 
     def __init__(
@@ -121,11 +123,12 @@ class AnimationReader(FrameReader):
         end: Fraction | None = None,
         rate: Fraction | None = None,
         size: str = "source",
+        device: torch.device | str = "cpu",
         on_warning: Callable[[str], None] = warnings.warn,
     ) -> None:
         check_input(path)
         self._path, self._warn = path, on_warning
-        self._converter = Converter("webp")
+        self._converter = Converter("webp", device=device)
         self._durations = read_durations(path)
         self._start, self._end, self._rate = start, end, rate
         self.origin = start or Fraction(0)

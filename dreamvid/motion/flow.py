@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dreamvid.errors import ConfigError, GuideError
+from dreamvid.travel import to_device, to_host
 from dreamvid.types import check_image
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class OpticalFlow:
             )
             # The mean over each pixel's block, in pixels of the original frames.
             flows = [F.avg_pool2d(flow[None], scale)[0] / scale for flow in self.backend(*enlarged)]
-        return [_scaled_up(flow, size).to(currents.device) for flow in flows]
+        return [_scaled_up(to_device(flow, currents.device), size) for flow in flows]
 
 
 def create_flow(
@@ -167,7 +168,9 @@ def _scaled_up(flow: Tensor, size: Sequence[int]) -> Tensor:
         return flow
     (h, w), (height, width) = flow.shape[1:], size
     enlarged: Tensor = F.interpolate(flow[None], size=tuple(size), mode="bilinear")[0]
-    return enlarged.mul_(enlarged.new_tensor([width / w, height / h])[:, None, None])
+    enlarged[0] *= width / w
+    enlarged[1] *= height / h
+    return enlarged
 
 
 def _classical(
@@ -185,7 +188,7 @@ def _classical(
 def _grey(image: Tensor) -> NDArray[Any]:
     """Luma of an image (3, H, W) in [0, 1]: uint8 (H, W)."""
     luma = torch.einsum("chw,c->hw", image.clamp(0, 1), image.new_tensor(_LUMA))
-    return (luma * 255).round().byte().cpu().numpy()
+    return to_host((luma * 255).round().byte()).numpy()
 
 
 def _dis(current: NDArray[Any], previous: NDArray[Any]) -> NDArray[Any]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from dreamvid.travel import to_host
 from dreamvid.types import CutDetector, check_image
 
 if TYPE_CHECKING:
@@ -70,4 +71,4 @@ def _thumbnail(image: Tensor) -> BgrImage:
         size = max(1, round(height * _WIDTH / width)), _WIDTH
         image = F.interpolate(image[None], size=size, mode="area")[0]
     levels = (image.detach().clamp(0, 1) * 255).round().byte()
-    return levels.flip(0).permute(1, 2, 0).contiguous().cpu().numpy()
+    return to_host(levels.flip(0).permute(1, 2, 0).contiguous()).numpy()

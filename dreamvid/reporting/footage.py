@@ -84,7 +84,7 @@ class Footage:
     def add(self, source: Tensor | None, frame: Frame) -> None:
         """Add the next frame of the result, and what it was dreamed on, of the same size."""
         images = [frame.image] if source is None else [source, frame.image]
-        even = [_even(image.cpu(), self._height) for image in images]
+        even = [_even(image, self._height) for image in images]
         self._film.add(replace(frame, image=torch.cat(even, 1), alpha=None))
         if self._count in self._wanted:
             above = None if source is None or self._is_still else _small(source)

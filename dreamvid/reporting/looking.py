@@ -62,12 +62,13 @@ def look_at_video(subject: Subject, config: VideoConfig, reporter: Reporter) -> 
     schedule = None if course is None else course.schedule
     meaning = _meaning(subject, device, reporter, schedule, info.frame_count)
     with (
-        VideoReader(subject.result, size=str(width), on_warning=reporter.warn) as results,
-        inputs.open_source(results.info, reporter.warn) as sources,
+        VideoReader(
+            subject.result, size=str(width), device=device, on_warning=reporter.warn
+        ) as results,
+        inputs.open_source(results.info, reporter.warn, device) as sources,
     ):
         footage = Footage(results.info, has_source=True)
-        for before, after in paired(inputs, sources, results, reporter):
-            source_frame, frame = _on(device, before), _on(device, after)
+        for source_frame, frame in paired(inputs, sources, results, reporter):
             footage.add(source_frame.image, frame)
             meaning.add(source_frame.image, frame)
             small = _measured(source_frame), _measured(frame)

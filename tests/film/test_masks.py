@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,12 @@ import pytest
 import torch
 
 import dreamvid
+from dreamvid.config import VideoConfig
 from dreamvid.errors import ConfigError
+from dreamvid.film.clip import open_clip
 from dreamvid.film.delivery import outline
+from dreamvid.film.job import VideoJob
+from dreamvid.film.report import Reporter
 from dreamvid.media import write_image
 from tests.fakes import TowardsColour
 from tests.guide.test_finding import HEIGHT, WIDTH, overlap, strawberry
@@ -76,3 +81,15 @@ def test_there_must_be_a_mask_to_show(picture):
         dreamvid.dream_image(picture, objectives=BLUE, show_mask=True)
     with pytest.raises(ConfigError, match=r"^--where-threshold: '11' is not allowed; allowed: a n"):
         dreamvid.dream_image(picture, objectives=BLUE, where_threshold=11)
+
+
+def test_all_that_is_read_is_read_to_the_device(picture, tmp_path, monkeypatch):
+    there = torch.device("meta")
+    monkeypatch.setattr("dreamvid.film.clip.choose_device", lambda name: there)
+    config = VideoConfig(prompt=["ice"], mask=str(picture), zoom=1.1)
+    job = VideoJob.without_result(picture, config)
+    with open_clip(job, Reporter(lambda event: None)) as clip:
+        (frame,) = clip.reader
+        seen = clip.view.frame(frame)
+        assert clip.mask is not None
+        assert {each.device for each in (seen.image, clip.mask.at(Fraction(0)))} == {there}

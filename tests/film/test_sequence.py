@@ -25,6 +25,7 @@ from dreamvid.film.sequence import (
     constant_settings,
     dream_frames,
     find_shots,
+    tint_for,
     warm_start,
 )
 from dreamvid.types import Frame
@@ -159,8 +160,38 @@ def test_the_tint_is_the_mean_over_the_shot_and_begins_anew_with_the_next():
     keys = [result for result in results if not result.carry.given]
     assert [(key.carry.index, key.carry.keys) for key in keys] == [(0, 1), (2, 2), (3, 3), (4, 1)]
     added = [mean_added(key) for key in keys]
-    torch.testing.assert_close(keys[2].carry.mean_colour, (added[0] + added[1] + added[2]) / 3)
+    expected = (added[0] + added[1] + added[2]) / 3  # the sources are of one brightness
+    torch.testing.assert_close(keys[2].carry.mean_colour, expected, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(keys[3].carry.mean_colour, added[3])
+
+
+@pytest.mark.parametrize(
+    ("before", "tint", "now", "expected"),
+    [
+        (0.0, 0.2, 0.75, 0.05),  # of all room up to white a fifth
+        (0.5, 0.1, 0.5, 0.1),
+        (0.8, -0.2, 0.4, -0.1),
+        (0.5, 0.0, 0.9, 0.0),
+        (1.0, 0.0, 0.5, 0.0),
+        (0.0, 0.2, 1.0, 0.0),
+    ],
+)
+def test_a_tint_keeps_its_share_of_the_room(before, tint, now, expected):
+    flat = torch.full((3, 2, 2), before, dtype=torch.float64)
+    carry = Carry(0, Fraction(0), flat, flat, torch.full((3,), tint, dtype=torch.float64))
+    found = tint_for(torch.full_like(flat, now), carry)
+    torch.testing.assert_close(found, torch.full_like(found, expected))
+
+
+def test_what_was_added_to_black_does_not_burn_a_scene_that_fades_in():
+    frames = [
+        Frame(torch.full((3, HEIGHT, WIDTH), 0.9 * index / 9), Fraction(index, 25))
+        for index in range(10)
+    ]
+    config = options(colour_drift=100, strength=0.3, lr=0.05, hold=0, first_steps=10)
+    results = list(run(frames, config, flow=KnownFlow(0)))
+    assert float(mean_added(results[0])[0]) > 0.2
+    assert float(mean_added(results[-1]).max()) < 0.05
 
 
 def test_colours_drift_less_where_the_tint_is_kept():
@@ -170,6 +201,14 @@ def test_colours_drift_less_where_the_tint_is_kept():
         results = list(run(clip(6), config))
         drift[weight] = rms(mean_added(results[-1]) - mean_added(results[0]))
     assert drift[100] < drift[0] / 3
+
+
+def test_what_comes_into_view_may_have_any_colour():
+    def second(weight: float) -> Tensor:
+        config = options(colour_drift=weight, lr=0.02)
+        return list(run(clip(2), config, flow=KnownFlow(2 * WIDTH)))[1].frame.image
+
+    assert torch.equal(second(100), second(0))
 
 
 def test_no_steps_are_no_steps_whatever_can_be_trusted():

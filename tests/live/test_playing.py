@@ -49,6 +49,13 @@ def test_a_file_is_played_again_and_again_at_its_own_rate(tmp_path):
         assert now == pytest.approx(each.due)
 
 
+def test_frames_are_played_to_a_device(tmp_path):
+    clock, there = Clock(), torch.device("meta")
+    source = Source.find(short_clip(tmp_path, 2))
+    with Player(source, pytest.fail, wait=clock.wait, clock=clock, device=there) as played:
+        assert {each.frame.image.device for each in islice(played, 5)} == {there}
+
+
 def test_a_picture_stays(tmp_path):
     clock = Clock()
     write_image(tmp_path / "still.png", torch.full((3, 32, 48), 0.5))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from dreamvid.config import WriteConfig
 from dreamvid.errors import MediaError
 from dreamvid.media import ColourTags, VideoInfo, VideoReader, VideoWriter, probe
-from dreamvid.media.colour import Converter, luma_weights, tags_for
+from dreamvid.media.colour import Converter, Orientation, has_alpha, luma_weights, tags_for
 from dreamvid.types import Frame
 
 LIMITED, FULL = 1, 2
@@ -88,6 +89,73 @@ def test_flat_patches_there_and_back(matrix, colour_range, pix_fmt, limit):
 def test_rgb_formats_keep_their_values(pix_fmt):
     frame = Converter("h264").to_frame(smooth(), pix_fmt, ColourTags())
     assert (Converter("h264").to_tensor(frame) - smooth()).abs().max() <= 0.5 / 255 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "dtype"),
+    [
+        ("yuv420p", torch.uint8),
+        ("yuvj422p", torch.uint8),
+        ("bgra", torch.uint8),
+        ("yuva444p10le", torch.int16),
+        ("gbrp12le", torch.int16),
+        ("rgba64le", torch.int16),
+        ("gray16le", torch.int16),
+    ],
+)
+@pytest.mark.parametrize("turned", [Orientation(), Orientation(True, True, False)])
+@pytest.mark.parametrize("size", [None, (32, 20)])
+def test_code_values_travel_and_become_the_same_tensor(monkeypatch, pix_fmt, dtype, turned, size):
+    alpha = smooth()[:1] if has_alpha(pix_fmt) else None
+    frame = Converter("h264").to_frame(smooth(), pix_fmt, ColourTags(), alpha)
+    expected = [each for each in converted(frame, turned, size) if each is not None]
+    travelled: list[Tensor] = []
+
+    def to_device(tensor: Tensor, device: object) -> Tensor:
+        travelled.append(tensor)
+        return tensor
+
+    monkeypatch.setattr("dreamvid.media.colour.to_device", to_device)
+    monkeypatch.setattr("dreamvid.media.colour._travels_to", lambda device: True)
+    found = [each for each in converted(frame, turned, size) if each is not None]
+    assert {tensor.dtype for tensor in travelled} == {dtype}
+    assert len(found) == len(expected) == 1 + has_alpha(pix_fmt)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)
+
+
+def converted(
+    frame: av.VideoFrame, turned: Orientation, size: tuple[int, int] | None
+) -> tuple[Tensor, Tensor | None]:
+    """Image and alpha of a picture."""
+    converter = Converter("h264", turned)
+    return converter.to_tensor(frame, size), converter.to_alpha(frame, size)
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "top", "dtype"),
+    [("gbrp", 255, torch.uint8), ("gbrp10le", 1023, torch.int16), ("gbrp16le", 65535, torch.int16)],
+)
+def test_every_code_value_comes_back(monkeypatch, pix_fmt, top, dtype):
+    brought: list[Tensor] = []
+
+    def to_host(tensor: Tensor) -> Tensor:
+        brought.append(tensor)
+        return tensor
+
+    monkeypatch.setattr("dreamvid.media.colour.to_host", to_host)
+    levels = torch.arange(65536).remainder(top + 1).view(1, 256, 256).expand(3, -1, -1)
+    frame = Converter("h264").to_frame(levels / top, pix_fmt, ColourTags())
+    assert [tensor.dtype for tensor in brought] == [dtype]
+    assert torch.equal((Converter("h264").to_tensor(frame) * top).round().long(), levels)
+
+
+def test_alpha_in_floating_point_keeps_its_values():
+    alpha = smooth()[:1]
+    frame = Converter("h264").to_frame(smooth(), "gbrapf32le", ColourTags(), alpha)
+    found = Converter("h264").to_alpha(frame)
+    assert found is not None
+    assert torch.equal(found, alpha)
 
 
 def test_grey_is_neutral():

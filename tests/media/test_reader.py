@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+import zlib
 from fractions import Fraction
 from itertools import pairwise
 from math import floor
@@ -300,3 +301,19 @@ def test_real_clip_cut(bunny):
 def test_start_past_the_end(clip, start):
     with pytest.raises(MediaError, match=rf"no frame from {start} s on; allowed: .* before 1 s"):
         VideoReader(clip(), start=start)
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le"])
+def test_a_picture_has_the_mark_of_its_code_values_on_every_device(clip, pix_fmt):
+    path = clip(times=steady(4), size=(66, 50), pix_fmt=pix_fmt)
+    with av.open(str(path)) as container:
+        expected = [zlib.crc32(frame.to_ndarray().tobytes()) for frame in container.decode(video=0)]
+    assert len(set(expected)) == 4
+    for size, device in [("source", "cpu"), ("24", "cpu"), ("source", "meta")]:
+        with VideoReader(path, size=size, device=device) as reader:
+            frames = [(frame.time, frame.image.device.type, reader.mark) for frame in reader]
+            assert [mark for _, _, mark in frames] == expected
+            assert {where for _, where, _ in frames} == {device}
+            reader.skip_past(frames[2][0], lambda image: reader.mark == expected[2])
+            with pytest.raises(MediaError, match="does not show at"):
+                reader.skip_past(frames[2][0], lambda image: reader.mark == expected[1])

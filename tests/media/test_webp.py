@@ -17,7 +17,7 @@ from dreamvid.media import read_image, write_image
 from dreamvid.media.source import Source, can_resume
 from dreamvid.media.webp import AnimationReader
 from dreamvid.types import Frame
-from tests.media.clips import index_of, picture
+from tests.media.clips import Clip, index_of, make, picture, steady
 
 DURATIONS = [40, 70, 110, 33, 17, 250]
 BEGINS = [0, 40, 110, 220, 253, 270]
@@ -149,3 +149,21 @@ def test_a_canvas_that_would_fill_the_memory_is_refused(tmp_path):
     path.write_bytes(data)
     with pytest.raises(MediaError, match=r"cannot be read"):
         AnimationReader(path)
+
+
+@pytest.mark.parametrize("kind", ["animation", "pictures", "video"])
+def test_every_kind_of_source_is_read_to_a_device_alpha_included(tmp_path, kind):
+    if kind == "animation":
+        path = make_webp(tmp_path / "in.webp", [100, 100], opaque=False)
+    elif kind == "pictures":
+        path = tmp_path / "in.png"
+        write_image(path, picture(1), alpha=picture(2)[:1])
+    else:
+        path = make(tmp_path / "in.mp4", Clip(times=steady(3)))
+    source = Source.find(path)
+    assert source.kind == kind
+    with source.open(pytest.fail, torch.device("meta")) as reader:
+        tensors = [each for frame in reader for each in (frame.image, frame.alpha)]
+    found = [each for each in tensors if each is not None]
+    assert {each.device.type for each in found} == {"meta"}
+    assert {each.shape[0] for each in found} == ({3} if kind == "video" else {3, 1})
