@@ -25,6 +25,7 @@ import models3d
 import numpy as np
 import OpenEXR
 import resvg_py
+from cutting import cut_out
 from open_clip.tokenizer import SimpleTokenizer
 from photographs import photographs
 from PIL import Image
@@ -269,14 +270,18 @@ def clipart(folder: Path) -> Iterator[Picture]:
 
 
 def photographed(folder: Path, names: Names) -> Iterator[Picture]:
-    """Photographs, those of some makers as another vendor's, to measure by."""
+    """Photographs, those of some makers as another vendor's, to measure by.
+
+    Of a whole one, the thing cut out of it, too, where that can be told from its background.
+    """
     for photograph in photographs(folder / "deb/usr/share/gcompris-qt/rcc"):
         vendor = LEFT_OUT[1] if photograph.is_left_out else PHOTOGRAPHS
-        image = photograph.image
+        image: Image.Image | None = photograph.image
+        assert image is not None
         if image.getchannel("A").getextrema() == (255, 255):
             yield names.named(whole(image), vendor, photograph.names, is_whole=True)
-            continue
-        rgba = fit(image)
+            image = None if photograph.is_left_out else cut_out(image)
+        rgba = None if image is None else fit(image)
         if rgba is not None:
             yield names.named(rgba, vendor, photograph.names)
 
@@ -360,7 +365,7 @@ def word_vectors(vectors: dict[str, list[float]]) -> tuple[np.ndarray, np.ndarra
 def credited(folder: Path) -> str:
     """Who made the photographs and the models, and under which licence: Markdown."""
     lines = ["# Who made the photographs and the models that `mini` learned from", ""]
-    lines += ["## Photographs, as GCompris has them, cropped and made smaller here", ""]
+    lines += ["## Photographs, as GCompris has them, cropped, cut out and made smaller here", ""]
     lines += ["| what | by | licence | from |", "|---|---|---|---|"]
     for each in photographs(folder / "deb/usr/share/gcompris-qt/rcc"):
         lines.append(f"| {each.names[0]} | {each.maker} | {each.licence} | {each.source} |")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,14 +20,18 @@ CROP_SIDE = 64
 
 _BACKGROUNDS = 4096
 """Crops of scenes, drawn once."""
-_TILED, _PLAIN = 0.12, 0.06
+_PARTS = 1024
+"""Crops of what is above or below the horizon alone."""
+_TILED, _PLAIN = 0.12, 0.1
 """Shares of the views with many copies, and of those that show a scene or pattern alone."""
 
 _COARSE = 0.7
 """Views that show a thing without its details, for each that shows it faintly."""
 _PLAIN_WEIGHT = 3.0
 """Of each such scene, colour or pattern, where one picture's is 1, when words are drawn."""
-_VENDOR_WEIGHTS = {"game-icons": 0.02, "openclipart": 0.2, "photographs": 3.0, "models": 0.4}
+_VENDOR_WEIGHTS = {"game-icons": 0.02, "openclipart": 0.2, "photographs": 3.0, "models": 1.0}
+_WHOLE_WEIGHT = 0.8
+"""Of a photograph that shows what is behind the thing, too, where a thing cut out has 1."""
 _DREAMED = ("eye", "skull", "brain", "alien", "ghost", "robot", "star", "cyclone")
 """Concepts that are dreamed of more often than others of their categories."""
 _CATEGORY_WEIGHTS = {
@@ -52,7 +57,7 @@ SCENES = {
     "apartment": ["room", "interior"],
     "bridge": ["inside", "glass and steel"],
     "city": ["city", "street", "buildings"],
-    "dawn": ["desert at dawn", "rocks", "purple sky"],
+    "dawn": ["desert at dawn", "purple sky"],
     "esplanade": ["shopping mall", "interior"],
     "forest": ["forest", "woods", "trees"],
     "hall": ["hall", "chandeliers"],
@@ -60,7 +65,7 @@ SCENES = {
     "lobby": ["lobby", "interior"],
     "night": ["night", "starry sky over a field"],
     "park": ["meadow", "green grass", "lawn under a blue sky"],
-    "sky": ["clouds", "blue sky with clouds", "sky over the sea"],
+    "sky": ["sky over the sea"],
     "studio": ["studio", "black and white"],
     "sunrise": ["sunrise", "meadow in the morning", "sunlight"],
     "sunset": ["palace", "city square at sunset"],
@@ -69,6 +74,32 @@ SCENES = {
     "workshop": ["factory", "machines"],
 }
 """What the panoramas show, by their names."""
+ABOVE = {
+    **dict.fromkeys(("city", "dawn", "park", "sunrise", "sunset", "venice"), "sky"),
+    **{"night": "night sky", "sky": "clouds"},
+}
+BELOW = {
+    **{"park": "grass", "sunrise": "grass", "dawn": "rocks", "sky": "sea"},
+    **{"forest": "forest floor", "sunset": "pavement", "venice": "pavement"},
+}
+"""What the panoramas show above and below their horizons, where that is one thing."""
+PARTS = {
+    "sky": ["sky", "the sky", "blue sky"],
+    "night sky": ["night sky", "starry sky"],
+    "clouds": ["clouds", "cloudy sky", "blue sky with clouds"],
+    "grass": ["grass", "lawn"],
+    "rocks": ["rocks", "stony desert"],
+    "sea": ["sea", "calm sea"],
+    "forest floor": ["forest floor"],
+    "pavement": ["pavement", "paving stones"],
+}
+"""What those are called."""
+SKIES = (
+    *(((0.2, 0.4, 0.8), (0.65, 0.8, 0.95)), ((0.4, 0.6, 0.95), (0.5, 0.7, 0.95))),
+    *(((0.35, 0.5, 0.75), (0.95, 0.75, 0.55)), ((0.6, 0.65, 0.7), (0.85, 0.87, 0.9))),
+    *(((0.25, 0.5, 0.9), (0.85, 0.9, 0.95)), ((0.1, 0.2, 0.5), (0.9, 0.5, 0.35))),
+)
+"""Colours of skies: at the top, and at the bottom."""
 
 
 @dataclass
@@ -148,12 +179,18 @@ class Views:
         keep = [n for n, p in enumerate(self._pictures) if p["vendor"] not in left_out]
         self._keep = torch.tensor(keep)
         self.has_photographs = bool(self._is_real[self._keep].any())
-        weights = [_weight(self._pictures[n]) for n in keep]
+        alike = Counter(_kin(self._pictures[n]) for n in keep)
+        weights = [_weight(p, alike[_kin(p)]) for p in (self._pictures[n] for n in keep)]
         self._weights = torch.tensor(weights, dtype=torch.float64)
         self._scenes = torch.from_numpy(data["scenes"]).permute(0, 3, 1, 2)
+        self._scene_names: list[str] = facts["scenes"]
         self._scene_labels = [
-            self._label(f"{name} scene", [*SCENES[name], name]) for name in facts["scenes"]
+            self._label(f"{name} scene", [*SCENES[name], *({name} - PARTS.keys())])
+            for name in self._scene_names
         ]
+        self._part_labels = {
+            name: self._label(f"{name} part", called) for name, called in PARTS.items()
+        }
         self._colour_labels = {
             name: self._label(f"{name} colour", [name, f"{name} colour"]) for name in COLOURS
         }
@@ -164,6 +201,7 @@ class Views:
         shown.index_add_(0, self._labels[self._keep], self._weights)
         for labels in (
             self._scene_labels,
+            self._part_labels.values(),
             self._colour_labels.values(),
             self._pattern_labels.values(),
         ):
@@ -171,7 +209,7 @@ class Views:
         self.weights = shown
         for name, kinds in facts.get("kinds", {}).items():
             self.concepts[self.numbers[name]].kinds += kinds
-        self._crops, self._crop_scenes = self._draw_crops()
+        self._crops, self._crop_labels = self._draw_crops()
 
     def _label(self, concept: str, names: Sequence[str], keywords: Sequence[str] = ()) -> int:
         """The concept's number, all that it is called noted."""
@@ -264,22 +302,53 @@ class Views:
         shown = F.interpolate(shown, size=(side, side), mode="bilinear", antialias=True)
         return shown, right, torch.tensor([self.numbers[name] for name in names])
 
-    def _draw_crops(self) -> tuple[Tensor, Tensor]:
+    def _draw_crops(self) -> tuple[Tensor, list[int]]:
+        """The backgrounds, scenes first, then what is above and below horizons; and their labels.
+
+        (n, 3, CROP_SIDE, CROP_SIDE) uint8, and n numbers.
+        """
         generator = torch.Generator().manual_seed(5)
-        which = torch.randint(len(self._scenes), (_BACKGROUNDS,), generator=generator)
-        height, width = self._scenes.shape[-2:]
+        height = self._scenes.shape[-2]
+        # The rims above and below are what a panorama distorts most.
+        scenes = dict(zip(self._scene_names, self._scene_labels, strict=True))
+        crops, labels = self._crops_of(_BACKGROUNDS, scenes, (4, height - 4), 48, generator)
+        middle = height // 2
+        for parts, rows in ((ABOVE, (4, middle - 6)), (BELOW, (middle + 6, height - 12))):
+            known = {n: self._part_labels[part] for n, part in parts.items() if n in scenes}
+            if known:
+                some, theirs = self._crops_of(_PARTS, known, rows, 24, generator)
+                crops, labels = torch.cat([crops, some]), labels + theirs
+        return crops, labels
+
+    def _crops_of(
+        self,
+        count: int,
+        labels: dict[str, int],
+        rows: tuple[int, int],
+        least: int,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, list[int]]:
+        """So many crops of those rows of the scenes that have `labels`, and each one's label.
+
+        They are at least so many pixels wide before they are stored.
+        """
+
+        def integer(low: int, high: int) -> int:
+            return int(torch.randint(low, high, (), generator=generator))
+
+        first, end = rows
+        names = [list(labels)[integer(0, len(labels))] for _ in range(count)]
         crops = []
-        for scene in which.tolist():
-            side = int(torch.randint(48, height - 8, (), generator=generator))
-            # The rims above and below are what a panorama distorts most.
-            top = int(torch.randint(4, height - side - 3, (), generator=generator))
-            left = int(torch.randint(0, width - side, (), generator=generator))
-            crop = self._scenes[scene, :, top : top + side, left : left + side]
+        for name in names:
+            scene = self._scenes[self._scene_names.index(name)]
+            side = integer(least, end - first)
+            top, left = integer(first, end - side + 1), integer(0, scene.shape[-1] - side)
+            crop = scene[:, top : top + side, left : left + side]
             resized = F.interpolate(
                 crop[None].float(), size=(CROP_SIDE, CROP_SIDE), mode="bilinear", antialias=True
             )
             crops.append(resized[0].round().clamp(0, 255).byte())
-        return torch.stack(crops), which
+        return torch.stack(crops), [labels[name] for name in names]
 
     def _backgrounds(self, count: int, side: int) -> Tensor:
         """Flat, shaded, cloudy at many scales, or a real scene."""
@@ -299,13 +368,15 @@ class Views:
         return F.interpolate(crops, size=(side, side), mode="area") if side != CROP_SIDE else crops
 
     def _plain(self, side: int) -> tuple[Tensor, int]:
-        """A scene, a colour or a pattern, alone."""
-        kind = int(torch.randint(0, 3, ()))
-        if kind == 0:
-            crop = int(torch.randint(len(self._crops), ()))
-            shown = self._crop(torch.tensor([crop]), side)[0]
-            return shown, self._scene_labels[self._crop_scenes[crop]]
-        if kind == 1:
+        """A scene, a part of one, a sky, a colour or a pattern, alone."""
+        kind = ("scene", "part", "sky", "colour", "pattern")[int(torch.randint(0, 5, ()))]
+        if kind in ("scene", "part"):
+            first, end = (0, _BACKGROUNDS) if kind == "scene" else (_BACKGROUNDS, len(self._crops))
+            crop = int(torch.randint(first, end, ()))
+            return self._crop(torch.tensor([crop]), side)[0], self._crop_labels[crop]
+        if kind == "sky":
+            return _sky(side), self._part_labels["sky"]
+        if kind == "colour":
             name = list(COLOURS)[int(torch.randint(len(COLOURS), ()))]
             shade = (clouds(1, side)[0].mean(0, keepdim=True) - 0.5) * float(torch.rand(())) * 0.4
             colour = torch.tensor(COLOURS[name]).view(3, 1, 1)
@@ -314,16 +385,24 @@ class Views:
         return _pattern(name, side), self._pattern_labels[name]
 
 
-def _weight(picture: dict[str, Any]) -> float:
+def _kin(picture: dict[str, Any]) -> tuple[str, str, bool]:
+    """What pictures of one thing by one vendor have in common."""
+    return picture["vendor"], picture["concept"], bool(picture.get("is_whole"))
+
+
+def _weight(picture: dict[str, Any], alike: int) -> float:
     """How often a picture is shown, beside others.
 
     Silhouettes and clip art widen the vocabulary; of people and faces there are more than anyone
-    dreams of.
+    dreams of; and of photographs and models of one thing, `alike`, there are few or many.
     """
     vendor, category = picture["vendor"], picture["category"]
     if picture["concept"] in _DREAMED:
         category = ""
-    return _VENDOR_WEIGHTS.get(vendor, 1.0) * _CATEGORY_WEIGHTS.get(category, 1.0)
+    weight = _VENDOR_WEIGHTS.get(vendor, 1.0) * _CATEGORY_WEIGHTS.get(category, 1.0)
+    if vendor in _REAL:
+        weight /= math.sqrt(alike)
+    return weight * _WHOLE_WEIGHT if picture.get("is_whole") else weight
 
 
 PATTERNS = ("stripes", "checkerboard", "polka dots", "spiral", "rings", "waves", "rainbow", "stars")
@@ -339,6 +418,15 @@ def clouds(count: int, side: int) -> Tensor:
         noise = F.interpolate(noise, size=(side, side), mode="bilinear", align_corners=False)
         total += noise * steepness**level
     return (0.5 + total * torch.empty(count, 1, 1, 1).uniform_(0.2, 1.0)).clamp(0, 1)
+
+
+def _sky(side: int) -> Tensor:
+    """(3, side, side): shaded from top to bottom, with clouds or none."""
+    ends = torch.tensor(SKIES[int(torch.randint(len(SKIES), ()))])
+    fall = torch.linspace(0, 1, side).view(1, side, 1) * torch.rand(()) + 0.5 * torch.rand(())
+    sky = torch.lerp(ends[0].view(3, 1, 1), ends[1].view(3, 1, 1), fall.clamp(max=1))
+    cover = (clouds(1, side)[0].mean(0) - 0.5 - 0.2 * torch.rand(())).clamp(min=0)
+    return torch.lerp(sky, torch.tensor(0.97), (cover * 8 * torch.rand(())).clamp(max=0.95))
 
 
 def _pattern(name: str, side: int) -> Tensor:
@@ -388,13 +476,14 @@ def _placements(count: int, side: int) -> Tensor:
 
 
 def _frames(count: int, side: int) -> Tensor:
-    """Sampling grids of what fills its square: most or all of it."""
+    """Sampling grids of what fills its square: most of it, about its middle, where the thing is."""
     theta = torch.zeros(count, 2, 3)
-    scale = torch.exp(torch.empty(count).uniform_(math.log(0.55), 0))
+    scale = torch.exp(torch.empty(count).uniform_(math.log(0.5), math.log(0.95)))
     stretch = torch.exp(torch.empty(count).normal_(0, 0.08))
     theta[:, 0, 0] = scale * stretch * torch.where(torch.rand(count) < 0.5, -1.0, 1.0)
     theta[:, 1, 1] = scale / stretch
-    theta[:, :, 2] = torch.empty(count, 2).uniform_(-1, 1) * (1 - scale)[:, None]
+    room = (1 - scale) * 0.6
+    theta[:, :, 2] = torch.empty(count, 2).uniform_(-1, 1) * room[:, None]
     grid = F.affine_grid(theta, [count, 4, side, side], align_corners=False)
     return grid.clamp(-0.98, 0.98)
 

@@ -54,7 +54,7 @@ def test_a_prompt_for_which_there_is_no_room_is_told_of(mini):
     ("text", "is_known"),
     [
         *((text, True) for text in ("a coral reef", "STRAWBERRY", "the moon, kubernetes", "the")),
-        *((text, False) for text in ("ein Schloss", "une fraise", "клубника", "苺", "kubernetes")),
+        *((text, False) for text in ("ein Schloss", "un oiseau", "клубника", "苺", "kubernetes")),
     ],
 )
 def test_a_text_of_which_it_has_learned_no_word_is_told_of(mini, text, is_known):

@@ -77,3 +77,38 @@ def test_the_vendor_left_out_is_measured_by_name(prepared):
     assert (shown[:, :, 0, 0] == 1).all()
     middle = shown[:, :, 16, 16]
     assert middle.argmax(1).tolist() == [0, 2, 1]
+
+
+def test_a_sky_is_what_is_above_the_horizon_and_grounds_what_is_below(prepared):
+    torch.manual_seed(0)
+    data = dict(np.load(prepared / "data.npz"))
+    data["scenes"][:, :80], data["scenes"][:, 80:] = (90, 140, 230), (50, 120, 30)
+    np.savez(prepared / "data.npz", **data)
+    facts = json.loads((prepared / "captions.json").read_text()) | {"scenes": ["park", "city"]}
+    (prepared / "captions.json").write_text(json.dumps(facts))
+    views = Views(prepared)
+    labels, crops = torch.tensor(views._crop_labels), views._crops.float()
+    for part, colour in (("sky", (90, 140, 230)), ("grass", (50, 120, 30))):
+        shown = crops[labels == views.numbers[f"{part} part"]]
+        assert len(shown) == 1024
+        expected = torch.tensor(colour).float()
+        torch.testing.assert_close(shown, expected.view(1, 3, 1, 1).expand_as(shown))
+    plain = [views._plain(32) for _ in range(60)]
+    assert {views.numbers["sky part"], views.numbers["grass part"]} < {label for _, label in plain}
+    assert all(
+        image.shape == (3, 32, 32) and 0 <= image.min() <= image.max() <= 1 for image, _ in plain
+    )
+
+
+def test_many_photographs_of_a_thing_are_shown_more_often_than_few_but_not_as_much(prepared):
+    facts = json.loads((prepared / "captions.json").read_text())
+    for number in (0, 1, 2, 3, 6):
+        facts["pictures"][number] |= {"vendor": "photographs", "is_whole": number == 6}
+    facts["pictures"][2]["concept"] = "ball"
+    for number in (4, 5, 7, 8):
+        facts["pictures"][number]["vendor"] = "fluent"
+    (prepared / "captions.json").write_text(json.dumps(facts))
+    views = Views(prepared, ("fluent",))
+    balls, box, whole_kite = (float(views.weights[views.numbers[n]]) for n in SHAPES)
+    assert np.isclose(balls, box * 3**0.5)
+    assert np.isclose(whole_kite, box * 0.8)
