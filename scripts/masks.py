@@ -1,6 +1,6 @@
 """Write `samples/masks.md`: how well masks from words fit, hold still and hide, and what they cost.
 
-    python scripts/masks.py BIG_BUCK_BUNNY.mp4 [--judge GUIDE]
+    PYTHONPATH=. python scripts/masks.py BIG_BUCK_BUNNY.mp4 [--judge GUIDE]
 
 Fit is the intersection over union with a truth, drawn with the picture or by hand on a frame of the
 film. Stillness is the mean change of a mask along the flow of the film, from frame to frame. What
@@ -92,8 +92,8 @@ def main() -> None:
 
 HEAD = """# Masks from words, measured
 
-Made by `python scripts/masks.py BIG_BUCK_BUNNY.mp4`, which says what the figures are. The guide is
-`mini`, the threshold the usual 1.75, pictures are 320×180. The truths on the frames of
+Made by `PYTHONPATH=. python scripts/masks.py BIG_BUCK_BUNNY.mp4`, which says what the figures are.
+The guide is `mini`, the threshold the usual 1.75, pictures are 320×180. The truths on the frames of
 *Big Buck Bunny* are polygons drawn by hand. `mini` knows a sky when it sees one, and things as they
 are drawn for an emoji; a rendered bird it does not know.
 
@@ -213,10 +213,9 @@ def leaked(dreamed: DreamedFrame) -> float:
 def gains(mini: Clip, judge: Clip) -> Iterator[str]:
     """The judge's gain on a tenth of the picture, where a mask steers and where it only hides."""
     yield from (row("a mask of a tenth", "hides", "steers", "ratio"), "|---|---|---|---|")
-    (flight,) = read(ROOT / "samples" / "flight.mp4", "0", 1)
-    fall = dreamvid.read_image(ROOT / "samples" / "fall.jpg", size=f"{WIDTH}x{HEIGHT}")
     config = DreamConfig(steps=40)
-    for name, source in (("the flight", flight.image), ("the loop", fall)):
+    for name, begin in (("the mountains", "0"), ("the lake", "2.5")):
+        source = read(ROOT / "samples" / "flight.mp4", begin, 1)[0].image
         hides, steers = (
             sum(gain(mini, judge, config, source, number, steers) for number in range(len(TEXTS)))
             / len(TEXTS)
