@@ -430,7 +430,10 @@ def _dream_span(span: _Span, last: Carry | None, dreamer: _Dreamer) -> Iterator[
     """Yield the results of a span, in order; its key frame, the last, is dreamed first."""
     carry, flow_fields = None if span.begins_shot else last, span.flow_fields
     (*between, key), seen = _find(span, carry)
-    dream, outcome, sketch = dreamer.dream(key, _begin(key, carry, flow_fields))
+    start = _begin(key, carry, flow_fields)
+    dream, outcome, sketch = dreamer.dream(key, start)
+    tint = start.mean_colour
+    del start  # free its memory before those between are made
     if carry is not None and flow_fields is not None:
         before, after = carry.dream - carry.source, dream - key.image
         for number, each in enumerate(between, 1):
@@ -445,7 +448,7 @@ def _dream_span(span: _Span, last: Carry | None, dreamer: _Dreamer) -> Iterator[
     reached = (
         float(rms(dream - key.image, key.settings.region)) / key.strength if is_strike else None
     )
-    remembered = _remember(key, dream, carry, seen)
+    remembered = _remember(key, dream, tint, carry, seen)
     result = _result(key, dream, remembered, span.begins_shot, outcome, reached)
     yield replace(result, sketch=sketch)
 
@@ -518,12 +521,17 @@ def tint_for(source: Tensor, carry: Carry) -> Tensor:
     return tint * room / room_before.clamp(min=NO_ROOM)
 
 
-def _remember(key: _Asked, dream: Tensor, carry: Carry | None, seen: Tensor | None) -> Carry:
-    """The carry for the next key frame; `carry` is that of the key frame before, in this shot."""
+def _remember(
+    key: _Asked, dream: Tensor, tint: Tensor | None, carry: Carry | None, seen: Tensor | None
+) -> Carry:
+    """The carry for the next key frame.
+
+    `carry` is that of the key frame before, in this shot, and `tint` its mean colour for this one.
+    """
     keys = 1 if carry is None else carry.keys + 1
     mean_colour = (dream - key.image).mean((1, 2))
-    if carry is not None:
-        mean_colour = torch.lerp(tint_for(key.image, carry), mean_colour, 1 / keys)
+    if tint is not None:
+        mean_colour = torch.lerp(tint, mean_colour, 1 / keys)
     return Carry(
         key.index,
         key.frame.time,
