@@ -31,6 +31,8 @@ class Stopper:
         self._display = display
         self._is_patient = False
         self._asked: int | None = None
+        self.raised: Stopped | None = None
+        """What `handle` has raised, wherever the program then was."""
 
     def __call__(self, event: Event) -> None:
         self._display(event)
@@ -45,7 +47,8 @@ class Stopper:
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal: raise Stopped at once, or after the current step."""
         if not self._is_patient or self._asked is not None:
-            raise Stopped(number)
+            self.raised = Stopped(number)
+            raise self.raised
         self._asked = number
         self._display.say("stopping after this step; once more stops at once")
 
@@ -57,7 +60,22 @@ def stopping(display: Display) -> Iterator[Listener]:
     before = {number: signal.signal(number, stopper.handle) for number in _SIGNALS}
     try:
         yield stopper
+    except Exception as error:
+        if stopper.raised is None or stopper.raised in _chain(error):
+            raise
+        # Compiled code may raise an error of its own in its place, and not say why: pydantic
+        # a SchemaError, where the signal comes while it builds a model.
+        for note in getattr(error, "__notes__", []):
+            stopper.raised.add_note(note)
+        raise stopper.raised from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
         display.close()
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield the error and those in whose handling it came."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
