@@ -11,7 +11,7 @@ from dreamvid.cli.stopping import Stopped, stopping
 from dreamvid.errors import MediaError
 
 
-def signalled():
+def signalled() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     for _ in range(1000):  # Python handles a signal between two of its instructions
         pass
@@ -20,7 +20,7 @@ def signalled():
 class Signalling:
     """A value whose text meets a signal."""
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         signalled()
         return "a value"
 
