@@ -129,6 +129,8 @@ class PromptWeights:
     """The texts that follow one another in time; None where there are none."""
     mix_weight: float = 1.0
     """Weight of the mix."""
+    changes: float = 0.0
+    """Changes from one text of the mix to the next that are done: it rises by 1 in each."""
 
 
 class FlowEstimator(Protocol):

@@ -229,7 +229,9 @@ class Schedule(Generic[Scheduled]):
             for scene in (first, second)
         )
         weight = one + mix.share * (other - one)
-        return replace(meaning, mix=Mix(first, second, mix.share), mix_weight=weight)
+        changes = mix.first + mix.share
+        mix = Mix(first, second, mix.share)
+        return replace(meaning, mix=mix, mix_weight=weight, changes=changes)
 
 
 def asked_for(config: ScheduledConfig) -> set[str]:

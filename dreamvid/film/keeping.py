@@ -30,6 +30,7 @@ class KeptCarry:
     keys: int
     given: int
     strength: float | None
+    changes: float
     found: Tensor | None
 
     @classmethod

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dreamvid.config import VideoConfig, ZoomConfig, split_scene
 from dreamvid.errors import ConfigError
 from dreamvid.events import Listener
-from dreamvid.film.budget import rise_of, step_budget
+from dreamvid.film.budget import rise_of, step_budget, turn_of
 from dreamvid.film.checks import check_prompts, config_of, with_own_colours
 from dreamvid.film.report import Reporter
 from dreamvid.notebook import usual_listener
@@ -95,12 +95,11 @@ class Outlook:
         Without the extra ones at cuts, for new ground and at other frames that strike.
         """
         assert isinstance(self.config, VideoConfig)  # a zoom is not planned
-        configs = [setting.config for setting in self.settings]
-        last = len(configs) - 1
+        settings = self.settings
+        last = len(settings) - 1
         keys = sorted({*range(self.config.every, last, self.config.every), last} - {0})
         following = sum(
-            step_budget(configs[key], rise=rise_of(configs[key].strength, configs[before].strength))
-            for before, key in pairwise([0, *keys])
+            _steps_between(settings[before], settings[key]) for before, key in pairwise([0, *keys])
         )
         return self.config.first_steps + following
 
@@ -355,6 +354,13 @@ def _note_panels(score: Sound, name: str, times: Sequence[float]) -> list[Panel]
     lines = [Line(each, times, values) for each, values in curves.items() if any(values)]
     title = f"notes of {name}" if name else "notes"
     return [Panel(title, lines, from_zero=True), Panel(f"{title}, by number", [number])]
+
+
+def _steps_between(before: Setting[Any], key: Setting[Any]) -> int:
+    """Gradient steps of a key frame after another, where all of it can be trusted."""
+    rise = rise_of(key.config.strength, before.config.strength)
+    turn = turn_of(key.prompts.changes, before.prompts.changes)
+    return step_budget(key.config, rise=rise, turn=turn)
 
 
 def _step_of(times: Sequence[float]) -> float:

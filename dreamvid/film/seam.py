@@ -57,7 +57,7 @@ def blend_seam(
         source, strength = frame.image, settings.config.strength
         image = constrain(source + difference, source, strength, region=settings.region)
         mean_colour = (image - source).mean((1, 2))
-        carry = Carry(index, frame.time, source, image, mean_colour)
+        carry = Carry(index, frame.time, source, image, mean_colour, changes=settings.changes)
         yield DreamedFrame(frame.with_image(image), source, False, carry, settings, found=found)
 
 

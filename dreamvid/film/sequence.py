@@ -25,7 +25,7 @@ from dreamvid.dream.step_graph import StepGraphs
 from dreamvid.dream.terms import Term
 from dreamvid.errors import GradientError
 from dreamvid.film.areas import Layout, Part
-from dreamvid.film.budget import STRIKE, rise_of, step_budget
+from dreamvid.film.budget import STRIKE, freed_by, rise_of, step_budget, turn_of
 from dreamvid.film.inbetween import FlowField, FlowFields, blend, chained, direct
 from dreamvid.film.prefetch import Prefetch
 from dreamvid.film.splitting import Place, split_up
@@ -62,6 +62,8 @@ class Carry:
     """Number of frames after that key frame that have been yielded."""
     strength: float | None = None
     """Strength with which that key frame was dreamed; None where it is not known."""
+    changes: float = 0.0
+    """Changes from one text to the next that were done by then."""
     found: Tensor | None = None
     """What a `Finder` saw in that key frame; None without one."""
 
@@ -107,6 +109,8 @@ class FrameSettings:
     """None for the one that `config` names."""
     terms: Sequence[Term] | None = None
     """Terms of the loss; None for those to which `config` gives a weight."""
+    changes: float = 0.0
+    """Changes from one text to the next that are done by this frame."""
     mask: Tensor | None = None
     """(1, H, W) in [0, 1], of the delivered size: the share of the dream that is shown."""
     region: Tensor | None = None
@@ -198,8 +202,8 @@ def dream_frames(
 
     `settings_at` gives the settings of each frame and is called once for each, in order;
     `constant_settings` is the simplest. Every `every`-th frame of a shot is a key frame, and so are
-    its last and those whose strength strikes (`STRIKE`); frames between get the changes of the two
-    keys around them (see `inbetween`).
+    its last and those whose strength or text strikes (`STRIKE`); frames between get the changes of
+    the two keys around them (see `inbetween`).
     Remembers one key, looks ahead to the next, and FLASH frames further at a possible cut.
 
     With `carry` the loop resumes: `frames` must begin after frame `carry.index`, and results that
@@ -259,13 +263,13 @@ def _whole_shots(
     """Yield the shots between cuts; the places of all their frames too, where asked for."""
     shot: Shot | None = None
     before: Frame | None = None
-    strength: float | None = None
+    strength, changes = None, 0.0
     places: list[Place] = []
     for span in _spans(_asked(frames, settings_at, 0), is_cut, None):
         key = span.frames[-1]
         end = _end_of(key.frame)
-        rise = rise_of(key.strength, strength)
-        steps = step_budget(key.settings.config, rise=rise)
+        rise, turn = rise_of(key.strength, strength), turn_of(key.changes, changes)
+        steps = step_budget(key.settings.config, rise=rise, turn=turn)
         if shot is None or before is None:
             first_steps = key.settings.config.first_steps
             shot = Shot(1, key.index, key.index, key.frame.time, end, first_steps)
@@ -279,7 +283,7 @@ def _whole_shots(
             shot = replace(shot, last=key.index, end=end, steps=shot.steps + steps)
         if with_places:
             places += _places(span, steps, mark_of)
-        before, strength = key.frame, key.strength
+        before, strength, changes = key.frame, key.strength, key.changes
     if shot is not None:
         yield shot, places
 
@@ -341,6 +345,15 @@ class _Asked:
     def strength(self) -> float:
         return self.settings.config.strength
 
+    @property
+    def changes(self) -> float:
+        return self.settings.changes
+
+    def strikes(self, strength: float | None, changes: float) -> bool:
+        """Whether much of its strength or its text is new since a frame with these."""
+        new = rise_of(self.strength, strength), turn_of(self.changes, changes)
+        return max(new) >= STRIKE
+
     def under(self, found: Tensor | None) -> _Asked:
         """The same frame under the masks that have been found in it."""
         return replace(self, found=found, settings=self.settings.under(found, self.image))
@@ -367,6 +380,7 @@ def _spans(frames: Iterator[_Asked], is_cut: CutDetector, carry: Carry | None) -
     """Yield the film in spans of `every` frames, shorter where a shot or the film ends."""
     last = None if carry is None else carry.source
     strength = None if carry is None else carry.strength
+    changes = 0.0 if carry is None else carry.changes
     coming: deque[_Asked] = deque()
     waiting: list[_Asked] = []
     while coming or (coming := deque(islice(frames, 1))):
@@ -380,13 +394,14 @@ def _spans(frames: Iterator[_Asked], is_cut: CutDetector, carry: Carry | None) -
             yield _Span([now, *flash], begins_shot=not flash, is_flash=bool(flash))
             last = flash[-1].image if flash else now.image
             strength = flash[-1].strength if flash else now.strength
+            changes = flash[-1].changes if flash else now.changes
             continue
         last = now.image
         waiting.append(now)
-        if len(waiting) >= config.every or rise_of(now.strength, strength) >= STRIKE:
+        if len(waiting) >= config.every or now.strikes(strength, changes):
             yield _Span(waiting)
             waiting = []
-        strength = now.strength
+        strength, changes = now.strength, now.changes
     if waiting:
         yield _Span(waiting)
 
@@ -432,7 +447,7 @@ def _dream_span(span: _Span, last: Carry | None, dreamer: _Dreamer) -> Iterator[
     (*between, key), seen = _find(span, carry)
     start = _begin(key, carry, flow_fields)
     dream, outcome, sketch = dreamer.dream(key, start)
-    tint = start.mean_colour
+    tint, freed = start.mean_colour, start.freed
     del start  # free its memory before those between are made
     if carry is not None and flow_fields is not None:
         before, after = carry.dream - carry.source, dream - key.image
@@ -448,7 +463,7 @@ def _dream_span(span: _Span, last: Carry | None, dreamer: _Dreamer) -> Iterator[
     reached = (
         float(rms(dream - key.image, key.settings.region)) / key.strength if is_strike else None
     )
-    remembered = _remember(key, dream, tint, carry, seen)
+    remembered = _remember(key, dream, tint, freed, carry, seen)
     result = _result(key, dream, remembered, span.begins_shot, outcome, reached)
     yield replace(result, sketch=sketch)
 
@@ -490,7 +505,9 @@ class _Start:
     mean_colour: Tensor | None
     steps: int
     fresh: float = 0
-    """Share of the dream that is new: what comes into view, and a rise of the strength."""
+    """Share of the dream that is new: what comes into view, a rise of the strength, a new text."""
+    freed: float = 0
+    """Share of it that is new since the text changes."""
 
 
 def _begin(key: _Asked, carry: Carry | None, flow_fields: FlowFields | None) -> _Start:
@@ -503,10 +520,13 @@ def _begin(key: _Asked, carry: Carry | None, flow_fields: FlowFields | None) -> 
         image, trust = warm_start(key.image, carry, flow_fields.back[-1], config, region)
     if trust is not None:
         unknown = float(1 - mean_within(trust, region))
-        trust = trust * (1 - rise)  # nothing holds back what is new
-    steps = step_budget(config, rise=rise, unknown=unknown)
-    fresh = 1 - (1 - unknown) * (1 - rise)
-    return _Start(image, trust, tint_for(key.image, carry), steps, fresh)
+    turn = turn_of(key.changes, carry.changes)
+    steps = step_budget(config, rise=rise, turn=turn, unknown=unknown)
+    freed = freed_by(turn, steps, config)
+    if trust is not None:
+        trust = trust * (1 - rise) * (1 - freed)  # nothing holds back what is new
+    fresh = 1 - (1 - unknown) * (1 - rise) * (1 - freed)
+    return _Start(image, trust, tint_for(key.image, carry), steps, fresh, freed)
 
 
 def tint_for(source: Tensor, carry: Carry) -> Tensor:
@@ -522,16 +542,22 @@ def tint_for(source: Tensor, carry: Carry) -> Tensor:
 
 
 def _remember(
-    key: _Asked, dream: Tensor, tint: Tensor | None, carry: Carry | None, seen: Tensor | None
+    key: _Asked,
+    dream: Tensor,
+    tint: Tensor | None,
+    freed: float,
+    carry: Carry | None,
+    seen: Tensor | None,
 ) -> Carry:
     """The carry for the next key frame.
 
-    `carry` is that of the key frame before, in this shot, and `tint` its mean colour for this one.
+    `carry` is that of the key frame before, in this shot, and `tint` its mean colour for this one;
+    the share `freed` of that is forgotten, since a new text has colours of its own.
     """
     keys = 1 if carry is None else carry.keys + 1
     mean_colour = (dream - key.image).mean((1, 2))
     if tint is not None:
-        mean_colour = torch.lerp(tint, mean_colour, 1 / keys)
+        mean_colour = torch.lerp(tint, mean_colour, max(1 / keys, freed))
     return Carry(
         key.index,
         key.frame.time,
@@ -540,6 +566,7 @@ def _remember(
         mean_colour,
         keys,
         strength=key.settings.config.strength,
+        changes=key.changes,
         found=seen,
     )
 

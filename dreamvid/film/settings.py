@@ -78,7 +78,14 @@ def scheduled_settings(
             return [objective.at(prompts) for objective in objectives]
 
         parts = parts_of(setting.config.areas, setting.prompts, at)
-        return FrameSettings(setting.config, at(setting.prompts), canvas, terms, parts=parts)
+        return FrameSettings(
+            setting.config,
+            at(setting.prompts),
+            canvas,
+            terms,
+            changes=setting.prompts.changes,
+            parts=parts,
+        )
 
     return settings_at
 

@@ -118,6 +118,9 @@ def test_a_schedule_mixes_texts_and_their_weights_in_the_order_of_time():
     )
     schedule = Schedule(config, Clock(Fraction(24)))
     meaning = schedule(Fraction(4), 96).prompts
-    assert meaning == PromptWeights((2.0,), negative=(1.0,), mix=Mix(1, 0, 0.5), mix_weight=2.0)
+    assert meaning == PromptWeights(
+        (2.0,), negative=(1.0,), mix=Mix(1, 0, 0.5), mix_weight=2.0, changes=0.5
+    )
     assert schedule(Fraction(0), 0).prompts.mix_weight == 1
     assert schedule(Fraction(9), 0).prompts.mix == Mix(0, 0, 0.0)
+    assert [schedule(Fraction(time), 0).prompts.changes for time in (0, 9)] == [0, 1]

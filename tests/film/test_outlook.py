@@ -58,6 +58,12 @@ def test_steps_that_a_rising_strength_takes_are_counted(tmp_path):
     assert seen.steps == 20 + 3 + (3 + 15) + 3
 
 
+def test_steps_that_a_sudden_new_text_takes_are_counted(tmp_path):
+    at = ["0 a calm sea", "2f a storm"]
+    seen = looked_ahead(tmp_path, {}, first_steps=20, steps=3, at=at, transition=0)
+    assert seen.steps == 20 + 3 + 20 + 3
+
+
 def test_nothing_to_draw_is_refused(tmp_path, drawn):
     with pytest.raises(ConfigError, match="--plot: there is neither sound nor anything that var"):
         draw_outlook(tmp_path / "a.png", looked_ahead(tmp_path, {}, set="tv=3"), False)

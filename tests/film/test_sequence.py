@@ -289,6 +289,69 @@ def test_strikes_are_the_same_when_resumed(done):
         assert expected.reached == result.reached
 
 
+# A text that follows another
+
+
+def turning(changes: Sequence[float], **chosen: Any) -> SettingsAt:
+    """Settings of a text that has changed so often by each frame, though it says the same."""
+    config = options(**chosen)
+    settings = [FrameSettings(config, [TowardsColour(RED)], changes=each) for each in changes]
+    return lambda frame, index: settings[index]
+
+
+def run_turning(changes: Sequence[float], **arguments: Any) -> list[DreamedFrame]:
+    chosen = {name: arguments.pop(name) for name in ("every", "hold") if name in arguments}
+    seams: dict[str, Any] = {"flow": KnownFlow(2), "is_cut": never} | arguments
+    return list(dream_frames(clip(len(changes)), turning(changes, **chosen), **seams))
+
+
+def test_what_a_new_text_says_is_not_held_back():
+    inside = (..., slice(0, WIDTH - 8))  # what was in the frame before, and is trusted
+    moved = []
+    for turn in (0.0, 0.02, 0.1, 1.0):
+        before, after = run_turning([3, 3 + turn], hold=1)
+        carried_on = torch.roll(before.frame.image - before.source, -2, 2)
+        moved.append(rms((after.frame.image - after.source - carried_on)[inside]))
+    assert moved[0] < 0.01
+    assert moved == sorted(moved)
+    # 2 steps; a whole turn frees four times its 3 first steps: a tenth of it 1.2 of 2.
+    assert moved[2] > 5 * moved[0]
+
+
+def test_a_text_that_changes_at_once_gets_the_steps_of_a_beginning_and_a_key_frame():
+    steps: list[Step] = []
+    results = run_turning([0, 0, 0, 1, 1, 1], every=4, on_step=steps.append)
+    assert dreamed_at(steps) == [3, 3, 2]
+    assert [result.carry.index for result in results if not result.carry.given] == [0, 3, 5]
+
+
+def test_the_colour_of_the_old_text_is_forgotten():
+    changes = [0.0, 0.0, 0.0, 0.0, 1.0]
+    results = run_turning(changes)
+    last = results[-1]
+    assert torch.equal(last.carry.mean_colour, (last.frame.image - last.source).mean((1, 2)))
+    before = results[-2]
+    assert not torch.allclose(
+        before.carry.mean_colour, (before.frame.image - before.source).mean((1, 2)), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("done", [1, 2, 3, 4])
+def test_changes_of_text_are_the_same_when_resumed(done):
+    changes = [0.0, 0.1, 0.3, 1.0, 1.0, 1.2]
+    whole = run_turning(changes, every=2)
+    carry = whole[done - 1].carry
+    again = dream_frames(
+        clip(len(changes), carry.index + 1),
+        turning(changes, every=2),
+        flow=KnownFlow(2),
+        is_cut=never,
+        carry=carry,
+    )
+    for expected, result in zip(whole[done:], again, strict=True):
+        assert torch.equal(expected.frame.image, result.frame.image)
+
+
 # Warm starts by hand: the scene moves left by 2, so a pixel was 2 further right before
 
 
