@@ -147,7 +147,7 @@ class Clip:
         """The estimator of optical flow; loaded when first asked for."""
         config = self.job.config
         return self.job.parts.flow or create_flow(
-            config.flow, self.device, config.flow_weights, config.flow_size
+            config.flow, self.device, config.flow_weights, config.flow_size, calm=True
         )
 
     def find_shots(self) -> Iterator[Shot]:

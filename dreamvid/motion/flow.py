@@ -23,13 +23,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dreamvid.errors import ConfigError, GuideError
+from dreamvid.motion.calm import calmed, evenly_lit, luma
+from dreamvid.motion.warp import scaled
 from dreamvid.travel import to_device, to_host
 from dreamvid.types import check_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_LUMA = (0.299, 0.587, 0.114)
 _RAFT_MIN_SIDE = 128  # pixels
 _RAFT_STRIDE = 8  # RAFT's feature maps are this much smaller than the picture
 _RAFT_UPDATES = 12
@@ -56,20 +57,28 @@ class OpticalFlow:
     max_side: int | None = None
     """Longest side of a frame, in pixels, at which motion is estimated; the flow of larger frames
     is that of shrunk ones, scaled up. None for no limit."""
+    is_calm: bool = False
+    """Whether the backend sees frames in one light, and its flow is calmed (`motion.calm`)."""
 
+    @torch.no_grad()
     def __call__(self, current: Tensor, previous: Tensor) -> tuple[Tensor, Tensor]:
         """Backward and forward flow: float32 (2, H, W) each, on the device of `current`."""
         frames = _pair(current, previous)
         small = self._shrunk(frames)
-        backward, forward = self._estimate(small, small.flip(0), frames.shape[-2:])
-        return backward, forward
+        if self.is_calm:
+            small = torch.stack(evenly_lit(small[0], small[1]))
+        backward, forward = self._estimate(small, small.flip(0))
+        if self.is_calm:
+            backward, forward = calmed(small[0], small[1], backward, forward)
+        size = current.shape[1], current.shape[2]
+        return scaled(backward, size), scaled(forward, size)
 
+    @torch.no_grad()
     def backward(self, current: Tensor, previous: Tensor) -> Tensor:
-        """The backward flow alone, (2, H, W), in half the time."""
-        frames = _pair(current, previous)
-        small = self._shrunk(frames)
-        (backward,) = self._estimate(small[:1], small[1:], frames.shape[-2:])
-        return backward
+        """The backward flow alone, (2, H, W), in half the time; never calmed, that takes both."""
+        small = self._shrunk(_pair(current, previous))
+        (backward,) = self._estimate(small[:1], small[1:])
+        return scaled(backward, (current.shape[1], current.shape[2]))
 
     def _shrunk(self, frames: Tensor) -> Tensor:
         """Frames (N, 3, H, W) within the longest side; no side falls below the smallest one."""
@@ -82,9 +91,8 @@ class OpticalFlow:
         size = [round(scale * side) for side in sides]
         return F.interpolate(frames, size, mode="bilinear", antialias=True)
 
-    @torch.no_grad()
-    def _estimate(self, currents: Tensor, previous: Tensor, size: Sequence[int]) -> list[Tensor]:
-        """The backward flow of each of N pairs, at `size` (height, width) and on their device."""
+    def _estimate(self, currents: Tensor, previous: Tensor) -> list[Tensor]:
+        """The backward flow of each of N pairs, at their size and on their device."""
         scale = math.ceil(self.min_side / min(currents.shape[-2:]))
         if scale == 1:
             flows = self.backend(currents, previous)
@@ -95,7 +103,7 @@ class OpticalFlow:
             )
             # The mean over each pixel's block, in pixels of the original frames.
             flows = [F.avg_pool2d(flow[None], scale)[0] / scale for flow in self.backend(*enlarged)]
-        return [_scaled_up(to_device(flow, currents.device), size) for flow in flows]
+        return [to_device(flow, currents.device) for flow in flows]
 
 
 def create_flow(
@@ -103,10 +111,14 @@ def create_flow(
     device: str | torch.device,
     weights: str | Path | None = None,
     max_side: int | None = None,
+    *,
+    calm: bool = False,
 ) -> OpticalFlow:
     """Create the flow estimator `name`: dis, farneback, raft-small or raft-large.
 
-    `max_side` is the longest side in pixels at which motion is estimated, by default any.
+    `max_side` is the longest side in pixels at which motion is estimated, by default any. With
+    `calm`, OpenCV's estimators see frames in one light, and are calmed where nothing shows motion;
+    RAFT is left as it is, for it does as much by itself.
 
     RAFT runs on `device`. Its `weights` are a file of torchvision's parameters; without a file,
     they are downloaded. OpenCV's estimators run on the CPU, for frames on any device.
@@ -121,7 +133,7 @@ def create_flow(
                 f"allowed with {', '.join(_NETWORKS)}"
             )
         calculate, min_side = _CLASSICAL[name]
-        return OpticalFlow(partial(_classical, calculate), min_side, max_side)
+        return OpticalFlow(partial(_classical, calculate), min_side, max_side, calm)
     if name in _NETWORKS:
         network, where = load_raft(name, weights).to(device), torch.device(device)
         dtype = torch.float16 if where.type == "cuda" else torch.float32
@@ -162,17 +174,6 @@ def _pair(current: Tensor, previous: Tensor) -> Tensor:
     return torch.stack([current.detach(), previous.detach().to(current.device)]).float()
 
 
-def _scaled_up(flow: Tensor, size: Sequence[int]) -> Tensor:
-    """A flow (2, h, w) in its own pixels as one of `size` (height, width) in pixels of that."""
-    if tuple(flow.shape[1:]) == tuple(size):
-        return flow
-    (h, w), (height, width) = flow.shape[1:], size
-    enlarged: Tensor = F.interpolate(flow[None], size=tuple(size), mode="bilinear")[0]
-    enlarged[0] *= width / w
-    enlarged[1] *= height / h
-    return enlarged
-
-
 def _classical(
     calculate: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]],
     currents: Tensor,
@@ -187,8 +188,7 @@ def _classical(
 
 def _grey(image: Tensor) -> NDArray[Any]:
     """Luma of an image (3, H, W) in [0, 1]: uint8 (H, W)."""
-    luma = torch.einsum("chw,c->hw", image.clamp(0, 1), image.new_tensor(_LUMA))
-    return to_host((luma * 255).round().byte()).numpy()
+    return to_host((luma(image.clamp(0, 1))[0] * 255).round().byte()).numpy()
 
 
 def _dis(current: NDArray[Any], previous: NDArray[Any]) -> NDArray[Any]:

@@ -88,6 +88,20 @@ def chain(steps: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tens
         yield reached
 
 
+def scaled(flow: Tensor, size: tuple[int, int]) -> Tensor:
+    """A flow (2, h, w) on a grid of `size` (height, width), in pixels of that."""
+    (h, w), (height, width) = flow.shape[1:], size
+    return resized(flow, size) * flow.new_tensor([width / w, height / h])[:, None, None]
+
+
+def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """An image (C, h, w) at `size` (height, width), anti-aliased."""
+    if tuple(image.shape[1:]) == size:
+        return image
+    result: Tensor = F.interpolate(image[None], size, mode="bilinear", antialias=True)[0]
+    return result
+
+
 def fill_in(image: Tensor, weight: Tensor) -> Tensor:
     """`image` (C, H, W) where `weight` (1, H, W) is 1, and smoothly continued where it is 0.
 

@@ -1,5 +1,6 @@
 """Pictures whose motion is known."""
 
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 SHARED = Path(__file__).parents[3] / "shared"
+EASY, MEDIUM = "sintel_clean_easy", "sintel_final_medium"
 CLIP = SHARED / "clips" / "big_buck_bunny_480p_30s.mp4"
 RAFT_SMALL = SHARED / "weights" / "raft_small_torchvision.pth"
 
@@ -55,3 +57,20 @@ def read_flo(file: Path) -> Tensor:
     assert numbers[0] == 202021.25
     width, height = numbers[1:3].view(np.int32)
     return torch.from_numpy(numbers[3:].reshape(height, width, 2).copy()).permute(2, 0, 1)
+
+
+@cache
+def frames_of(scene: str) -> tuple[Tensor, Tensor]:
+    """The (current, previous) frame of one of MPI-Sintel's pairs.
+
+    Their flow is the forward one from frame 2 to frame 3, on frame 2's grid; so frame 2 is the
+    current frame here, and frame 3 the previous one.
+    """
+    folder = need(SHARED / "clips" / scene)
+    return read_png(folder / "frame_0002.png"), read_png(folder / "frame_0003.png")
+
+
+@cache
+def true_flow(scene: str) -> Tensor:
+    """The backward flow of `frames_of` a scene, (2, H, W) in pixels."""
+    return read_flo(SHARED / "clips" / scene / "flow_2_to_3.flo")

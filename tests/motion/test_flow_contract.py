@@ -37,9 +37,12 @@ def tof_both_ways(current: Tensor, previous: Tensor) -> tuple[Tensor, Tensor]:
     return tof_flow(current, previous), tof_flow(previous, current)
 
 
-@pytest.fixture(scope="module", params=["dis", "farneback", "raft-small", "tof", "stranger"])
+@pytest.fixture(
+    scope="module", params=["dis", "farneback", "raft-small", "calm", "tof", "stranger"]
+)
 def estimate(request: pytest.FixtureRequest) -> FlowEstimator:
-    others = {"tof": tof_both_ways, "stranger": best_shift}
+    calm = create_flow("dis", "cpu", calm=True)
+    others: dict[str, FlowEstimator] = {"tof": tof_both_ways, "stranger": best_shift, "calm": calm}
     if request.param in others:
         return others[request.param]
     weights = need(RAFT_SMALL) if request.param == "raft-small" else None

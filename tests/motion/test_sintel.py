@@ -1,8 +1,4 @@
-"""True flow: MPI-Sintel's pairs.
-
-Their flow is the forward one from frame 2 to frame 3, on frame 2's grid; so frame 2 is the
-current frame here, and frame 3 the previous one.
-"""
+"""True flow: MPI-Sintel's pairs."""
 
 from functools import cache
 
@@ -11,27 +7,28 @@ import torch
 from torch import Tensor
 
 from dreamvid.motion import create_flow, trust
-from tests.motion.scenes import RAFT_SMALL, SHARED, need, read_flo, read_png
-
-EASY, MEDIUM = "sintel_clean_easy", "sintel_final_medium"
-
-
-@cache
-def frames(scene: str) -> tuple[Tensor, Tensor]:
-    folder = need(SHARED / "clips" / scene)
-    return read_png(folder / "frame_0002.png"), read_png(folder / "frame_0003.png")
+from tests.motion.scenes import (
+    EASY,
+    MEDIUM,
+    RAFT_SMALL,
+    SHARED,
+    frames_of,
+    need,
+    read_png,
+    true_flow,
+)
 
 
 @cache
 def both_flows(name: str, scene: str) -> tuple[Tensor, Tensor]:
     weights = need(RAFT_SMALL) if name == "raft-small" else None
-    return create_flow(name, "cpu", weights)(*frames(scene))
+    return create_flow(name, "cpu", weights)(*frames_of(scene))
 
 
 def end_point_error(name: str, scene: str) -> Tensor:
     """(H, W), pixels."""
     backward, _ = both_flows(name, scene)
-    error = backward - read_flo(SHARED / "clips" / scene / "flow_2_to_3.flo")
+    error = backward - true_flow(scene)
     return error.square().sum(0).sqrt()
 
 
