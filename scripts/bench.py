@@ -50,7 +50,7 @@ from dreamvid.guide.names import parse_guide
 from dreamvid.guide.objective import ClipObjective, create_objective
 from dreamvid.guide.tower import ImageTower
 from dreamvid.media.colour import Converter
-from dreamvid.media.marks import mark_of
+from dreamvid.media.marks import mark_of, picture_digest
 from dreamvid.media.reader import VideoReader
 from dreamvid.media.tracks import SoundSource
 from dreamvid.media.writer import VideoWriter
@@ -374,8 +374,9 @@ def host_work(rounds: int) -> dict[str, float]:
     """Processor time in ms of each part of a 1080p frame's work on the host beside a card.
 
     Meta tensors stand for the card's, so that only the host's share is done; what comes back from
-    there is black. "Flow, DIS" is both directions at the usual size. "Digest" and "delivery" are
-    the journal's thread's, "cutouts' choices" are for 16 of a guide that sees 224 pixels.
+    there is black. "Flow, DIS" is both directions at the usual size. "Digest", "delivery" and,
+    every eighth frame, "a carry's source by its hash" are the journal's thread's, "cutouts'
+    choices" are for 16 of a guide that sees 224 pixels.
     """
     config, meta = VideoConfig(prompt=["a coral reef"]), "meta"
     with VideoReader(SAMPLE, size="1920x1080") as reader:
@@ -392,11 +393,12 @@ def host_work(rounds: int) -> dict[str, float]:
         "cuts": partial(is_cut, *thumbnails),
         "flow, DIS": partial(flow, current, previous),
         "cutouts' choices": partial(draw_cutouts, config, config.steps, HD, {224}, generator),
-        "digest": partial(digest_of, now),
+        "a carry's source by its hash": partial(digest_of, now),
     }
     for form, picture in pictures.items():
         jobs[f"reading, {form}"] = partial(reading.to_tensor, picture)
         jobs[f"delivery, {form}"] = partial(delivering.to_frame, there, form, TAGS)
+        jobs[f"digest, {form}"] = partial(picture_digest, picture)
     with Border():
         seconds = _interleaved(list(jobs.values()), rounds, time.process_time)
     return {name: round(1e3 * median(each), 1) for name, each in zip(jobs, seconds, strict=True)}

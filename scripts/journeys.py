@@ -68,7 +68,8 @@ def journeys(pix_fmt: str, guide_size: int = 224, size: tuple[int, int] = HD) ->
     """What each part moves for a frame of (height, width), read and delivered in `pix_fmt`.
 
     One part a row: reading, cuts, flow by DIS, the cutouts' random choices for a guide of this
-    input size, delivery, the digest of the frame, and what is carried, by its share of a frame.
+    input size, delivery, and what the journal carries, by its share of a frame. The digest is
+    of what is delivered, and moves nothing.
     """
     picture = Converter("h264").to_frame(torch.zeros(3, *size), pix_fmt, TAGS)
     image, config = torch.empty(3, *size, device=META), VideoConfig(prompt=["ice"])
@@ -84,7 +85,6 @@ def journeys(pix_fmt: str, guide_size: int = 224, size: tuple[int, int] = HD) ->
             META
         ),
         "delivery": lambda: converter.to_frame(image, pix_fmt, TAGS),
-        "digest": lambda: image.cpu(),
         "carry": lambda: to_bytes(KeptCarry.of(carry)),
     }
     found = {name: crossed(work) for name, work in parts.items()}

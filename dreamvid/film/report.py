@@ -134,7 +134,7 @@ class Summary:
     strength_reached: float | None = None
     """Mean share of the strength that the dream reached on those frames; None without any."""
     digest: str | None = None
-    """Hash over all delivered frames; None where no journal was kept."""
+    """Hash over all frames as the encoder was given them; None where no journal was kept."""
     loop: bool | None = None
     """Whether the film joins its beginning; None unless it is a zoom."""
     guide: tuple[str, ...] = ()

@@ -20,6 +20,7 @@ from dreamvid.journal.state import ANEW, JOINING, State, folder_of, seal, unseal
 from dreamvid.media.encoder_frames import EncoderFrame, EncoderFrameMaker
 from dreamvid.media.encoders import Encoding
 from dreamvid.media.files import media_errors
+from dreamvid.media.marks import picture_digest
 from dreamvid.media.muxer import Muxer, check_whole
 from dreamvid.media.packets import FrameKeeper, PacketEncoder, Packets, join, segment_encoder
 from dreamvid.media.tracks import SoundSource
@@ -70,6 +71,7 @@ class FilmParts:
             encoder=self._segment.encoder_digest,
             end_pts=self._maker.end_pts,
             step=self._maker.step,
+            frame_digest=picture_digest(picture.image),
         )
         if counted.pictures:
             self._segment.keep(picture)

@@ -17,7 +17,8 @@ from dreamvid.journal.segments import read_segment, write_segment
 from dreamvid.journal.state import JOINING, State, folder_of
 from dreamvid.media.files import media_errors, publish, sync_folder, write_durably, write_whole
 from dreamvid.media.image_sequence import check_pattern, numbered_path
-from dreamvid.media.still import ALPHA_SUFFIXES, encode_image
+from dreamvid.media.marks import picture_digest
+from dreamvid.media.still import ALPHA_SUFFIXES, encode_picture, to_picture
 from dreamvid.media.tracks import SoundSource
 
 if TYPE_CHECKING:
@@ -44,10 +45,12 @@ class PictureParts:
     def add(self, frame: Frame, state: State) -> State:
         """Write a frame to disk; the state that counts it. Raises MediaError."""
         path = numbered_path(self._out, state.frames + 1)
-        data = encode_image(path, frame.image, metadata=state.metadata, alpha=frame.alpha)
+        picture = to_picture(path, frame.image, frame.alpha)
+        data = encode_picture(path, picture, state.metadata)
         write_segment(self._out, state, state.frames, data)
         step = frame.duration or 1 / (state.info.rate or _USUAL_RATE)
-        return replace(state, frames=state.frames + 1, step=step)
+        digest = picture_digest(picture)
+        return replace(state, frames=state.frames + 1, step=step, frame_digest=digest)
 
     def settle(self, state: State) -> None:
         """Do nothing: each picture is complete by itself."""

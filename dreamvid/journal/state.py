@@ -20,7 +20,7 @@ from dreamvid.errors import JournalError
 from dreamvid.journal.run import Run
 from dreamvid.media.probing import VideoInfo
 
-FORMAT = 5
+FORMAT = 6
 """Version of the file format; files of another version are refused."""
 COLOUR_TAGS = 256
 """FFmpeg's numbers of colour tags are below this."""
@@ -97,7 +97,7 @@ class State:
     step: Fraction = Fraction(0)
     """Duration of that frame, in seconds."""
     frame_digest: str = ""
-    """SHA-256 of that frame as delivered: the bytes of its float32 image."""
+    """SHA-256 of that frame as its encoder was given it (`media.marks.picture_digest`)."""
     digest: str = ""
     """SHA-256 over all frames: each hashes the value before it and the frame's digest."""
     tally: Mapping[str, Any] | None = None

@@ -40,7 +40,6 @@ from dreamvid.media.files import media_errors, sync_folder, write_durably
 from dreamvid.media.image_sequence import output_pattern
 from dreamvid.media.probing import VideoInfo
 from dreamvid.media.tracks import SoundSource
-from dreamvid.travel import to_host
 
 if TYPE_CHECKING:
     import torch
@@ -220,13 +219,10 @@ class Journal:
         """Add a frame; after the return, no kill can lose it."""
         self._clear()
         state = self._open_parts.add(frame, self.state)
-        image = to_host(frame.image.detach().contiguous()).numpy()
-        frame_digest = hashlib.sha256(image.data).hexdigest()
         state = replace(
             state,
             time=frame.time,
-            frame_digest=frame_digest,
-            digest=hashlib.sha256((state.digest + frame_digest).encode()).hexdigest(),
+            digest=hashlib.sha256((state.digest + state.frame_digest).encode()).hexdigest(),
             tally=tally,
         )
         self._carries.write(state.frames, carry, sketch)

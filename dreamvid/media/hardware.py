@@ -2,12 +2,13 @@
 
 The standards of H.264, HEVC and VP9 fix every bit of a picture, but formats, tags and drivers may
 differ. So the first pictures of a file are decoded both ways, and unless they are equal, in all
-that is read of a picture, the host decodes.
+that is read of a picture, the host decodes. A process compares a file once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -70,8 +71,18 @@ def card_decoder(path: Path, device: torch.device | str) -> CardDecoder | None:
     """The decoder of `device` for the pictures of a file; None where the host is to decode them."""
     if not str(device).startswith("cuda") or "cuda" not in hwdevices_available():
         return None
-    decoder = CardDecoder(device)
-    return decoder if decoder.can_decode(path) else None
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    is_same = _can_decode(str(device), path.absolute(), status.st_size, status.st_mtime_ns)
+    return CardDecoder(device) if is_same else None
+
+
+@lru_cache(maxsize=256)
+def _can_decode(device: str, path: Path, size: int, modified_ns: int) -> bool:
+    """The verdict on a file of this size, last changed then, remembered for the process."""
+    return CardDecoder(device).can_decode(path)
 
 
 def as_decoded_by_host(frame: av.VideoFrame) -> av.VideoFrame:

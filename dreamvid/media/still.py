@@ -185,9 +185,27 @@ def encode_image(
 
     Raises MediaError where it cannot be encoded, ValueError for a tensor that is no image.
     """
+    return encode_picture(path, to_picture(path, image, alpha), metadata or {})
+
+
+def to_picture(path: Path, image: Tensor, alpha: Tensor | None = None) -> av.VideoFrame:
+    """The picture of float32 (3, H, W) that the encoder of `path` is given.
+
+    `alpha` is (1, H, W), as of `write_image`. Raises MediaError where it cannot be converted,
+    ValueError for a tensor that is no image.
+    """
     check_image(image)
     with media_errors(f"'{path}' cannot be written"):
-        return _with_metadata(_encode(image, _FORMATS[path.suffix.lower()], alpha), metadata or {})
+        return _to_picture(image, _FORMATS[path.suffix.lower()], alpha)
+
+
+def encode_picture(path: Path, picture: av.VideoFrame, metadata: Mapping[str, str]) -> bytes:
+    """The content of the file `path` that shows the picture of `to_picture`.
+
+    Raises MediaError where it cannot be encoded.
+    """
+    with media_errors(f"'{path}' cannot be written"):
+        return _with_metadata(_encode(picture, _FORMATS[path.suffix.lower()]), metadata)
 
 
 def encode_jpeg(image: Tensor, quantiser: int = 5) -> bytes:
@@ -196,16 +214,19 @@ def encode_jpeg(image: Tensor, quantiser: int = 5) -> bytes:
     `quantiser` is FFmpeg's, from 2, the best, to 31. Raises MediaError where it cannot be encoded.
     """
     with media_errors("the picture cannot be encoded"):
-        return _encode(image, replace(_JPEG, quantiser=quantiser), None)
+        return _encode(_to_picture(image, _JPEG), replace(_JPEG, quantiser=quantiser))
 
 
-def _encode(image: Tensor, form: _Format, alpha: Tensor | None) -> bytes:
-    if alpha is not None and form.codec in ("png", "tiff"):
-        form = replace(form, pix_fmt="rgba")
-    frame = Converter("mjpeg").to_frame(image, form.pix_fmt, form.tags, alpha)
+def _to_picture(image: Tensor, form: _Format, alpha: Tensor | None = None) -> av.VideoFrame:
+    keeps_alpha = alpha is not None and form.codec in ("png", "tiff")
+    pix_fmt = "rgba" if keeps_alpha else form.pix_fmt
+    return Converter("mjpeg").to_frame(image, pix_fmt, form.tags, alpha)
+
+
+def _encode(frame: av.VideoFrame, form: _Format) -> bytes:
     context = av.CodecContext.create(form.codec, "w")
     assert isinstance(context, VideoCodecContext)
-    context.width, context.height, context.pix_fmt = frame.width, frame.height, form.pix_fmt
+    context.width, context.height, context.pix_fmt = frame.width, frame.height, frame.format.name
     context.time_base = Fraction(1, 25)
     context.colorspace, context.color_range = form.tags.matrix, form.tags.range
     context.options = dict(form.options)

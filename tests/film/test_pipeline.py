@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 import torch
 from torch import Tensor
@@ -20,7 +21,9 @@ from dreamvid.errors import ConfigError, JournalError
 from dreamvid.events import Event, Finished, FrameDone, Progress, StepDone
 from dreamvid.film.clip import read_ahead
 from dreamvid.journal import folder_of
+from dreamvid.journal.shot import chained_digest
 from dreamvid.media import VideoReader
+from dreamvid.media.marks import picture_digest
 from dreamvid.media.source import Source
 from tests.fakes import KnownFlow, TowardsColour
 from tests.media.clips import Clip, make, steady
@@ -93,6 +96,18 @@ def test_options_are_keywords_on_top_of_a_configuration(clip, tmp_path):
     with pytest.raises(ConfigError, match="no prompt"):
         dreamvid.dream_video(clip, tmp_path / "out.mkv")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4"]
+
+
+@pytest.mark.parametrize("name", ["out.mkv", "%d.png"])
+def test_the_digest_is_of_the_pictures_that_a_lossless_file_holds(clip, tmp_path, name):
+    digest = dreamed(clip, tmp_path / name).digest
+    paths = sorted(tmp_path.glob("*.png")) or [tmp_path / name]
+    assert digest == chained_digest([each for path in paths for each in digests_in(path)])
+
+
+def digests_in(path: Path) -> list[str]:
+    with av.open(str(path)) as container:
+        return [picture_digest(frame) for frame in container.decode(video=0)]
 
 
 class StopAt:

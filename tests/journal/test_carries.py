@@ -159,11 +159,11 @@ def test_a_picture_that_force_accepts_begins_a_dream_of_its_own(scene, out, tmp_
 def test_a_journal_of_another_format_is_told_in_one_line(scene, out):
     for path in folder_of(out).glob("state.?"):
         content = unseal(path.read_bytes())
-        older = content.replace(b'"format": 5', b'"format": 4')
+        older = content.replace(b'"format": 6', b'"format": 5')
         assert older != content
         path.write_bytes(b"".join(seal(older)))
     with pytest.raises(
-        JournalError, match="the journal is of format 4, of another version"
+        JournalError, match="the journal is of format 5, of another version"
     ) as told:
         scene.make(out, resume=True)
     assert "\n" not in str(told.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -119,7 +120,7 @@ def test_a_film_is_the_same_from_a_card(monkeypatch, tmp_path, name):
     monkeypatch.setattr("dreamvid.media.reader.create_decoder", FakeDecoder)
     monkeypatch.setattr("dreamvid.travel._is_cuda", lambda device: False)
     monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: tensor)
-    opened.clear()
+    assert opened == [path]  # compared
     with VideoReader(path, device=CARD) as reader:
         assert reader.info == info
         frames = list(reader)
@@ -196,6 +197,25 @@ def broken(frame: av.VideoFrame) -> av.VideoFrame:
 def test_a_card_that_gives_anything_else_does_not_decode(monkeypatch, tmp_path, change):
     path = make(tmp_path / "clip.mp4", CLIPS["8 bits"])
     assert install(monkeypatch, change) == []
+    assert card_decoder(path, CARD) is None
+
+
+def test_a_file_is_compared_once_for_each_card_and_again_when_it_has_changed(monkeypatch, tmp_path):
+    path = make(tmp_path / "clip.mp4", CLIPS["8 bits"])
+    opened = install(monkeypatch)
+    assert card_decoder(path, CARD) is not None
+    assert card_decoder(path, CARD) is not None
+    assert len(opened) == 1
+    card_decoder(path, "cuda:1")
+    assert len(opened) == 2
+    make(path, replace(CLIPS["8 bits"], times=steady(9)))
+    install(monkeypatch, brighter)
+    assert card_decoder(path, CARD) is None
+    install(monkeypatch)
+    assert card_decoder(path, CARD) is None
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+    assert card_decoder(path, CARD) is not None
+    path.unlink()
     assert card_decoder(path, CARD) is None
 
 
