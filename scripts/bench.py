@@ -204,7 +204,10 @@ def apart_after_four_frames(device: torch.device) -> dict[str, float]:
 
     def last(dream: Callable[..., Tensor], objective: ClipObjective) -> Tensor:
         with patch("dreamvid.film.sequence.descend", dream):
-            flow, plan = create_flow(config.flow, device), constant_settings([objective], config)
+            flow, plan = (
+                create_flow(config.flow, device, calm=True),
+                constant_settings([objective], config),
+            )
             dreamed = dream_frames(frames, plan, flow=flow, is_cut=lambda now, before: False)
             return list(dreamed)[-1].frame.image
 
@@ -356,7 +359,7 @@ def hd_frame_over_full_size_motion(device: torch.device) -> dict[str, float]:
 
     def film(flow_size: int | None, size: tuple[int, int] | None) -> Callable[[], object]:
         delivery, plan = Delivery(size), constant_settings([objective], config)
-        flow = create_flow(config.flow, device, max_side=flow_size)
+        flow = create_flow(config.flow, device, max_side=flow_size, calm=True)
         dreamed = dream_frames(
             delivery.prepare(frames), plan, flow=flow, is_cut=lambda now, before: False
         )
@@ -387,7 +390,7 @@ def host_work(rounds: int) -> dict[str, float]:
     there, generator = torch.empty(3, *HD, device=meta), frame_generator(0, 1)
     pictures = {form: Converter("h264").to_frame(now, form, TAGS) for form in FORMATS}
     reading, delivering = Converter("h264", device=meta), Converter("h264")
-    flow, is_cut = create_flow("dis", "cpu"), create_cut_detector(config.cut_threshold)
+    flow, is_cut = create_flow("dis", "cpu", calm=True), create_cut_detector(config.cut_threshold)
     jobs: dict[str, Callable[[], object]] = {
         "mark of a shot": partial(mark_of, pictures["yuv420p"]),
         "cuts": partial(is_cut, *thumbnails),
@@ -408,7 +411,7 @@ def dream_sample(
     clock: Clock, objective: ClipObjective, config: VideoConfig, device: torch.device, ahead: int
 ) -> int:
     """Dream the sample's beginning at 640×360, file to file; the number of its frames."""
-    flow = clock.timed("flow", create_flow(config.flow, device))
+    flow = clock.timed("flow", create_flow(config.flow, device, calm=True))
     started, frames, end = clock.now(), 0, config.end
     with (
         patch("dreamvid.film.sequence.descend", clock.timed("steps", descend)),

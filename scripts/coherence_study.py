@@ -169,7 +169,7 @@ class Study:
         with VideoReader(film, start=stretch.start, size=arguments.size) as reader:
             self.info: VideoInfo = reader.info
             self.frames = [frame for frame, _ in zip(reader, range(arguments.frames), strict=False)]
-        self.flow = create_flow("dis", CPU, max_side=arguments.flow_size)
+        self.flow = create_flow("dis", CPU, max_side=arguments.flow_size, calm=True)
         judge_flow = create_flow(arguments.judge_flow, CPU, arguments.judge_flow_weights)
         self.seen = remembered(judge_flow, [frame.image for frame in self.frames])
         base = VideoConfig(prompt=[stretch.prompt])

@@ -339,7 +339,7 @@ def dream_film(
 ) -> list[Tensor]:
     """The loop over time, as in the program but for files; a first frame takes usual steps."""
     config = config.model_copy(update={"first_steps": config.steps})
-    flow = create_flow(config.flow, device, max_side=config.flow_size)
+    flow = create_flow(config.flow, device, max_side=config.flow_size, calm=True)
     plan = constant_settings([objective], config)
     found = dream_frames(
         frames,

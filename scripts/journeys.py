@@ -74,7 +74,7 @@ def journeys(pix_fmt: str, guide_size: int = 224, size: tuple[int, int] = HD) ->
     picture = Converter("h264").to_frame(torch.zeros(3, *size), pix_fmt, TAGS)
     image, config = torch.empty(3, *size, device=META), VideoConfig(prompt=["ice"])
     carry = Carry(0, Fraction(0), image, image, image[:, 0, 0])
-    flow = create_flow("dis", META, max_side=config.flow_size)
+    flow = create_flow("dis", META, max_side=config.flow_size, calm=True)
     is_cut, converter = create_cut_detector(config.cut_threshold), Converter("h264", device=META)
     generator = frame_generator(0, 0)
     parts: dict[str, Callable[[], object]] = {

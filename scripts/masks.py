@@ -176,7 +176,7 @@ def films(mini: Clip, film: Path) -> Iterator[str]:
             dream_frames(
                 read(film, begin, FRAMES),
                 lambda *_, settings=settings: settings,
-                flow=create_flow("dis", CPU),
+                flow=create_flow("dis", CPU, calm=True),
                 is_cut=lambda *_: False,
             )
         )

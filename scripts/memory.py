@@ -98,7 +98,7 @@ def dream(source: Path, out: Path, guide: str | None, ahead: int) -> list[float]
         for dreamed in dream_frames(
             reader,
             constant_settings([objective], config),
-            flow=create_flow(config.flow, CPU, None),
+            flow=create_flow(config.flow, CPU, calm=True),
             is_cut=create_cut_detector(config.cut_threshold),
             ahead=ahead,
         ):

@@ -45,7 +45,7 @@ def row(preset: Path, size: str) -> Tensor:
     with source.open(print) as reader:
         schedule, _ = schedule_of(config, source, reader, ignore)
         plan = scheduled_settings(schedule, create_objectives(config, device))
-        flow = create_flow(config.flow, device)
+        flow = create_flow(config.flow, device, calm=True)
         frames = (frame.with_image(frame.image.to(device)) for frame in reader)
         dreamed = dream_frames(frames, plan, flow=flow, is_cut=lambda current, previous: False)
         return torch.cat([each.frame.image.cpu() for each in dreamed], 2)

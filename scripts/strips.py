@@ -96,7 +96,7 @@ ALL = (
         "From neon to the colours of photographs.",
     ),
     strip("tv", (0, 4, 8, 20, 60), "From grain to smooth.", canvas="octaves", lr=0.03),
-    slices("hold", (0.0, 0.5, 0.8, 0.95, 1.0), "What is trusted stays: the stripes go."),
+    slices("hold", (0.0, 0.5, 0.8, 0.97, 1.0), "What is trusted stays: the stripes go."),
     slices("every", (1, 2, 4, 8), "Frames between the dreamed ones are blended from them."),
 )
 """In the order of the reference."""

@@ -366,7 +366,7 @@ normalize_gradient True       True       True       -      True       True
 tv                 8.0        8.0        8.0        -      8.0        8.0
 tv_of              difference difference difference -      difference difference
 steady             0.0        0.0        0.0        -      0.0        0.0
-hold               0.95       0.6        0.0        -      0.95        0.0
+hold               0.97       0.6        0.0        -      0.97        0.0
 colour_drift       30.0       30.0       30.0       -      30.0       30.0
 palette            None       None       None       -      None       None
 palette_weight     10.0       10.0       10.0       -      10.0       10.0

@@ -394,7 +394,7 @@ class SplitConfig(Section):
 class SequenceConfig(MotionConfig, DreamConfig):
     """Options of the loop over time."""
 
-    defaults: ClassVar[Mapping[str, Any]] = {"hold": 0.95}
+    defaults: ClassVar[Mapping[str, Any]] = {"hold": 0.97}
 
 
 class SoundConfig(Section):
