@@ -391,11 +391,12 @@ def host_work(rounds: int) -> dict[str, float]:
     pictures = {form: Converter("h264").to_frame(now, form, TAGS) for form in FORMATS}
     reading, delivering = Converter("h264", device=meta), Converter("h264")
     flow, is_cut = create_flow("dis", "cpu", calm=True), create_cut_detector(config.cut_threshold)
+    choose = partial(draw_cutouts, config, config.steps, HD, {224}, generator, torch.device(meta))
     jobs: dict[str, Callable[[], object]] = {
         "mark of a shot": partial(mark_of, pictures["yuv420p"]),
         "cuts": partial(is_cut, *thumbnails),
         "flow, DIS": partial(flow, current, previous),
-        "cutouts' choices": partial(draw_cutouts, config, config.steps, HD, {224}, generator),
+        "cutouts' choices": choose,
         "a carry's source by its hash": partial(digest_of, now),
     }
     for form, picture in pictures.items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -77,13 +77,13 @@ def journeys(pix_fmt: str, guide_size: int = 224, size: tuple[int, int] = HD) ->
     flow = create_flow("dis", META, max_side=config.flow_size, calm=True)
     is_cut, converter = create_cut_detector(config.cut_threshold), Converter("h264", device=META)
     generator = frame_generator(0, 0)
+    choose = partial(draw_cutouts, config, config.steps, size, {guide_size}, generator, META)
+    choose()  # the noise travels once for a whole film
     parts: dict[str, Callable[[], object]] = {
         "reading": lambda: converter.to_tensor(picture),
         "cuts": lambda: is_cut(image, image),
         "flow": lambda: flow(image, image),
-        "choices": lambda: draw_cutouts(config, config.steps, size, {guide_size}, generator).to(
-            META
-        ),
+        "choices": choose,
         "delivery": lambda: converter.to_frame(image, pix_fmt, TAGS),
         "carry": lambda: to_bytes(KeptCarry.of(carry)),
     }

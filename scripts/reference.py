@@ -55,7 +55,7 @@ def descend(
     steps = config.steps if steps is None else steps
     sizes = octave_sizes(source.shape[1], source.shape[2], config.octaves, config.octave_scale)
     guide_sizes = {objective.size for objective in objectives}
-    cutouts = draw_cutouts(config, steps, sizes[-1], guide_sizes, generator)
+    cutouts = draw_cutouts(config, steps, sizes[-1], guide_sizes, generator, source.device)
     image, done = start, 0
     for size, count in zip(sizes, split_steps(steps, len(sizes)), strict=True):
         if not count:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -52,7 +53,7 @@ LOCAL = Kind(whole=False, sides=(0.5, 1.0), wander=1.0, overhang=0.3)
 
 @dataclass(frozen=True)
 class Cutouts:
-    """All random choices for one frame, drawn ahead on the CPU."""
+    """All random choices for one frame, on the device where it is dreamed."""
 
     windows: Tensor
     """(steps, N, 4): left, top, right, bottom in fractions of the frame's width and height."""
@@ -61,11 +62,6 @@ class Cutouts:
     noise: dict[int, Tensor]
     """A guide's input size S → (N, 3, S, S)."""
 
-    def to(self, device: torch.device) -> Cutouts:
-        """Move the choices to `device`."""
-        noise = {size: to_device(field, device) for size, field in self.noise.items()}
-        return Cutouts(to_device(self.windows, device), to_device(self.order, device), noise)
-
 
 def draw_cutouts(
     config: DreamConfig,
@@ -73,18 +69,34 @@ def draw_cutouts(
     frame_size: tuple[int, int],
     guide_sizes: set[int],
     generator: Generator,
+    device: torch.device,
 ) -> Cutouts:
-    """Draw the cutouts of `steps` steps for a frame of (height, width)."""
-    count = config.cutouts
+    """Draw the cutouts of `steps` steps for a frame of (height, width), dreamed on `device`.
+
+    Drawn on the CPU, so that they are the same for every device. The noise is that of
+    `noise_fields`, each frame's moved round by a step of its own: drawn anew for each frame, it
+    would cost the host more time than a large card needs for the steps.
+    """
     windows = draw_windows(config, steps, frame_size, generator)
-    order = torch.rand(steps, count, generator=generator).argsort(1)
+    order = torch.rand(steps, config.cutouts, generator=generator).argsort(1)
+    spot = torch.rand(2, generator=generator)
     scale = config.cutout_noise if config.augment else 0.0
     noise = {}
     for size in sorted(guide_sizes):
-        field = scale * torch.randn(count, 3, size, size, generator=generator)
-        # The memory format of the CPU's cutouts: adding the noise takes half the time.
-        noise[size] = field.contiguous(memory_format=torch.channels_last)
-    return Cutouts(windows, order, noise)
+        fields = noise_fields(config.seed, config.cutouts, size, device)
+        moved = fields.roll((spot * size).long().tolist(), (1, 2))
+        noise[size] = moved.mul_(scale).permute(0, 3, 1, 2)
+    return Cutouts(to_device(windows, device), to_device(order, device), noise)
+
+
+@lru_cache(maxsize=4)
+def noise_fields(seed: int, count: int, size: int, device: torch.device) -> Tensor:
+    """Normal noise (count, size, size, 3) on `device`; not to be changed.
+
+    Its channels are last in memory, as those of the CPU's cutouts: adding it takes half the time.
+    """
+    generator = Generator("cpu").manual_seed(seed)
+    return to_device(torch.randn(count, size, size, 3, generator=generator), device)
 
 
 def draw_windows(

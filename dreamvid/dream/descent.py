@@ -84,9 +84,10 @@ def descend(
     source), and `trust` (1, H, W) in [0, 1] is its reliability. `mean_colour` (3,) is the mean of
     `I − source` that `config.colour_drift` keeps. `steps` overrides `config.steps`, `terms` and
     `canvas`, which selects the parameters to optimise, those of the config, and `generator` the
-    generator of frame 0. `graphs` holds the captured steps of earlier frames, to be replayed; with
-    `terms` of one's own, nothing is captured. Without steps the result is W itself; otherwise its
-    RMS distance from the source is at most `config.strength`.
+    generator of frame 0; the cutouts' noise is that of the config's seed. `graphs` holds the
+    captured steps of earlier frames, to be replayed; with `terms` of one's own, nothing is
+    captured. Without steps the result is W itself; otherwise its RMS distance from the source is
+    at most `config.strength`.
 
     `region` (1, H, W) in [0, 1] is a mask of what is shown: the source stays where it is black,
     cutouts are drawn around the rest, and the RMS distance is measured there.
@@ -246,7 +247,7 @@ def _guides(
     """Objectives that act on all of an image; with `graphs`, the terms are those of the options."""
     source, config, terms = whole.source, whole.config, terms_of(whole.config)
     size, guide_sizes = (source.shape[1], source.shape[2]), {each.size for each in objectives}
-    cutouts = draw_cutouts(config, whole.steps, size, guide_sizes, generator).to(source.device)
+    cutouts = draw_cutouts(config, whole.steps, size, guide_sizes, generator, source.device)
 
     def guidance(layer: Layer, first: int) -> Guidance:
         return _guidance(objectives, config, cutouts, first)

@@ -19,6 +19,7 @@ from dreamvid.dream.norms import rms
 from dreamvid.dream.objective import Objective, guide_gradient
 from dreamvid.dream.octaves import resize
 from dreamvid.dream.region import Box
+from dreamvid.travel import to_device
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +75,8 @@ class Sight:
             count = (config.cutouts + number) // len(seen)
             sizes = {each.size for each in place.objectives}
             own = config.model_copy(update={"cutouts": max(1, count)})
-            drawn = draw_cutouts(own, steps, box.size, sizes, generator)
-            cutouts.append(_placed(drawn, box, (height, width)).to(picture.device))
+            drawn = draw_cutouts(own, steps, box.size, sizes, generator, picture.device)
+            cutouts.append(_placed(drawn, box, (height, width)))
             scale = max(scale, seen_size(config, box.size, sizes)[0] / box.size[0])
         size = (max(1, round(scale * height)), max(1, round(scale * width)))
         return cls([place for place, _ in seen], cutouts, size if scale < 1 else (height, width))
@@ -106,7 +107,8 @@ def _placed(cutouts: Cutouts, box: Box, size: tuple[int, int]) -> Cutouts:
     """The cutouts of a box, in shares of the whole picture of (height, width)."""
     height, width = size
     rows, columns = box.size
-    scale = torch.tensor([columns / width, rows / height])
-    corner = torch.tensor([box.left / width, box.top / height])
-    windows = cutouts.windows * scale.repeat(2) + corner.repeat(2)
+    scale = torch.tensor([columns / width, rows / height]).repeat(2)
+    corner = torch.tensor([box.left / width, box.top / height]).repeat(2)
+    device = cutouts.windows.device
+    windows = cutouts.windows * to_device(scale, device) + to_device(corner, device)
     return replace(cutouts, windows=windows)

@@ -167,11 +167,10 @@ def dream_loop(
         check.note(at.peak, at.loss)
 
     def guidance(layer: DrosteLayer, first: int) -> Guidance:
-        cutouts = draw_cutouts(config, layer.steps, layer.view.size, guide_sizes, generator)
+        device, size = loop.canvas.device, layer.view.size
+        cutouts = draw_cutouts(config, layer.steps, size, guide_sizes, generator, device)
         begin = float(torch.rand((), generator=generator))
-        return _Moments(
-            loop, layer.view, objectives_at, config, cutouts.to(loop.canvas.device), begin
-        )
+        return _Moments(loop, layer.view, objectives_at, config, cutouts, begin)
 
     last: DrosteLayer | None = None
     optimized = optimize(layers, guidance, terms, config, check, checkpoint=within)

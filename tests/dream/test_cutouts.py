@@ -141,7 +141,9 @@ def test_beyond_the_border_the_frame_is_reflected():
 
 def drawn(seed: int, frame: int, **options: object) -> Cutouts:
     config = DreamConfig.model_validate({"cutouts": 6, **options})
-    return draw_cutouts(config, 3, (HEIGHT, WIDTH), {16, 8}, frame_generator(seed, frame))
+    config = config.model_copy(update={"seed": seed})
+    generator = frame_generator(seed, frame)
+    return draw_cutouts(config, 3, (HEIGHT, WIDTH), {16, 8}, generator, torch.device("cpu"))
 
 
 def test_the_same_seed_and_frame_give_the_same_cutouts():
@@ -156,6 +158,14 @@ def test_another_seed_or_frame_gives_others(seed, frame):
     one, two = drawn(5, 7), drawn(seed, frame)
     assert not torch.equal(one.windows, two.windows)
     assert not torch.equal(one.noise[16], two.noise[16])
+
+
+def test_the_noise_of_all_frames_is_the_same_moved_round():
+    one, other = (drawn(5, frame, cutout_noise=1.0).noise[16] for frame in (7, 8))
+    moves = [(dy, dx) for dy in range(16) for dx in range(16)]
+    assert any(torch.equal(one.roll(move, (2, 3)), other) for move in moves)
+    assert other.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(one, drawn(5, 7, cutout_noise=1.0).noise[16])
 
 
 def test_each_step_is_drawn_anew_and_shuffles_all_noise_fields():

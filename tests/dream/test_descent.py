@@ -48,7 +48,7 @@ def dream(
 ) -> Tensor:
     """`descend` towards red, with the options among `arguments`."""
     own = {name: arguments.pop(name) for name in ("start", "trust", "on_step") if name in arguments}
-    config = options(**arguments)
+    config = options(seed=seed, **arguments)
     generator = frame_generator(seed, 0)
     return descend(source, objectives or [TowardsColour(RED)], config, generator=generator, **own)
 
