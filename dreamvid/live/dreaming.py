@@ -162,7 +162,7 @@ class Dreamer(Closes):
         if moment.begun is None:
             self._carry = None
         else:
-            carry = self._carried(moment, moment.begun.added)
+            carry = self._carried(moment, moment.begun.added, settings.changes)
             back = FlowField(torch.zeros_like(source[:2]), moment.begun.trust)
         try:
             dreamed = dream_key(
@@ -179,12 +179,24 @@ class Dreamer(Closes):
         self._carry = dreamed.carry
         return dreamed.frame.image
 
-    def _carried(self, moment: Moment, added: Tensor) -> Carry:
-        """The carry of a key that is this frame, but with what was dreamed before."""
-        source = moment.frame.image
-        mean_colour = added.mean((1, 2)) if self._carry is None else tint_for(source, self._carry)
-        keys = 1 if self._carry is None else self._carry.keys
-        return Carry(self._count, moment.frame.time, source, source + added, mean_colour, keys)
+    def _carried(self, moment: Moment, added: Tensor, changes: float) -> Carry:
+        """The carry of a key that is this frame, but with what was dreamed before.
+
+        `changes` are those of its texts that are done.
+        """
+        source, keys, mean_colour = moment.frame.image, 1, added.mean((1, 2))
+        if self._carry is not None:
+            keys, changes = self._carry.keys, self._carry.changes
+            mean_colour = tint_for(source, self._carry)
+        return Carry(
+            self._count,
+            moment.frame.time,
+            source,
+            source + added,
+            mean_colour,
+            keys,
+            changes=changes,
+        )
 
 
 def _step_aside() -> None:

@@ -47,7 +47,8 @@ class Meaning:
         if self._clips and texts.prompt != self._texts:
             self._read(texts)
         then: list[Objective] = [each.at(setting.prompts) for each in self._objectives]
-        return FrameSettings(setting.config, then, self._parts.canvas, self._parts.terms)
+        own, changes = self._parts, setting.prompts.changes
+        return FrameSettings(setting.config, then, own.canvas, own.terms, changes)
 
     def _read(self, texts: VideoConfig) -> None:
         known = set(self._texts or ())

@@ -27,8 +27,13 @@ def dreamer() -> Iterator[Dreamer]:
         yield opened
 
 
-def moment(begun: Begun | None = None, config: SequenceConfig = CONFIG, wishes: int = 0) -> Moment:
-    settings = FrameSettings(config, [TowardsColour((1.0, 0.0, 0.0))])
+def moment(
+    begun: Begun | None = None,
+    config: SequenceConfig = CONFIG,
+    wishes: int = 0,
+    changes: float = 0.0,
+) -> Moment:
+    settings = FrameSettings(config, [TowardsColour((1.0, 0.0, 0.0))], changes=changes)
     return Moment(Frame(GREY, Fraction(0)), lambda: settings, begun, wishes)
 
 
@@ -74,6 +79,16 @@ def test_a_wish_makes_it_free_again(dreamer):
     found = dreamt(dreamer, moment(before(Effort(0, 8), 0.0), wishes=1))
     assert redness(found) > 2 * held
     assert found.effort == Effort(1, 4)
+
+
+def test_so_does_a_text_that_follows_another(dreamer):
+    dreamt(dreamer, moment(changes=3))
+    again = before(Effort(0, 8), 0.0)
+    held = redness(dreamt(dreamer, moment(again, changes=3)))
+    freed = redness(dreamt(dreamer, moment(again, changes=3.5)))
+    held_again = redness(dreamt(dreamer, moment(again, changes=3.5)))
+    assert freed > 2 * held
+    assert held_again == pytest.approx(held, rel=0.3)
 
 
 def test_what_each_frame_takes_is_taken_for_each_frame(dreamer):
