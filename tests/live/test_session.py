@@ -53,6 +53,12 @@ def test_what_is_shown_grows_towards_the_prompt_within_the_strength(clip, tmp_pa
         assert float(off) <= 0.01 + 1e-5
 
 
+def recorded_last(session: Session, name: str) -> float:
+    """The value of a number on the last frame of the take."""
+    assert session._recording is not None
+    return session._recording._take._rows.get(name, [0.0])[-1]
+
+
 def test_a_take_rendered_twice_is_one_film_and_has_the_numbers_that_were_played(tmp_path):
     clip = short_clip(tmp_path, 24)
     seen: list[Shown] = []
@@ -67,7 +73,8 @@ def test_a_take_rendered_twice_is_one_film_and_has_the_numbers_that_were_played(
             session.bus.set(name, value, session.now(), 0.05)
             newest(session, newest(session).index + 2)
         session.bus.cross(session.bus.add_prompt("green"), session.now(), 0.1)
-        until(lambda: session.bus.value("prompt3") > 0.9)
+        # A slow machine may leave out the frame on which it was first so.
+        until(lambda: recorded_last(session, "prompt3") > 0.9)
         session.record(False)
         until(lambda: not session.is_recording)
     take, source = tmp_path / "take-001.toml", tmp_path / "take-001.source.mkv"
