@@ -25,6 +25,7 @@ from dreamvid.journal.shot import chained_digest
 from dreamvid.media import VideoReader
 from dreamvid.media.marks import picture_digest
 from dreamvid.media.source import Source
+from dreamvid.motion.flow import OpticalFlow, create_flow
 from tests.fakes import KnownFlow, TowardsColour
 from tests.media.clips import Clip, make, steady
 
@@ -195,6 +196,19 @@ def test_a_strangers_parts_dream_a_film(clip, tmp_path):
         with VideoReader(tmp_path / name) as result:
             means.append(float(torch.stack([frame.image for frame in result]).mean()))
     assert means[1] < means[0] - 0.01
+
+
+@pytest.mark.parametrize("name", ["dis", "farneback"])
+def test_a_film_is_dreamed_along_calm_flow(clip, tmp_path, monkeypatch, name):
+    made: list[OpticalFlow] = []
+
+    def spied(*given: Any, **more: Any) -> OpticalFlow:
+        made.append(create_flow(*given, **more))
+        return made[-1]
+
+    monkeypatch.setattr("dreamvid.film.clip.create_flow", spied)
+    dreamed(clip, tmp_path / "out.mkv", flow=name, flow_size=200)
+    assert [(flow.is_calm, flow.max_side) for flow in made] == [(True, 200)]
 
 
 def test_a_picture_from_a_tensor_to_a_tensor():
