@@ -129,7 +129,7 @@ def test_killed_before_each_write_to_the_disk_it_goes_on_to_the_same_result(scen
     """Each run comes one or two writes further than the one before, up to the end."""
     arguments, writes, kills = [*scene.arguments(out), "--resume"], 0, 0
     while killed(tmp_path, arguments, Fault("power cut", writes)):
-        kills, writes = kills + 1, (writes + 1) % 5
+        kills, writes = kills + 1, (writes + 1) % 8
         assert kills < 60
     assert kills > 5
     is_left = folder_of(out).exists()
