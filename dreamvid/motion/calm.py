@@ -18,6 +18,8 @@ CALM_SIDE = 320
 """Longest side, in pixels, at which flow is looked at: what is smooth needs no more."""
 TEXTURE = 4 / 255
 """Slope of the luma, per pixel across all directions, at which flow counts half."""
+LEAST = 0.03
+"""Share for which trusted flow counts without texture: a still sky is no part of the bird in it."""
 TOLERANCE = 1 / 255
 """Luma by which smooth flow may explain the frame worse than the estimator's."""
 TEXTURE_PX, ERROR_PX = 3.0, 1.5
@@ -60,7 +62,7 @@ def calmed(
         (backward, lumas, flows),
         (forward, lumas[::-1], flows[::-1]),
     ):
-        known = trust(there, back) * texture(one)
+        known = trust(there, back) * (LEAST + (1 - LEAST) * texture(one))
         smooth = fill_in(there, known)
         taken = error(one, other, smooth) <= error(one, other, there) + TOLERANCE
         share = resized(taken * (1 - known), (height, width))

@@ -106,6 +106,18 @@ def test_flow_that_explains_the_frame_stays_where_its_surroundings_would_not() -
     torch.testing.assert_close(result[0][rim], backward[0][rim], atol=0.5, rtol=0)
 
 
+def test_still_ground_stays_still_beside_what_moves() -> None:
+    frames = torch.full((3, 120, 240), 0.5), torch.full((3, 120, 240), 0.5)
+    thing, flows = scenes.texture(40, 40), [torch.zeros(2, 120, 240) for _ in range(2)]
+    for frame, flow, left, dx in zip(frames, flows, (100, 104), (4, -4), strict=True):
+        frame[:, 40:80, left : left + 40] = thing
+        flow[0, 40:80, left : left + 40] = dx
+    for flow in calmed(*frames, flows[0], flows[1]):
+        assert flow[0, 44:76, 112:132].abs().mean() > 3.5
+        for beside in (flow[:, :24], flow[:, 96:], flow[..., :80], flow[..., 164:]):
+            assert beside.abs().mean() < 0.2
+
+
 def test_a_fade_of_a_sky_can_be_trusted() -> None:
     sky = torch.linspace(0.3, 0.6, 160).expand(3, 96, 160).clone()
     sky[:, 64:] = scenes.texture(32, 160)
