@@ -275,15 +275,14 @@ def test_a_strike_is_a_key_frame():
 @pytest.mark.parametrize("done", [1, 2, 3, 4])
 def test_strikes_are_the_same_when_resumed(done):
     strengths = [0.1, 0.1, 0.4, 0.1, 0.3, 0.3]
-    whole = run_struck(strengths, every=2)
+    same_when_resumed(run_struck(strengths, every=2), struck(strengths, every=2), done)
+
+
+def same_when_resumed(whole: Sequence[DreamedFrame], plan: SettingsAt, done: int) -> None:
+    """Check that a film goes on after so many frames as it did."""
     carry = whole[done - 1].carry
-    again = dream_frames(
-        clip(len(strengths), carry.index + 1),
-        struck(strengths, every=2),
-        flow=KnownFlow(2),
-        is_cut=never,
-        carry=carry,
-    )
+    rest = clip(len(whole), carry.index + 1)
+    again = dream_frames(rest, plan, flow=KnownFlow(2), is_cut=never, carry=carry)
     for expected, result in zip(whole[done:], again, strict=True):
         assert torch.equal(expected.frame.image, result.frame.image)
         assert expected.reached == result.reached
@@ -339,17 +338,7 @@ def test_the_colour_of_the_old_text_is_forgotten():
 @pytest.mark.parametrize("done", [1, 2, 3, 4])
 def test_changes_of_text_are_the_same_when_resumed(done):
     changes = [0.0, 0.1, 0.3, 1.0, 1.0, 1.2]
-    whole = run_turning(changes, every=2)
-    carry = whole[done - 1].carry
-    again = dream_frames(
-        clip(len(changes), carry.index + 1),
-        turning(changes, every=2),
-        flow=KnownFlow(2),
-        is_cut=never,
-        carry=carry,
-    )
-    for expected, result in zip(whole[done:], again, strict=True):
-        assert torch.equal(expected.frame.image, result.frame.image)
+    same_when_resumed(run_turning(changes, every=2), turning(changes, every=2), done)
 
 
 # Warm starts by hand: the scene moves left by 2, so a pixel was 2 further right before
