@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -41,16 +42,15 @@ def test_all_of_it_as_json(dreamvid, silent, music):
     on_beat, before = (curves["strength"][frame] for frame in (6, 5))
     assert on_beat > 0.25 > 0.02 > before
     assert curves["steps"] == [round(frame / 24) for frame in range(64)]
-    rises = [
-        round(40 * (1 - before / now))
-        for before, now, steps in zip(
-            curves["strength"], curves["strength"][1:], curves["steps"][1:], strict=False
-        )
-        if now > before and steps
-    ]
-    assert len(rises) == 4  # the beats but the first, where `steps` rounds to none
-    assert told["steps"] == 40 + sum(curves["steps"][1:]) + sum(rises)
     calm, storm = told["prompts"]
+    expected = [40]
+    for frame, steps in enumerate(curves["steps"][1:], 1):
+        before, now = curves["strength"][frame - 1 : frame + 1]
+        struck = steps + round(40 * max(0, 1 - before / now))
+        turn = storm["shares"][frame] - storm["shares"][frame - 1]
+        expected.append(max(struck, math.ceil(40 * turn)) if steps else 0)
+    assert sum(steps > 30 for steps in expected[1:]) == 4  # the beats but the first: `steps` is 0
+    assert told["steps"] == sum(expected)
     assert (calm["text"], storm["text"]) == ("calm sea", "storm")
     assert storm["time"] == pytest.approx(2.25, abs=0.01)
     assert [a + b for a, b in zip(calm["shares"], storm["shares"], strict=True)] == [1] * 64

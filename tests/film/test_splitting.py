@@ -339,7 +339,7 @@ def test_a_film_without_a_journal_is_not_split(film):
 def parts_alone(film: Film) -> Iterator[tuple[Shot, list[DreamedFrame]]]:
     """Each part, and what the loop alone makes of all the frames that it dreams."""
     plan = constant_settings([as_film_objective(EitherWay())], SPLIT)
-    flow = dreamvid.create_flow("farneback", torch.device("cpu"))
+    flow = dreamvid.create_flow("farneback", torch.device("cpu"), calm=True)
     is_cut = dreamvid.create_cut_detector(SPLIT.cut_threshold)
     for piece in film.pieces:
         if piece.kind == "part":
