@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dreamvid.motion.warp import fill_in, resized, scaled, trust, warp
+from dreamvid.motion.warp import fill_in, gaussian, resized, scaled, trust, warp
 
 LUMA = (0.299, 0.587, 0.114)
 CALM_SIDE = 320
@@ -99,9 +99,7 @@ def error(one: Tensor, other: Tensor, flow: Tensor) -> Tensor:
 def blurred(image: Tensor, deviation: float) -> Tensor:
     """An image (C, H, W) under a Gaussian blur, of a standard deviation in pixels."""
     radius = round(3 * deviation)
-    offsets = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
-    kernel = torch.exp(-0.5 * (offsets / deviation) ** 2)
-    kernel = kernel / kernel.sum()
+    kernel = gaussian(deviation, radius, image)
     padded = F.pad(image[:, None], (radius,) * 4, mode="replicate")
     rows = F.conv2d(padded, kernel[None, None, :, None])
     smooth: Tensor = F.conv2d(rows, kernel[None, None, None, :])[:, 0]

@@ -90,8 +90,13 @@ def chain(steps: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tens
 
 def scaled(flow: Tensor, size: tuple[int, int]) -> Tensor:
     """A flow (2, h, w) on a grid of `size` (height, width), in pixels of that."""
+    if tuple(flow.shape[1:]) == size:
+        return flow
     (h, w), (height, width) = flow.shape[1:], size
-    return resized(flow, size) * flow.new_tensor([width / w, height / h])[:, None, None]
+    result = resized(flow, size)
+    result[0] *= width / w  # as numbers: a tensor of them would wait for the device
+    result[1] *= height / h
+    return result
 
 
 def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
@@ -117,6 +122,13 @@ def fill_in(image: Tensor, weight: Tensor) -> Tensor:
     coarse = fill_in(seen[:-1] / coarse_weight.clamp(min=1e-6), (4 * coarse_weight).clamp(max=1))
     beneath = F.interpolate(coarse[None], (height, width), mode="bilinear")[0]
     return weight * image + (1 - weight) * beneath
+
+
+def gaussian(deviation: float, radius: int, like: Tensor) -> Tensor:
+    """Weights (2·radius + 1,) of a Gaussian blur, of sum 1, as a tensor such as `like`."""
+    offsets = torch.arange(-radius, radius + 1, device=like.device, dtype=like.dtype)
+    kernel = torch.exp(-0.5 * (offsets / deviation) ** 2)
+    return kernel / kernel.sum()
 
 
 def _positions(flow: Tensor) -> tuple[Tensor, Tensor]:
@@ -170,9 +182,7 @@ def _soften(reliable: Tensor) -> Tensor:
     """
     doubt = (1 - reliable)[None, None]  # (1, 1, H, W)
     radius = math.ceil(2.5 * SOFTNESS_PX)
-    offsets = torch.arange(-radius, radius + 1, device=doubt.device, dtype=doubt.dtype)
-    kernel = torch.exp(-0.5 * (offsets / SOFTNESS_PX) ** 2)
-    kernel = kernel / kernel.sum()
+    kernel = gaussian(SOFTNESS_PX, radius, doubt)
     doubt = F.pad(doubt, (radius, radius, radius, radius), mode="replicate")
     doubt = F.conv2d(F.conv2d(doubt, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
     return (reliable - doubt[0, 0]).clamp(0, 1)
